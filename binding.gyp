@@ -2,7 +2,8 @@
 # sources come from scripts/native-sources.mjs, which CMakeLists.txt asks too.
 {
   'variables': {
-    'stmqtt_tests%': 'false',
+    # The sources of the tests are not in the npm package: there the target does not exist.
+    'stmqtt_tests%': '<!(node scripts/native-sources.mjs has-tests)',
     'stmqtt_werror%': 'false',
   },
   'target_defaults': {
@@ -13,7 +14,8 @@
     'cflags_cc!': [ '-std=gnu++17', '-std=gnu++20', '-std=c++17', '-fexceptions', '-frtti' ],
     'cflags_cc': [ '-std=c++20', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden',
                    '-fvisibility-inlines-hidden', '-fPIC', '-pthread', '-Wall', '-Wextra' ],
-    'ldflags': [ '-pthread', '-static-libstdc++', '-static-libgcc' ],
+    'ldflags': [ '-pthread', '-static-libstdc++', '-static-libgcc',
+                 '-Wl,--exclude-libs,ALL' ],
     'configurations': {
       'Release': { 'cflags!': [ '-O2' ], 'cflags_cc!': [ '-O2' ], 'cflags_cc': [ '-O3' ] },
       'Debug': { 'cflags_cc!': [ '-O3' ], 'cflags_cc': [ '-O0', '-g' ], 'defines': [ 'STMQTT_DEBUG=1' ] },

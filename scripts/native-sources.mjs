@@ -1,6 +1,7 @@
 // The one list of native sources. binding.gyp and CMakeLists.txt both ask it, so that neither can
 // forget a file. Usage: node scripts/native-sources.mjs core|addon|tests|fuzz|bench
-// Prints paths relative to the repository's root, one per line, sorted.
+// prints paths relative to the repository's root, one per line, sorted; `has-tests` prints true or
+// false.
 import { readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -55,5 +56,10 @@ export function nativeSources(kind) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const path of nativeSources(process.argv[2] ?? '')) console.log(path);
+  const kind = process.argv[2] ?? '';
+  if (kind === 'has-tests') {
+    console.log(nativeSources('tests').length > 0);
+  } else {
+    for (const path of nativeSources(kind)) console.log(path);
+  }
 }
