@@ -1,0 +1,69 @@
+// The names of all counters and gauges, one row each. Threads keep their own copies; a reader sums
+// them. The order is the order of the numbers that the addon hands to TypeScript.
+// Thread: any (plain data).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace stmqtt::contract {
+
+// clang-format off
+#define STMQTT_COUNTERS(X)                                                                        \
+  /* connections */                                                                               \
+  X(connections_accepted)        X(connections_closed)                                            \
+  X(clients_connected_v31)       X(clients_connected_v311)      X(clients_connected_v5)           \
+  X(clients_disconnected_v31)    X(clients_disconnected_v311)   X(clients_disconnected_v5)        \
+  X(connections_refused)         X(takeovers)                                                     \
+  X(connections_migrated)        X(verdicts_waited)             X(verdicts_stale)                 \
+  /* sessions */                                                                                  \
+  X(sessions_created)            X(sessions_resumed)            X(sessions_ended)                 \
+  X(sessions_expired)            X(subscriptions_added)         X(subscriptions_removed)          \
+  /* bytes and packets */                                                                         \
+  X(bytes_received)              X(bytes_sent)                                                    \
+  X(packets_received)            X(packets_sent)                                                  \
+  X(publish_received_qos0)       X(publish_received_qos1)       X(publish_received_qos2)          \
+  X(publish_sent_qos0)           X(publish_sent_qos1)           X(publish_sent_qos2)              \
+  /* routing */                                                                                   \
+  X(publish_unmatched)           X(match_cache_hits)            X(match_cache_misses)             \
+  X(messages_crossed)            X(retained_set)                X(retained_cleared)               \
+  X(retained_delivered)          X(wills_published)             X(shared_redispatched)            \
+  /* drops, by cause */                                                                           \
+  X(dropped_outbound_watermark)  X(dropped_queue_full_newest)   X(dropped_queue_full_oldest)      \
+  X(dropped_queue_bytes)         X(dropped_expired)             X(dropped_packet_too_large)       \
+  X(dropped_stale_receiver)      X(dropped_no_local)            X(dropped_offline_qos0)           \
+  X(dropped_shared_no_member)    X(dropped_memory_budget)       X(dropped_session_ended)          \
+  X(dropped_refused_by_receiver) X(publish_refused_quota)                                         \
+  /* pauses, by cause */                                                                          \
+  X(paused_outbox)               X(paused_verdict)              X(paused_store)                   \
+  X(paused_queue_full)           X(paused_memory_budget)                                          \
+  /* promises and the store */                                                                    \
+  X(tickets_issued)              X(tickets_granted)             X(tickets_failed)                 \
+  X(promises_dropped_on_close)                                                                    \
+  /* the crossing */                                                                              \
+  X(events_sent)                 X(event_bytes)                 X(commands_received)              \
+  X(commands_stale)              X(log_records_suppressed)                                        \
+  /* loop */                                                                                      \
+  X(loop_turns)                  X(wakeups)                     X(busy_ns)                        \
+  /* gauges (a thread adds and subtracts) */                                                      \
+  X(messages_queued)             X(messages_in_flight)          X(message_bytes)                  \
+  X(outbound_bytes)
+// clang-format on
+
+/// Index of a counter in a thread's block.
+enum class Counter : std::uint16_t {
+#define STMQTT_COUNTER_ENUM(name) name,
+  STMQTT_COUNTERS(STMQTT_COUNTER_ENUM)
+#undef STMQTT_COUNTER_ENUM
+      count_
+};
+inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::count_);
+
+/// Counter names by index, for the addon's layout export.
+inline constexpr const char* kCounterNames[kCounterCount] = {
+#define STMQTT_COUNTER_NAME(name) #name,
+    STMQTT_COUNTERS(STMQTT_COUNTER_NAME)
+#undef STMQTT_COUNTER_NAME
+};
+
+}  // namespace stmqtt::contract

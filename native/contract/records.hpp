@@ -1,0 +1,246 @@
+// The whole contract between native and TypeScript: every event (native -> TypeScript) and every
+// command (TypeScript -> native) as a flat little-endian record. A record is a header, fixed
+// fields, then its byte strings one behind the other in the order of their *_bytes fields, padded
+// to 8. No behaviour here. src/native/contract.ts mirrors this file; a test holds them together.
+// Thread: any (plain data).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace stmqtt::contract {
+
+/// First field of every record.
+struct RecordHeader {
+  std::uint32_t record_bytes;  ///< whole record, header and padding included; a multiple of 8
+  std::uint16_t kind;          ///< EventKind or CommandKind
+  std::uint16_t reserved;
+};
+
+enum class EventKind : std::uint16_t {
+  connect_request = 1,  ///< a CONNECT waits for a verdict command
+  connected = 2,        ///< a client was admitted: CONNACK 0 is on its way
+  disconnected = 3,     ///< exactly one for each connected event
+  refused = 4,          ///< a CONNECT was answered with a refusal, or the socket ended before
+  session_ended = 5,    ///< expired, discarded by Clean Start, or ended with its connection
+  link_bytes = 6,       ///< MQTT 5.0 Control Packets for an in-process link, whole packets only
+  link_closed = 7,      ///< the link's end; nothing follows for it
+  log = 8,              ///< something an operator should know, rate-limited natively
+  alert = 9,            ///< a bound was reached (queue overflow and the like)
+  drained = 10,         ///< every connection of every thread is closed; threads may be joined
+};
+
+enum class CommandKind : std::uint16_t {
+  verdict = 1,      ///< answers connect_request
+  link_open = 2,    ///< a new in-process link; its first link_bytes must be a CONNECT
+  link_bytes = 3,   ///< MQTT 5.0 Control Packets from the link, in any fragmentation
+  link_credit = 4,  ///< bytes of link_bytes events that the link has consumed
+  link_close = 5,   ///< the link's "socket" is closed (the Will is due unless DISCONNECT came)
+  disconnect = 6,   ///< close a client by Client Identifier with a Reason Code
+  drain = 7,        ///< stop accepting, DISCONNECT 0x8B, flush, close; answered by drained
+};
+
+/// Bits of ConnectRequest::flags, Connected::flags.
+enum ConnectFlag : std::uint8_t {
+  kConnectCleanStart = 1,
+  kConnectHasUsername = 2,
+  kConnectHasPassword = 4,
+  kConnectHasWill = 8,
+  kConnectSessionPresent = 16,
+  kConnectIsLink = 32,
+  kConnectAssignedId = 64,
+};
+
+struct ConnectRequest {
+  RecordHeader header;
+  std::uint64_t connection_id;  ///< never reused within a process
+  std::uint32_t listener_id;
+  std::uint32_t session_expiry_s;  ///< as asked for; 0xFFFFFFFF = never
+  std::uint16_t keep_alive_s;
+  std::uint8_t protocol_level;  ///< 3, 4 or 5
+  std::uint8_t flags;           ///< ConnectFlag
+  std::uint32_t client_id_bytes;
+  std::uint32_t username_bytes;
+  std::uint32_t password_bytes;
+  std::uint32_t address_bytes;  ///< "127.0.0.1:52110", "[::1]:4040", "unix"
+  std::uint32_t will_topic_bytes;
+};
+
+struct Connected {
+  RecordHeader header;
+  std::uint64_t connection_id;
+  std::uint32_t listener_id;
+  std::uint32_t session_expiry_s;  ///< as granted
+  std::uint16_t keep_alive_s;      ///< as in force
+  std::uint8_t protocol_level;
+  std::uint8_t flags;
+  std::uint32_t client_id_bytes;  ///< final, after assignment
+  std::uint32_t username_bytes;
+  std::uint32_t address_bytes;
+};
+
+/// Why a connection ended, for events, logs and counters. Append only; never renumber.
+enum class CloseCause : std::uint16_t {
+  none = 0,
+  client_disconnect = 1,    ///< DISCONNECT received
+  peer_closed = 2,          ///< end of stream without DISCONNECT
+  socket_error = 3,         ///< reset and the like
+  keep_alive_timeout = 4,
+  connect_timeout = 5,      ///< no complete CONNECT in time
+  malformed_packet = 6,
+  protocol_error = 7,
+  packet_too_large = 8,
+  taken_over = 9,
+  refused = 10,             ///< CONNACK with a refusal
+  receive_maximum_exceeded = 11,
+  topic_alias_invalid = 12,
+  quota_exceeded = 13,
+  administrative = 14,      ///< the disconnect command
+  shutting_down = 15,
+  topic_invalid = 16,
+  store_failed = 17,
+  outbound_overflow = 18,   ///< cannot take what must not be dropped
+  version_refused = 19,
+  connections_exceeded = 20,
+  capability_refused = 21,  ///< QoS, retain, wildcard, shared: not available here
+  link_closed = 22,
+};
+inline constexpr std::uint16_t kCloseCauseCount = 23;
+
+struct Disconnected {
+  RecordHeader header;
+  std::uint64_t connection_id;
+  std::uint16_t cause;       ///< CloseCause
+  std::uint8_t reason_code;  ///< of the DISCONNECT received or sent; 0 if none
+  std::uint8_t flags;
+  std::uint32_t client_id_bytes;
+  std::uint32_t username_bytes;
+  std::uint32_t address_bytes;
+  std::uint32_t detail_bytes;  ///< English text for the operator; may be empty
+};
+
+struct Refused {
+  RecordHeader header;
+  std::uint64_t connection_id;
+  std::uint32_t listener_id;
+  std::uint16_t cause;       ///< CloseCause
+  std::uint8_t reason_code;  ///< MQTT 5.0 code, also for v3 clients
+  std::uint8_t protocol_level;
+  std::uint32_t client_id_bytes;
+  std::uint32_t address_bytes;
+  std::uint32_t detail_bytes;
+};
+
+/// Why a session ended.
+enum class SessionEndCause : std::uint16_t {
+  expired = 1,
+  clean_start = 2,
+  with_connection = 3,
+};
+
+struct SessionEnded {
+  RecordHeader header;
+  std::uint16_t cause;  ///< SessionEndCause
+  std::uint16_t padding;
+  std::uint32_t client_id_bytes;
+};
+
+struct LinkBytes {  ///< event and command
+  RecordHeader header;
+  std::uint32_t link_id;
+  std::uint32_t data_bytes;
+};
+
+struct LinkClosed {
+  RecordHeader header;
+  std::uint32_t link_id;
+  std::uint16_t cause;  ///< CloseCause
+  std::uint8_t reason_code;
+  std::uint8_t padding;
+};
+
+enum class LogLevel : std::uint8_t { error = 1, warn = 2, info = 3, debug = 4, trace = 5 };
+
+struct Log {
+  RecordHeader header;
+  std::uint64_t connection_id;  ///< 0 = not about a connection
+  std::uint32_t suppressed;     ///< like records not sent since the last one
+  std::uint16_t cause;          ///< CloseCause or 0
+  std::uint8_t level;           ///< LogLevel
+  std::uint8_t reason_code;
+  std::uint32_t client_id_bytes;
+  std::uint32_t address_bytes;
+  std::uint32_t text_bytes;
+};
+
+enum class AlertKind : std::uint16_t {
+  queue_overflow = 1,  ///< a session's queue dropped messages by its policy
+  memory_budget = 2,
+};
+
+struct Alert {
+  RecordHeader header;
+  std::uint64_t count;  ///< messages lost since the last alert of this kind and client
+  std::uint16_t alert;  ///< AlertKind
+  std::uint16_t padding;
+  std::uint32_t client_id_bytes;
+};
+
+struct Drained {
+  RecordHeader header;
+  std::uint32_t unflushed_connections;  ///< closed at the deadline with bytes left
+  std::uint32_t padding;
+};
+
+/// In Verdict: a field left as it was asked for.
+inline constexpr std::uint32_t kVerdictUnset32 = 0xFFFFFFFE;
+inline constexpr std::uint16_t kVerdictUnset16 = 0xFFFF;
+inline constexpr std::uint8_t kVerdictUnset8 = 0xFF;
+
+struct Verdict {
+  RecordHeader header;
+  std::uint64_t connection_id;
+  std::uint32_t max_session_expiry_s;  ///< cap; kVerdictUnset32 = the listener's
+  std::uint16_t server_keep_alive_s;   ///< kVerdictUnset16 = by the listener's rule
+  std::uint8_t reason_code;            ///< 0 = accept; else CONNACK with it (mapped for v3)
+  std::uint8_t max_qos;                ///< kVerdictUnset8 = the listener's
+  std::uint8_t will_refused;           ///< 1 = a CONNECT with a Will is refused with 0x87
+  std::uint8_t padding[3];
+  std::uint32_t client_id_bytes;  ///< replaces the Client Identifier; 0 = unchanged
+  std::uint32_t username_bytes;   ///< replaces the username; 0 = unchanged
+  std::uint32_t reason_text_bytes;  ///< Reason String of a refusal
+};
+
+struct LinkOpen {
+  RecordHeader header;
+  std::uint32_t link_id;       ///< chosen by TypeScript, never reused
+  std::uint32_t credit_bytes;  ///< how many bytes of link_bytes may be unconsumed
+};
+
+struct LinkCredit {
+  RecordHeader header;
+  std::uint32_t link_id;
+  std::uint32_t consumed_bytes;
+};
+
+struct LinkClose {
+  RecordHeader header;
+  std::uint32_t link_id;
+  std::uint32_t padding;
+};
+
+struct Disconnect {
+  RecordHeader header;
+  std::uint8_t reason_code;  ///< MQTT 5.0 code of the DISCONNECT to a v5 client
+  std::uint8_t padding[3];
+  std::uint32_t client_id_bytes;
+  std::uint32_t reason_text_bytes;
+};
+
+struct Drain {
+  RecordHeader header;
+  std::uint32_t deadline_ms;  ///< from now; what is not flushed by then is cut
+  std::uint32_t padding;
+};
+
+}  // namespace stmqtt::contract
