@@ -1,5 +1,5 @@
 // `npm run build [-- addon|typescript|unit-tests]`: compiles what is stale.
-import { PlainError, main } from './run.mjs';
+import { main, PlainError } from './run.mjs';
 import { buildUnitTests, setUp } from './setup.mjs';
 
 await main(async () => {

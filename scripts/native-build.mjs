@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { root } from './native-sources.mjs';
-import { PlainError, ask, runLogged, which } from './run.mjs';
+import { ask, PlainError, runLogged, which } from './run.mjs';
 
 /** Where node-gyp finds include/node/common.gypi: the running Node's own, else our small one. */
 export function nodeHeaders(execPath = process.execPath) {
@@ -45,7 +45,8 @@ export function findNodeGyp() {
 export function missingTools() {
   if (process.platform === 'win32') return []; // node-gyp's own search names what it lacks
   const missing = [];
-  const compiler = process.env.CXX?.split(' ')[0] ?? (process.platform === 'darwin' ? 'c++' : 'g++');
+  const compiler =
+    process.env.CXX?.split(' ')[0] ?? (process.platform === 'darwin' ? 'c++' : 'g++');
   if (which(compiler) === undefined && !isExecutable(compiler)) {
     missing.push(`a C++20 compiler ('${compiler}'): on Debian or Ubuntu, apt-get install g++`);
   }
@@ -79,15 +80,22 @@ function checkCompiler() {
  * Builds targets of binding.gyp in `folder` (the project's root unless told). Each call configures
  * first, so that new source files are seen; make then compiles only what changed.
  */
-export async function buildNative(targets, { folder = root, debug = false, env = {}, args = [] } = {}) {
+export async function buildNative(
+  targets,
+  { folder = root, debug = false, env = {}, args = [] } = {},
+) {
   const missing = missingTools();
   if (missing.length > 0) {
-    throw new PlainError(`Cannot build the addon from source. Missing:\n  - ${missing.join('\n  - ')}`);
+    throw new PlainError(
+      `Cannot build the addon from source. Missing:\n  - ${missing.join('\n  - ')}`,
+    );
   }
   checkCompiler();
   const nodeGyp = findNodeGyp();
   if (nodeGyp === undefined) {
-    throw new PlainError('Cannot build the addon from source: node-gyp is missing. Cure: npm install -g node-gyp, then npm rebuild st-mqttd');
+    throw new PlainError(
+      'Cannot build the addon from source: node-gyp is missing. Cure: npm install -g node-gyp, then npm rebuild st-mqttd',
+    );
   }
   const environment = { ...offlineEnvironment(), ...env };
   const mode = debug ? '--debug' : '--release';

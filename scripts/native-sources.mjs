@@ -47,7 +47,9 @@ function walk(folder) {
 export function nativeSources(kind) {
   const chosen = folders[kind];
   if (chosen === undefined) {
-    throw new Error(`no such list of sources: '${kind}' (known: ${Object.keys(folders).join(', ')})`);
+    throw new Error(
+      `no such list of sources: '${kind}' (known: ${Object.keys(folders).join(', ')})`,
+    );
   }
   return chosen
     .flatMap((folder) => walk(join(root, folder)))

@@ -1,6 +1,6 @@
 // Running other programs: inherit their output or keep it, and say plainly what failed.
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdirSync, openSync, closeSync, readFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 
 /** A failure whose message is all the reader needs: printed without a stack. */

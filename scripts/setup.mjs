@@ -5,8 +5,8 @@ import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
-  readFileSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -15,13 +15,13 @@ import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildNative } from './native-build.mjs';
 import { root } from './native-sources.mjs';
-import { PlainError, run, runLogged, which } from './run.mjs';
+import { PlainError, run, runLogged } from './run.mjs';
 
 const lockFolder = join(root, 'build', '.lock');
 const addonFile = join(root, 'build', 'Release', 'st_mqttd.node');
 const mainFile = join(root, 'dist', 'index.js');
 
-function say(text) {
+export function say(text) {
   console.error(`st-mqttd: ${text}`);
 }
 
@@ -252,5 +252,3 @@ export async function buildUnitTests() {
   });
   return program;
 }
-
-export { say, which };

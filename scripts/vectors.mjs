@@ -9,12 +9,18 @@ const twin = join(folder, 'vectors.txt');
 
 /** The whole text of vectors.txt, from the JSON files in alphabetical order. */
 export function renderVectors() {
-  const lines = ['# version|direction|type|valid|reason (hex)|packet (hex)|name; generated, do not edit'];
-  for (const file of readdirSync(folder).filter((name) => name.endsWith('.json')).sort()) {
+  const lines = [
+    '# version|direction|type|valid|reason (hex)|packet (hex)|name; generated, do not edit',
+  ];
+  for (const file of readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .sort()) {
     for (const v of JSON.parse(readFileSync(join(folder, file), 'utf8'))) {
       const reason = (v.reason ?? 0).toString(16).padStart(2, '0');
       const packet = v.hex.replaceAll(' ', '');
-      lines.push([v.version, v.direction, v.type, v.valid ? 1 : 0, reason, packet, v.name].join('|'));
+      lines.push(
+        [v.version, v.direction, v.type, v.valid ? 1 : 0, reason, packet, v.name].join('|'),
+      );
     }
   }
   return `${lines.join('\n')}\n`;
