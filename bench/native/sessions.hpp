@@ -1,0 +1,28 @@
+// Rows about connections, sessions and subscriptions instead of messages: connect rate, memory of idle
+// connections and of filters, memory after churn.
+// Thread: the generator's only one.
+#pragma once
+
+#include <cstdint>
+
+#include "connections.hpp"
+#include "measure.hpp"
+
+namespace stmqtt::bench {
+
+// `count` times connect, CONNECT, CONNACK, `at_once` of them at a time. The connections are closed in
+// batches of 5,000, between the measurements.
+void run_connect_rate(const Target& target, const Processes& broker, std::uint32_t count,
+                      std::uint32_t at_once, Report& report);
+
+// Holds `count` connections with a session each and no subscription.
+void run_idle(const Target& target, const Processes& broker, std::uint32_t count, Report& report);
+
+// Subscribes `count` mixed filters in sessions of `per_session`.
+void run_filters(const Target& target, const Processes& broker, std::uint32_t count,
+                 std::uint32_t per_session, Report& report);
+
+// `rounds` rounds in which sessions, filters and queued messages of many sizes come and go.
+void run_churn(const Target& target, const Processes& broker, std::uint32_t rounds, Report& report);
+
+}  // namespace stmqtt::bench
