@@ -1,0 +1,44 @@
+// See message.hpp. Thread: any.
+#include "base/message.hpp"
+
+#include <new>
+
+#include "base/pool.hpp"
+#include "base/thread_local.hpp"
+
+namespace stmqtt {
+namespace {
+
+STMQTT_THREAD_LOCAL std::int64_t bytes_of_thread = 0;
+
+}  // namespace
+
+Message* Message::make(const MessageParts& parts) noexcept {
+  const std::size_t bytes =
+      sizeof(Message) + parts.topic.size() + parts.properties.size() + parts.payload.size();
+  auto* message = ::new (pool_allocate(bytes)) Message;
+  message->expires_at_ms_ = parts.expires_at_ms;
+  message->payload_bytes_ = static_cast<std::uint32_t>(parts.payload.size());
+  message->properties_bytes_ = static_cast<std::uint32_t>(parts.properties.size());
+  message->publisher_ = parts.publisher;
+  message->topic_bytes_ = static_cast<std::uint16_t>(parts.topic.size());
+  message->qos_ = parts.qos;
+  message->retain_ = parts.retain;
+  std::uint8_t* at = reinterpret_cast<std::uint8_t*>(message + 1);
+  at = store_bytes(at, parts.topic);
+  at = store_bytes(at, parts.properties);
+  store_bytes(at, parts.payload);
+  bytes_of_thread += static_cast<std::int64_t>(bytes);
+  return message;
+}
+
+void Message::destroy() noexcept {
+  const std::size_t bytes = sizeof(Message) + logical_bytes();
+  bytes_of_thread -= static_cast<std::int64_t>(bytes);
+  this->~Message();
+  pool_free(this, bytes);
+}
+
+std::int64_t Message::thread_bytes() noexcept { return bytes_of_thread; }
+
+}  // namespace stmqtt

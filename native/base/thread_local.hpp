@@ -1,0 +1,14 @@
+// Thread-local words that cost one instruction in the shipped addon too. A shared library's
+// thread_local is otherwise reached through a call (__tls_get_addr); with glibc a few bytes may sit
+// in the static block instead, which glibc reserves for libraries loaded late. musl refuses to load
+// such a library, so there the call stays. Only for plain words: each takes from that reserve.
+// Thread: any.
+#pragma once
+
+#include <cstddef>  // defines __GLIBC__ where it is
+
+#if defined(__GLIBC__)
+#define STMQTT_THREAD_LOCAL thread_local constinit __attribute__((tls_model("initial-exec")))
+#else
+#define STMQTT_THREAD_LOCAL thread_local constinit
+#endif
