@@ -14,8 +14,7 @@
     'cflags_cc!': [ '-std=gnu++17', '-std=gnu++20', '-std=c++17', '-fexceptions', '-frtti' ],
     'cflags_cc': [ '-std=c++20', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden',
                    '-fvisibility-inlines-hidden', '-fPIC', '-pthread', '-Wall', '-Wextra' ],
-    'ldflags': [ '-pthread', '-static-libstdc++', '-static-libgcc',
-                 '-Wl,--exclude-libs,ALL' ],
+    'ldflags': [ '-pthread', '-static-libstdc++', '-static-libgcc' ],
     'configurations': {
       'Release': { 'cflags!': [ '-O2' ], 'cflags_cc!': [ '-O2' ], 'cflags_cc': [ '-O3' ] },
       'Debug': { 'cflags_cc!': [ '-O3' ], 'cflags_cc': [ '-O0', '-g' ], 'defines': [ 'STMQTT_DEBUG=1' ] },
@@ -41,6 +40,7 @@
       'target_name': 'st_mqttd',
       'dependencies': [ 'st_mqttd_core' ],
       'sources': [ '<!@(node scripts/native-sources.mjs addon)' ],
+      'ldflags': [ '-Wl,--version-script=<(module_root_dir)/native/addon/exports.map' ],
       'include_dirs': [
         "<!(node -p \"require('node-api-headers').include_dir\")",
         "<!(node -p \"require('node-addon-api').include_dir\")",

@@ -82,7 +82,7 @@ function checkCompiler() {
  */
 export async function buildNative(
   targets,
-  { folder = root, debug = false, env = {}, args = [] } = {},
+  { folder = root, debug = false, nodedir = nodeHeaders(), env = {}, args = [] } = {},
 ) {
   const missing = missingTools();
   if (missing.length > 0) {
@@ -97,7 +97,7 @@ export async function buildNative(
       'Cannot build the addon from source: node-gyp is missing. Cure: npm install -g node-gyp, then npm rebuild st-mqttd',
     );
   }
-  const environment = { ...offlineEnvironment(), ...env };
+  const environment = { ...offlineEnvironment(nodedir), ...env };
   const mode = debug ? '--debug' : '--release';
   const step = (name, ...rest) =>
     runLogged(process.execPath, [nodeGyp, name, ...rest, mode, ...args], {

@@ -2,7 +2,7 @@
 // forget a file. Usage: node scripts/native-sources.mjs core|addon|tests|fuzz|bench
 // prints paths relative to the repository's root, one per line, sorted; `has-tests` prints true or
 // false.
-import { readdirSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -57,7 +57,8 @@ export function nativeSources(kind) {
     .sort();
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// The real path, because builds for other machines run this through a link (scripts/prebuild.mjs).
+if (realpathSync(process.argv[1] ?? '.') === fileURLToPath(import.meta.url)) {
   const kind = process.argv[2] ?? '';
   if (kind === 'has-tests') {
     console.log(nativeSources('tests').length > 0);

@@ -18,7 +18,7 @@ import { root } from './native-sources.mjs';
 import { PlainError, run, runLogged } from './run.mjs';
 
 const lockFolder = join(root, 'build', '.lock');
-const addonFile = join(root, 'build', 'Release', 'st_mqttd.node');
+export const addonFile = join(root, 'build', 'Release', 'st_mqttd.node');
 const mainFile = join(root, 'dist', 'index.js');
 
 export function say(text) {
@@ -110,7 +110,7 @@ function stampFile(name) {
   return join(root, 'build', `.${name}.stamp`);
 }
 
-function isFresh(name, inputs, product) {
+export function isFresh(name, inputs, product) {
   if (!existsSync(product)) return false;
   try {
     return readFileSync(stampFile(name), 'utf8') === fingerprint(inputs);
@@ -120,7 +120,7 @@ function isFresh(name, inputs, product) {
 }
 
 /** The stamp is taken before the work: what changes meanwhile makes the product stale again. */
-async function stamped(name, inputs, work) {
+export async function stamped(name, inputs, work) {
   const stamp = fingerprint(inputs);
   rmSync(stampFile(name), { force: true });
   await work();
@@ -175,7 +175,7 @@ async function locked(work) {
 
 // ---- the parts ---------------------------------------------------------------------------------
 
-const nativeInputs = [
+export const nativeInputs = [
   'native',
   'binding.gyp',
   'include',
@@ -215,7 +215,7 @@ async function buildTypeScript() {
     say('compiling the TypeScript');
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
     // The build information must not outlive its products: tsc would think them up to date.
-    if (!existsSync(mainFile)) rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
+    if (!existsSync(mainFile)) rmSync(join(root, 'build', 'tsconfig.tsbuildinfo'), { force: true });
     await runLogged(process.execPath, [tsc, '-p', 'tsconfig.json', '--pretty', 'false'], {
       cwd: root,
       log: join(root, 'build', 'tsc.log'),

@@ -1,0 +1,150 @@
+// `npm run prebuild [-- TARGET…]`: the addon as the npm package carries it, for every Linux target,
+// under prebuilds/. Release binaries come from zig, which compiles for an old glibc (2.28) on any
+// machine; the distribution's g++ would tie them to this machine's.
+import { copyFileSync, existsSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildNative } from './native-build.mjs';
+import { root } from './native-sources.mjs';
+import { ask, main, PlainError, runLogged, which } from './run.mjs';
+import { addonFile, isFresh, nativeInputs, say, setUp, stamped } from './setup.mjs';
+
+const zigVersion = '0.17.1';
+
+const targets = {
+  'linux-x64': { arch: 'x64', triple: 'x86_64-linux-gnu.2.28' },
+  'linux-arm64': { arch: 'arm64', triple: 'aarch64-linux-gnu.2.28' },
+};
+
+/** Where a target's binary lies; node-gyp-build reads the libc from the name. */
+export function prebuildFile(target) {
+  const tag = target.startsWith('linux-') ? '.glibc' : '';
+  return join(root, 'prebuilds', target, `st-mqttd${tag}.node`);
+}
+
+/** The python whose `-m ziglang` works: the machine's, or one in a private environment of ours. */
+async function pythonWithZig() {
+  const works = (python) => ask(python, ['-m', 'ziglang', 'version']) !== undefined;
+  if (works('python3')) return 'python3';
+  const folder = join(root, 'node_modules', '.cache', 'st-mqttd', 'zig');
+  const own = join(folder, 'bin', 'python');
+  if (works(own)) return own;
+  if (which('python3') === undefined) throw new PlainError(zigCure('python3 is missing'));
+  say(`installing zig ${zigVersion} from PyPI into ${folder}`);
+  const log = join(root, 'build', 'zig-install.log');
+  try {
+    const doing = 'Making a python environment';
+    await runLogged('python3', ['-m', 'venv', '--clear', folder], { log, doing });
+    await runLogged(own, ['-m', 'pip', 'install', '--quiet', `ziglang==${zigVersion}`], {
+      log,
+      doing: 'Installing ziglang',
+    });
+  } catch (error) {
+    if (!(error instanceof PlainError)) throw error;
+    throw new PlainError(zigCure(error.message));
+  }
+  return own;
+}
+
+function zigCure(why) {
+  return `${why}\n\nThe release binaries are compiled with zig. Cure: python3 -m pip install ziglang==${zigVersion} (on Debian or Ubuntu first: apt-get install python3-venv python3-pip)`;
+}
+
+/** node-gyp always builds in ./build: a folder of links gives each target a build of its own. */
+function stagingFolder(target) {
+  const folder = join(root, 'build', 'prebuild', target);
+  mkdirSync(folder, { recursive: true });
+  for (const name of [
+    'binding.gyp',
+    'include',
+    'native',
+    'node_modules',
+    'package.json',
+    'scripts',
+  ]) {
+    const link = join(folder, name);
+    rmSync(link, { force: true });
+    symlinkSync(join(root, name), link);
+  }
+  return folder;
+}
+
+function place(file, target) {
+  mkdirSync(join(root, 'prebuilds', target), { recursive: true });
+  // Removed first: a running process may have the old one mapped.
+  rmSync(prebuildFile(target), { force: true });
+  copyFileSync(file, prebuildFile(target));
+}
+
+const inputs = [...nativeInputs, 'scripts/prebuild.mjs'];
+
+async function buildWithZig(target, python) {
+  const { arch, triple } = targets[target];
+  await stamped(`prebuild-${target}`, inputs, async () => {
+    say(`compiling the addon for ${target} with zig (the first time takes minutes)`);
+    const folder = stagingFolder(target);
+    const zig = `${python} -m ziglang`;
+    await buildNative(['st_mqttd'], {
+      folder,
+      nodedir: root, // another machine's Node configuration has no place in a cross build
+      args: [`--arch=${arch}`],
+      env: {
+        CC: `${zig} cc -target ${triple}`,
+        CXX: `${zig} c++ -target ${triple}`,
+        LINK: `${zig} c++ -target ${triple}`,
+        AR: `${zig} ar`,
+        LDFLAGS: '-s',
+      },
+    });
+    place(join(folder, 'build', 'Release', 'st_mqttd.node'), target);
+  });
+}
+
+/** This machine's own build as its prebuild: for tests, and where zig cannot be had. */
+async function placeHostBuild(target) {
+  await setUp({ typeScript: false });
+  // Without a stamp, so that the next release build does not take it for its own.
+  rmSync(join(root, 'build', `.prebuild-${target}.stamp`), { force: true });
+  place(addonFile, target);
+}
+
+const host = `${process.platform}-${process.arch}`;
+
+/** Only this machine's target, compiled by whatever this machine has. */
+export async function prebuildHost() {
+  if (host in targets && isFresh(`prebuild-${host}`, inputs, prebuildFile(host))) return;
+  await placeHostBuild(host);
+}
+
+export async function prebuild(names = Object.keys(targets)) {
+  const unknown = names.find((name) => !(name in targets));
+  if (unknown !== undefined) {
+    throw new PlainError(
+      `npm run prebuild: no target '${unknown}'; there are ${Object.keys(targets).join(', ')}`,
+    );
+  }
+  await setUp({ addon: false, typeScript: false });
+  const stale = names.filter((name) => !isFresh(`prebuild-${name}`, inputs, prebuildFile(name)));
+  if (stale.length === 0) return;
+  let python;
+  try {
+    python = await pythonWithZig();
+  } catch (error) {
+    if (!(error instanceof PlainError) || stale.some((name) => name !== host)) throw error;
+    say(
+      `warning: no zig, so ${host} is compiled by this machine's g++ and needs its glibc.\n${error.message}`,
+    );
+    await placeHostBuild(host);
+    return;
+  }
+  for (const target of stale) await buildWithZig(target, python);
+}
+
+if (realpathSync(process.argv[1]) === import.meta.filename) {
+  await main(async () => {
+    const names = process.argv.slice(2);
+    await prebuild(names.length === 0 ? undefined : names);
+    for (const target of names.length === 0 ? Object.keys(targets) : names) {
+      if (existsSync(prebuildFile(target))) console.log(prebuildFile(target));
+    }
+  });
+}
