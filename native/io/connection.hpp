@@ -1,0 +1,118 @@
+// One accepted socket: an Outlet with a descriptor, the unread part of a frame that is not complete
+// yet, and the causes for which reading is paused. Small, because most connections are idle; what
+// an idle one does not need lies behind a pointer. Only IoThread changes it, except for the fields
+// that say they are the engine's.
+// Thread: the I/O thread that adopted it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.hpp"
+#include "base/outlet.hpp"
+#include "base/timer_wheel.hpp"
+#include "io/peer_address.hpp"
+
+namespace stmqtt {
+
+using ListenerId = std::uint32_t;
+
+/// Why reading is paused; bits of one set. Reading resumes when none is left.
+enum class PauseCause : std::uint8_t {
+  outbox = 1,         ///< another thread's queue is full
+  verdict = 2,        ///< a CONNECT, SUBSCRIBE or PUBLISH waits for one
+  store = 4,          ///< the store is behind
+  queue_full = 8,     ///< a session's queue with the policy "refuse"
+  memory_budget = 16,
+};
+
+/// Bytes received and not consumed yet, in one pool block.
+struct PendingBytes {
+  std::uint32_t begin;     ///< offset of the first byte that is left
+  std::uint32_t end;       ///< offset behind the last
+  std::uint32_t capacity;  ///< bytes behind this head
+
+  [[nodiscard]] std::uint8_t* data() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
+  [[nodiscard]] std::uint32_t size() const noexcept { return end - begin; }
+};
+
+class Connection final : public Outlet {
+ public:
+  // The engine's own: its state for this client, and a timer in its wheel. The engine cancels the
+  // timer before it releases or detaches the connection.
+  void* user = nullptr;
+  TimerNode timer;
+
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] ListenerId listener() const noexcept { return listener_; }
+  [[nodiscard]] const PeerAddress& peer() const noexcept { return peer_; }
+  /// -1 once released.
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+  /// Within on_bytes: how many bytes the next frame takes in all, counted from the first byte that
+  /// is left unconsumed. Until that many are there, on_bytes is not called again. Not told = one
+  /// more than there are.
+  void want(std::uint32_t total_bytes) noexcept { wanted_ = total_bytes; }
+
+  [[nodiscard]] bool paused() const noexcept { return pauses_ != 0; }
+  [[nodiscard]] bool paused_for(PauseCause cause) const noexcept {
+    return (pauses_ & static_cast<std::uint8_t>(cause)) != 0;
+  }
+  /// Being closed: no more on_bytes.
+  [[nodiscard]] bool closing() const noexcept { return state_ != State::open; }
+  /// Bytes received and not consumed; within on_bytes without those handed over.
+  [[nodiscard]] std::uint32_t pending_bytes() const noexcept {
+    return pending_ == nullptr ? 0 : pending_->size();
+  }
+
+ private:
+  friend class IoThread;
+
+  enum class State : std::uint8_t {
+    open,
+    closing,    // close_after_flush(): sends what is queued, reads nothing
+    lingering,  // released; all is sent, waits for the peer's end so that it can read it
+    released,   // the descriptor is closed; the memory goes at the end of the turn
+  };
+  enum Flag : std::uint8_t {
+    kRead = 1,           // the poller watches for bytes
+    kWrite = 2,          // the poller watches for room: the last send was not taken whole
+    kInRerun = 4,        // on the list of connections to process without new bytes
+    kWasHigh = 8,        // on_writable is owed
+    kSendFailed = 16,    // nothing can be sent any more; what the peer sent is still read
+    kHungUp = 32,        // out of the poller until reading resumes
+    kEnded = 64,         // on_end was called
+    kInHandler = 128,    // on_bytes is on the stack
+  };
+
+  Connection(FlushList& list, int fd, std::uint64_t id, ListenerId listener,
+             const PeerAddress& peer) noexcept
+      : Outlet(list, Kind::socket), fd_(fd), id_(id), listener_(listener), peer_(peer) {}
+
+  [[nodiscard]] bool has(Flag flag) const noexcept { return (flags_ & flag) != 0; }
+  void set(Flag flag) noexcept { flags_ = static_cast<std::uint8_t>(flags_ | flag); }
+  void unset(Flag flag) noexcept { flags_ = static_cast<std::uint8_t>(flags_ & ~flag); }
+
+  std::uint8_t pauses_ = 0;
+  State state_ = State::open;
+  std::uint8_t flags_ = 0;
+  int fd_;
+  std::uint64_t id_;
+  PendingBytes* pending_ = nullptr;
+  std::uint32_t wanted_ = 0;
+  ListenerId listener_;
+  PeerAddress peer_;
+  std::uint32_t index_ = 0;          // in the thread's table of connections
+  std::uint32_t closing_index_ = 0;  // in its table of deadlines; closing and lingering only
+  std::uint32_t outbound_counted_ = 0;  // bytes of the queue that the gauge holds
+
+ public:
+  // For pool_delete only.
+  ~Connection();
+  template <class T, class... Args>
+  friend T* pool_new(Args&&... args) noexcept;
+};
+
+static_assert(sizeof(void*) != 8 || sizeof(Connection) <= 160);
+
+}  // namespace stmqtt

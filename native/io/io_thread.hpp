@@ -1,0 +1,194 @@
+// One I/O thread: its poller, its connections, its loop. A turn is: wake-ups from other threads,
+// connections with bytes left over, ready sockets (one recv each), timers, the handler's turn end,
+// then one send per connection that has something to send.
+// Counts connections_accepted, connections_closed, bytes_received, bytes_sent, outbound_bytes,
+// paused_* (once per pause and cause), loop_turns, wakeups, busy_ns; nobody else adds to those.
+// Thread: its own, except for what says otherwise.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/outlet.hpp"
+#include "base/thread_check.hpp"
+#include "base/vec.hpp"
+#include "contract/counters.hpp"
+#include "io/connection.hpp"
+#include "io/handler.hpp"
+#include "io/listener.hpp"
+#include "io/poller.hpp"
+#include "io/system_error.hpp"
+
+namespace stmqtt {
+
+struct IoThreadOptions {
+  std::size_t outbound_high_watermark_bytes = std::size_t{1} << 20;
+  std::size_t outbound_low_watermark_bytes = std::size_t{256} << 10;
+  std::size_t read_buffer_bytes = std::size_t{256} << 10;
+  unsigned accepts_per_turn = 64;
+};
+
+/// A socket to be adopted; also a connection on its way from one thread to another, with what was
+/// received and not consumed, and what was queued and not sent. Owns all of it.
+struct DetachedConnection {
+  DetachedConnection() noexcept = default;
+  DetachedConnection(int socket, std::uint64_t connection_id, ListenerId from,
+                     const PeerAddress& address) noexcept
+      : fd(socket), id(connection_id), listener(from), peer(address) {}
+  DetachedConnection(DetachedConnection&& other) noexcept;
+  DetachedConnection& operator=(DetachedConnection&& other) noexcept;
+  ~DetachedConnection();  ///< closes the descriptor if nobody adopted it
+
+  int fd = -1;
+  std::uint64_t id = 0;
+  ListenerId listener = 0;
+  PeerAddress peer;
+  PendingBytes* unread = nullptr;
+  OutboundQueue unsent;
+};
+
+class IoThread {
+ public:
+  IoThread(unsigned index, Handler& handler, contract::Counters& counters,
+           const IoThreadOptions& options) noexcept;
+  /// After join(). Closes the wake-up descriptor: no other thread may call wake() any more, so join
+  /// all I/O threads before destroying the first.
+  ~IoThread();
+  IoThread(const IoThread&) = delete;
+  IoThread& operator=(const IoThread&) = delete;
+
+  // ---- from the thread that builds the broker ----
+  /// Creates the poller and the wake-up descriptor. Before start(), run() or wake().
+  [[nodiscard]] SystemError open() noexcept;
+  /// Runs the loop on a thread of its own, named "st-mqttd/<index>", with all signals blocked.
+  [[nodiscard]] SystemError start() noexcept;
+  void join() noexcept;
+
+  // ---- from any thread ----
+  /// on_wake() will be called, and sees what the caller wrote before. Costs a system call only if
+  /// the thread sleeps in its poller.
+  void wake() noexcept;
+  /// The loop ends with the current turn. Idempotent.
+  void request_stop() noexcept;
+
+  // ---- on this I/O thread (or before it runs) ----
+  /// The loop itself; start() calls it. Tests may call it on a thread of their own.
+  void run() noexcept;
+
+  /// The listener's connections come to this thread's handler. Borrowed: remove it before it dies.
+  [[nodiscard]] SystemError add_listener(Listener& listener) noexcept;
+  void remove_listener(Listener& listener) noexcept;
+
+  /// The connection takes over everything in `from`; unread bytes are handed to on_bytes on the next
+  /// turn, unsent ones are sent. Null if the poller refuses (out of memory or watches; the
+  /// descriptor is closed then).
+  [[nodiscard]] Connection* adopt(DetachedConnection&& from, void* user) noexcept;
+  /// Closes the connection: nothing more is sent. The object lives to the end of the turn, with
+  /// fd() -1, so that the caller may finish with it. After on_end with EndKind::flushed the
+  /// descriptor stays open a little, without further calls, until the peer has read the end.
+  void release(Connection& connection) noexcept;
+  /// Gives the socket away with what is unread and unsent; otherwise like release(). Within on_bytes
+  /// for this connection, `rest` is what lies behind the consumed bytes; else it is empty and the
+  /// connection's own pending bytes go.
+  [[nodiscard]] DetachedConnection detach(Connection& connection, Bytes rest) noexcept;
+
+  void pause(Connection& connection, PauseCause cause) noexcept;
+  void resume(Connection& connection, PauseCause cause) noexcept;
+  /// Reads no more, sends what is queued, then calls on_end with EndKind::flushed, or, at
+  /// `deadline_ms` on the clock of now_ms(), with EndKind::deadline_passed. Never within this call.
+  void close_after_flush(Connection& connection, std::uint64_t deadline_ms) noexcept;
+
+  [[nodiscard]] unsigned index() const noexcept { return index_; }
+  /// For outlets of Kind::link that belong to this thread.
+  [[nodiscard]] FlushList& flush_list() noexcept { return flush_list_; }
+  /// When this turn began, on the clock of now_ms(). Saves asking the clock per packet.
+  [[nodiscard]] std::uint64_t turn_ms() const noexcept { return turn_ns_ / 1'000'000; }
+  [[nodiscard]] std::uint32_t connection_count() const noexcept { return connections_.size(); }
+  /// All connections of this thread, in no order; those being released are among them.
+  [[nodiscard]] Connection* connection_at(std::uint32_t index) noexcept {
+    return connections_[index];
+  }
+  [[nodiscard]] contract::Counters& counters() noexcept { return counters_; }
+
+ private:
+  enum class Wake : std::uint8_t { idle, signalled, sleeping };
+  struct Deadline {
+    Connection* connection;
+    std::uint64_t at_ms;
+  };
+  struct PausedListener {
+    Listener* listener;
+    std::uint64_t until_ms;
+  };
+
+  static void* thread_main(void* self) noexcept;
+
+  // io_thread.cpp: the turn
+  [[nodiscard]] int timeout_ms() noexcept;
+  void sleep_and_dispatch() noexcept;
+  void turn() noexcept;
+  void dispatch(const PollEvent& event) noexcept;
+  void finish() noexcept;
+
+  // io_thread_read.cpp
+  void on_ready(Connection& connection, const PollEvent& event) noexcept;
+  void receive(Connection& connection) noexcept;
+  void receive_large(Connection& connection) noexcept;
+  void received_end(Connection& connection, int error) noexcept;
+  void hand_over(Connection& connection, Bytes bytes) noexcept;
+  void keep_rest(Connection& connection, Bytes rest) noexcept;
+  void run_pending(Connection& connection) noexcept;
+  void rerun_all() noexcept;
+  void discard_input(Connection& connection) noexcept;
+  void paused_hang_up(Connection& connection) noexcept;
+
+  // io_thread_write.cpp
+  void flush_all() noexcept;
+  void flush(Connection& connection) noexcept;
+  void send_failed(Connection& connection) noexcept;
+  void count_outbound(Connection& connection) noexcept;
+  void close_at(Connection& connection, std::uint64_t deadline_ms) noexcept;
+  void forget_deadline(Connection& connection) noexcept;
+  void close_expired() noexcept;
+  void end(Connection& connection, EndReason reason) noexcept;
+  void linger(Connection& connection) noexcept;
+  void destroy(Connection& connection) noexcept;
+  void update_interest(Connection& connection) noexcept;
+  void schedule_rerun(Connection& connection) noexcept;
+
+  // io_thread_accept.cpp
+  void accept_from(Listener& listener) noexcept;
+  void shed(Listener& listener, int error) noexcept;
+  void resume_listeners() noexcept;
+
+  Handler& handler_;
+  contract::Counters& counters_;
+  FlushList flush_list_;
+  FlushList flushing_;
+  Poller poller_;
+  PoolVector<Connection*> connections_;
+  PoolVector<Connection*> rerun_;    // null = was released meanwhile
+  PoolVector<Connection*> rerunning_;
+  PoolVector<Connection*> released_;
+  PoolVector<Deadline> deadlines_;
+  PoolVector<PausedListener> paused_listeners_;
+  std::unique_ptr<std::uint8_t[]> read_buffer_;
+  IoThreadOptions options_;
+  std::uint64_t turn_ns_ = 0;
+  std::uint64_t next_deadline_ms_ = UINT64_MAX;
+  unsigned index_;
+  int reserve_fd_ = -1;  // given up for a moment where no descriptor is left
+  pthread_t thread_{};
+  bool started_ = false;
+  [[no_unique_address]] ThreadOwner owner_;
+
+  // Written by other threads; on a line of its own.
+  alignas(64) std::atomic<Wake> wake_{Wake::idle};
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace stmqtt

@@ -1,0 +1,57 @@
+// The poller on Linux: level-triggered epoll, and an eventfd for wake-ups that is edge-triggered,
+// so that it never has to be read. Thread: see poller.hpp.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <cstddef>
+
+#include "io/system_error.hpp"
+
+namespace stmqtt {
+
+class PollEvent {
+ public:
+  [[nodiscard]] PollTag tag() const noexcept {
+    return {static_cast<std::uintptr_t>(event_.data.u64)};
+  }
+  [[nodiscard]] bool readable() const noexcept { return (event_.events & EPOLLIN) != 0; }
+  [[nodiscard]] bool writable() const noexcept { return (event_.events & EPOLLOUT) != 0; }
+  [[nodiscard]] bool hung_up() const noexcept {
+    return (event_.events & (EPOLLHUP | EPOLLERR)) != 0;
+  }
+
+ private:
+  friend class Poller;
+  epoll_event event_;
+};
+static_assert(sizeof(PollEvent) == sizeof(epoll_event));
+
+class Poller {
+ public:
+  Poller() noexcept = default;
+  ~Poller() { close(); }
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+
+  [[nodiscard]] SystemError open() noexcept;
+  void close() noexcept;
+
+  [[nodiscard]] bool add(int fd, PollTag tag, Interest interest) noexcept;
+  void modify(int fd, PollTag tag, Interest interest) noexcept;
+  void remove(int fd) noexcept;
+
+  [[nodiscard]] std::size_t wait(int timeout_ms) noexcept;
+  [[nodiscard]] const PollEvent& event(std::size_t index) const noexcept { return events_[index]; }
+
+  void wake() noexcept;
+
+ private:
+  static constexpr int kEventsPerWait = 256;
+
+  int epoll_fd_ = -1;
+  int wake_fd_ = -1;
+  PollEvent events_[kEventsPerWait];
+};
+
+}  // namespace stmqtt
