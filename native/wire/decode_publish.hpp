@@ -13,7 +13,6 @@ namespace stmqtt::wire {
 /// Length in the body.
 [[nodiscard]] ReasonCode decode_publish_properties(Bytes body, std::size_t at, Direction direction,
                                                    PublishView& out) noexcept;
-[[nodiscard]] bool topic_bytes_valid(const std::uint8_t* text, std::size_t bytes) noexcept;
 
 /// Decodes a PUBLISH. A Topic Alias is not resolved here. Subscription Identifiers may come only
 /// from a server [MQTT-3.3.4-6].

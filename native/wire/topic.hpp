@@ -6,14 +6,23 @@
 
 #include "base/bytes.hpp"
 #include "wire/reason_code.hpp"
+#include "wire/swar.hpp"
 
 namespace stmqtt::wire {
 
 /// No bound on the number of levels.
 inline constexpr std::uint32_t kAnyLevels = 0;
 
-/// Levels of a topic: one more than it has '/'. Vectorised: cheap enough for every publish.
+/// Levels of a topic: one more than it has '/'. Eight bytes at a time: cheap enough for every publish.
 [[nodiscard]] std::uint32_t topic_levels(Bytes topic) noexcept;
+
+/// What topic_bytes_valid does with all but plain ASCII.
+[[nodiscard]] bool topic_bytes_valid_slow(const std::uint8_t* text, std::size_t bytes) noexcept;
+/// Valid UTF-8 without U+0000, '+' and '#'; no bytes at all are valid here.
+[[nodiscard]] inline bool topic_bytes_valid(const std::uint8_t* text, std::size_t bytes) noexcept {
+  if (swar::none(text, bytes, swar::not_plain_topic)) [[likely]] return true;
+  return topic_bytes_valid_slow(text, bytes);
+}
 
 /// A Topic Name: valid UTF-8, 1 to 65,535 bytes [MQTT-4.7.3-1] [MQTT-4.7.3-3], no U+0000
 /// [MQTT-4.7.3-2], no '+' or '#' [MQTT-4.7.0-1] [MQTT-3.3.2-2], at most max_levels levels.
@@ -31,8 +40,9 @@ struct FilterView {
   bool wildcard = false;  ///< '+' or '#' stands in it
 };
 
-/// Validates and takes apart. success or topic_filter_invalid. $share/… is a Shared Subscription in
-/// every version: 3.1 and 3.1.1 clients cannot mean anything else by it on this broker.
+/// Validates and takes apart. success, malformed_packet (not a UTF-8 Encoded String) or
+/// topic_filter_invalid. `out` is garbage then. $share/… is a Shared Subscription in every version:
+/// 3.1 and 3.1.1 clients cannot mean anything else by it on this broker.
 [[nodiscard]] ReasonCode parse_topic_filter(Bytes topic_filter, FilterView& out) noexcept;
 
 /// Does the filter (without its $share part) match the Topic Name [MQTT-4.7.2-1]? Both are valid.
