@@ -53,7 +53,7 @@ class Writer {
     at_ = store_bytes(at_, text);
   }
   void properties(const Properties* properties, std::span<const UserProperty> user) noexcept {
-    const Properties none;
+    const Properties none{};
     const Properties& given = properties == nullptr ? none : *properties;
     varint(size_properties(given, user));
     at_ = encode_properties(given, user, at_);
