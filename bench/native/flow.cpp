@@ -8,13 +8,15 @@
 #include <bit>
 #include <cstring>
 
+#include "ledger.hpp"
+
 namespace stmqtt::bench {
 
 namespace {
 
 constexpr std::uint32_t kStampBytes = 16;
-constexpr std::uint32_t kOpenLoopRing = 1u << 14;
-constexpr std::uint32_t kPooledRing = 64;
+constexpr std::uint32_t kOpenLoopRemembered = 1u << 14;
+constexpr std::uint32_t kPooledRemembered = 64;
 constexpr std::uint64_t kStallNs = 5'000'000'000;
 
 struct Stamp {
@@ -25,19 +27,11 @@ struct Stamp {
 static_assert(sizeof(Stamp) == kStampBytes);
 
 struct Publisher {
-  // A published message that is not at all its receivers yet; found at sequence % ring size.
-  struct Pending {
-    std::uint32_t sequence = 0;
-    std::uint32_t copies = 0;
-  };
   std::vector<PublishTemplate> templates;
   std::vector<std::uint32_t> copies;  // by template
-  std::vector<Pending> ring;
   std::vector<std::uint16_t> free_ids;
   std::size_t window = 0;  // free_ids when nothing is in flight
   std::uint64_t due_ns = 0;
-  std::uint32_t sequence = 0;
-  std::uint32_t undelivered = 0;
   std::uint32_t random = 1;
   bool in_turn_list = false;
 };
@@ -65,15 +59,15 @@ class Flow {
 
  private:
   void prepare();
-  [[nodiscard]] std::uint32_t ring_size() const;
+  [[nodiscard]] std::uint32_t remembered() const;
   [[nodiscard]] bool is_pooled() const { return plan_.limit == FlowPlan::Limit::pooled; }
   void deliver(Connection& connection, const Frame& frame);
   void acknowledge(Connection& connection, PacketType type, std::uint16_t packet_id, std::uint8_t flags);
   void want_turn(std::uint32_t index);
   void fill(std::uint32_t index, std::uint64_t now);
   void fill_pooled(std::uint64_t now);
-  void publish(Publisher& publisher, Connection& connection, std::uint32_t index, std::uint64_t time_ns);
-  [[nodiscard]] bool may_publish(const Publisher& publisher) const;
+  void publish(std::uint32_t index, std::uint64_t time_ns);
+  [[nodiscard]] bool may_publish(std::uint32_t index) const;
   void run_for(double seconds);
   void drain();
   [[nodiscard]] bool is_idle() const;
@@ -86,23 +80,20 @@ class Flow {
   std::vector<Connection> spares_;
   std::vector<Connection> senders_;
   std::vector<Publisher> publishers_;
-  std::vector<std::uint32_t> last_;  // [receiver * publishers + publisher]: last sequence seen
+  Ledger ledger_;
   std::vector<std::uint32_t> turn_list_;
   std::uint64_t read_ns_ = 0;
-  std::uint32_t pool_undelivered_ = 0;
   std::uint32_t pool_turn_ = 0;  // whose turn it is
   std::uint64_t interval_ns_ = 0;  // open loop: between two messages of one publisher
   bool publishing_ = false;
   Histogram latency_;
   Counts counts_;
-  std::uint64_t doubled_ = 0;
-  std::uint64_t disordered_ = 0;
   std::uint64_t refused_ = 0;
 };
 
-std::uint32_t Flow::ring_size() const {
-  if (plan_.rate > 0) return kOpenLoopRing;
-  return is_pooled() ? kPooledRing : std::bit_ceil(2 * plan_.undelivered);
+std::uint32_t Flow::remembered() const {
+  if (plan_.rate > 0) return kOpenLoopRemembered;
+  return is_pooled() ? kPooledRemembered : std::bit_ceil(2 * plan_.undelivered);
 }
 
 void Flow::prepare() {
@@ -116,7 +107,7 @@ void Flow::prepare() {
   const std::size_t count = plan_.topics.size();
   senders_.resize(count);
   connect_all(loop_, target_, senders_, "bench-pub-", 0);
-  last_.assign(receivers_.size() * count, 0);
+  ledger_.reset(count, receivers_.size(), remembered());
   publishers_.resize(count);
   turn_list_.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
@@ -126,7 +117,6 @@ void Flow::prepare() {
       publisher.copies.push_back(topic.copies);
     }
     publisher.random = static_cast<std::uint32_t>(i) * 2'654'435'761u + 1;
-    publisher.ring.resize(ring_size());
     if (plan_.qos > 0) publisher.window = std::min<std::uint32_t>(plan_.window, senders_[i].window);
     for (std::size_t id = publisher.window; id > 0; --id) {
       publisher.free_ids.push_back(static_cast<std::uint16_t>(id));
@@ -174,26 +164,12 @@ void Flow::deliver(Connection& connection, const Frame& frame) {
   Stamp stamp;
   std::memcpy(&stamp, message.payload, sizeof stamp);
   if (stamp.publisher >= publishers_.size()) fail("measuring: a delivered PUBLISH is not ours");
-  Publisher& publisher = publishers_[stamp.publisher];
-  Publisher::Pending& pending = publisher.ring[stamp.sequence & (publisher.ring.size() - 1)];
-  if (pending.sequence != stamp.sequence || pending.copies == 0) {
-    ++doubled_;
-    return;
-  }
-  std::uint32_t& last = last_[connection.index * publishers_.size() + stamp.publisher];
-  if (stamp.sequence == last) {
-    ++doubled_;  // its place is another receiver's, so that one will be reported as lost
-    return;
-  }
-  if (stamp.sequence < last) ++disordered_;
-  last = std::max(last, stamp.sequence);
+  const Ledger::Verdict verdict = ledger_.deliver(connection.index, stamp.publisher, stamp.sequence);
+  if (verdict == Ledger::Verdict::unexpected) return;
   ++counts_.delivered;
   counts_.bytes += frame.total_bytes;
   latency_.record(read_ns_ > stamp.time_ns ? read_ns_ - stamp.time_ns : 0);
-  if (--pending.copies > 0) return;
-  --publisher.undelivered;
-  --pool_undelivered_;
-  want_turn(stamp.publisher);
+  if (verdict == Ledger::Verdict::last_copy) want_turn(stamp.publisher);
 }
 
 void Flow::acknowledge(Connection& connection, PacketType type, std::uint16_t packet_id, std::uint8_t flags) {
@@ -210,13 +186,15 @@ void Flow::want_turn(std::uint32_t index) {
   turn_list_.push_back(index);
 }
 
-bool Flow::may_publish(const Publisher& publisher) const {
-  if (plan_.qos > 0 && publisher.free_ids.empty()) return false;
-  if (interval_ns_ == 0 && publisher.undelivered >= plan_.undelivered) return false;
-  return publisher.ring[(publisher.sequence + 1) & (publisher.ring.size() - 1)].copies == 0;
+bool Flow::may_publish(std::uint32_t index) const {
+  if (plan_.qos > 0 && publishers_[index].free_ids.empty()) return false;
+  if (interval_ns_ == 0 && !is_pooled() && ledger_.undelivered(index) >= plan_.undelivered) return false;
+  return ledger_.may_publish(index);
 }
 
-void Flow::publish(Publisher& publisher, Connection& connection, std::uint32_t index, std::uint64_t time_ns) {
+void Flow::publish(std::uint32_t index, std::uint64_t time_ns) {
+  Publisher& publisher = publishers_[index];
+  Connection& connection = senders_[index];
   std::uint32_t choice = 0;
   if (publisher.templates.size() > 1) {
     publisher.random = publisher.random * 1'664'525u + 1'013'904'223u;
@@ -232,11 +210,8 @@ void Flow::publish(Publisher& publisher, Connection& connection, std::uint32_t i
     frame[form.packet_id_at] = static_cast<std::uint8_t>(id >> 8);
     frame[form.packet_id_at + 1] = static_cast<std::uint8_t>(id);
   }
-  const Stamp stamp{index, ++publisher.sequence, time_ns};
+  const Stamp stamp{index, ledger_.publish(index, publisher.copies[choice]), time_ns};
   std::memcpy(frame + form.payload_at, &stamp, sizeof stamp);
-  publisher.ring[stamp.sequence & (publisher.ring.size() - 1)] = {stamp.sequence, publisher.copies[choice]};
-  ++publisher.undelivered;
-  ++pool_undelivered_;
   ++counts_.published;
 }
 
@@ -245,10 +220,10 @@ void Flow::fill(std::uint32_t index, std::uint64_t now) {
   Connection& connection = senders_[index];
   const std::size_t before = connection.out.size();
   if (interval_ns_ == 0) {
-    while (may_publish(publisher)) publish(publisher, connection, index, now);
+    while (may_publish(index)) publish(index, now);
   } else {
-    for (; publisher.due_ns <= now && may_publish(publisher); publisher.due_ns += interval_ns_) {
-      publish(publisher, connection, index, publisher.due_ns);
+    for (; publisher.due_ns <= now && may_publish(index); publisher.due_ns += interval_ns_) {
+      publish(index, publisher.due_ns);
     }
   }
   if (connection.out.size() != before) loop_.flush_later(connection);
@@ -256,15 +231,15 @@ void Flow::fill(std::uint32_t index, std::uint64_t now) {
 
 void Flow::fill_pooled(std::uint64_t now) {
   const auto count = static_cast<std::uint32_t>(publishers_.size());
-  for (std::uint32_t passed = 0; pool_undelivered_ < plan_.undelivered && passed < count;) {
+  for (std::uint32_t passed = 0; ledger_.undelivered() < plan_.undelivered && passed < count;) {
     const std::uint32_t index = pool_turn_;
     pool_turn_ = index + 1 < count ? index + 1 : 0;
-    if (!may_publish(publishers_[index])) {
+    if (!may_publish(index)) {
       ++passed;
       continue;
     }
     passed = 0;
-    publish(publishers_[index], senders_[index], index, now);
+    publish(index, now);
     loop_.flush_later(senders_[index]);
   }
 }
@@ -300,9 +275,9 @@ void Flow::run_for(double seconds) {
 }
 
 bool Flow::is_idle() const {
-  return std::all_of(publishers_.begin(), publishers_.end(), [](const Publisher& publisher) {
-    return publisher.undelivered == 0 && publisher.free_ids.size() == publisher.window;
-  });
+  return ledger_.undelivered() == 0 && std::all_of(publishers_.begin(), publishers_.end(), [](const Publisher& p) {
+           return p.free_ids.size() == p.window;
+         });
 }
 
 void Flow::drain() {
@@ -333,6 +308,7 @@ void Flow::run(Report& report) {
 
   latency_.clear();
   const Counts before = counts_;
+  const std::uint64_t machine_before = machine_busy_ns();
   const std::uint64_t broker_before = broker_.cpu_ns();
   const std::uint64_t own_before = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
   const std::uint64_t begin = now_ns();
@@ -340,15 +316,12 @@ void Flow::run(Report& report) {
   const double elapsed_s = static_cast<double>(now_ns() - begin) / 1e9;
   const std::uint64_t broker_cpu = broker_.cpu_ns() - broker_before;
   const std::uint64_t own_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own_before;
+  const std::uint64_t machine_cpu = machine_busy_ns() - machine_before;
   const Counts after = counts_;
   const Histogram latency = latency_;
   const std::uint64_t rss_kib = broker_.status_kib("VmRSS");
   drain();
 
-  std::uint64_t lost = 0;
-  for (const Publisher& publisher : publishers_) {
-    for (const Publisher::Pending& pending : publisher.ring) lost += pending.copies;
-  }
   const auto delivered = static_cast<double>(after.delivered - before.delivered);
   report.count("delivered", after.delivered - before.delivered);
   report.number("seconds", elapsed_s);
@@ -363,12 +336,14 @@ void Flow::run(Report& report) {
     report.number("brokerCpuUs", static_cast<double>(broker_cpu) / 1e3 / delivered);
     report.number("brokerBusy", static_cast<double>(broker_cpu) / 1e9 / elapsed_s);
     report.count("brokerRssKib", rss_kib);
+    const double foreign = static_cast<double>(machine_cpu) - static_cast<double>(broker_cpu + own_cpu);
+    report.number("foreignBusy", std::max(0.0, foreign / 1e9 / elapsed_s));
   }
   report.number("generatorCpuUs", static_cast<double>(own_cpu) / 1e3 / delivered);
   report.number("generatorBusy", static_cast<double>(own_cpu) / 1e9 / elapsed_s);
-  report.count("lost", lost);
-  report.count("doubled", doubled_);
-  report.count("disordered", disordered_);
+  report.count("lost", ledger_.lost());
+  report.count("doubled", ledger_.doubled());
+  report.count("disordered", ledger_.disordered());
   report.count("refused", refused_);
   disconnect_all(loop_, senders_);
   disconnect_all(loop_, spares_);

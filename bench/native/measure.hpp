@@ -21,6 +21,10 @@ inline std::uint64_t clock_ns(clockid_t id) {
 
 inline std::uint64_t now_ns() { return clock_ns(CLOCK_MONOTONIC); }
 
+// CPU time that all cores together spent busy since boot, to 10 ms: what neither the broker nor the
+// generator used of it is somebody else's, and makes a result doubtful.
+std::uint64_t machine_busy_ns();
+
 // The processes of the broker under test. The process CPU clock sums all threads, those that
 // ended too, and is exact to the nanosecond, unlike utime and stime in /proc/<pid>/stat.
 class Processes {
