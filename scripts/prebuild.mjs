@@ -5,10 +5,9 @@ import { copyFileSync, existsSync, mkdirSync, realpathSync, rmSync, symlinkSync 
 import { join } from 'node:path';
 import { buildNative } from './native-build.mjs';
 import { root } from './native-sources.mjs';
-import { ask, main, PlainError, runLogged, which } from './run.mjs';
+import { pythonWithZig } from './python-tool.mjs';
+import { main, PlainError } from './run.mjs';
 import { addonFile, isFresh, nativeInputs, say, setUp, stamped } from './setup.mjs';
-
-const zigVersion = '0.17.1';
 
 const targets = {
   'linux-x64': { arch: 'x64', triple: 'x86_64-linux-gnu.2.28' },
@@ -19,34 +18,6 @@ const targets = {
 export function prebuildFile(target) {
   const tag = target.startsWith('linux-') ? '.glibc' : '';
   return join(root, 'prebuilds', target, `st-mqttd${tag}.node`);
-}
-
-/** The python whose `-m ziglang` works: the machine's, or one in a private environment of ours. */
-async function pythonWithZig() {
-  const works = (python) => ask(python, ['-m', 'ziglang', 'version']) !== undefined;
-  if (works('python3')) return 'python3';
-  const folder = join(root, 'node_modules', '.cache', 'st-mqttd', 'zig');
-  const own = join(folder, 'bin', 'python');
-  if (works(own)) return own;
-  if (which('python3') === undefined) throw new PlainError(zigCure('python3 is missing'));
-  say(`installing zig ${zigVersion} from PyPI into ${folder}`);
-  const log = join(root, 'build', 'zig-install.log');
-  try {
-    const doing = 'Making a python environment';
-    await runLogged('python3', ['-m', 'venv', '--clear', folder], { log, doing });
-    await runLogged(own, ['-m', 'pip', 'install', '--quiet', `ziglang==${zigVersion}`], {
-      log,
-      doing: 'Installing ziglang',
-    });
-  } catch (error) {
-    if (!(error instanceof PlainError)) throw error;
-    throw new PlainError(zigCure(error.message));
-  }
-  return own;
-}
-
-function zigCure(why) {
-  return `${why}\n\nThe release binaries are compiled with zig. Cure: python3 -m pip install ziglang==${zigVersion} (on Debian or Ubuntu first: apt-get install python3-venv python3-pip)`;
 }
 
 /** node-gyp always builds in ./build: a folder of links gives each target a build of its own. */
