@@ -35,8 +35,22 @@ class MatchCache {
 
  private:
   struct Entry;
+  struct Slot {
+    std::uint64_t hash;
+    Entry* entry;  ///< null = empty
+  };
 
-  Entry** slots_ = nullptr;  ///< open addressing by topic hash, linear probing
+  [[nodiscard]] const MatchResult& refresh(const TopicTrie& trie, Entry& entry,
+                                           std::uint64_t topic_hash) noexcept;
+  [[nodiscard]] const MatchResult& insert(const TopicTrie& trie, Bytes topic,
+                                          std::uint64_t topic_hash) noexcept;
+  static void destroy(Entry* entry) noexcept;
+  void place(const Slot& slot) noexcept;
+  void grow() noexcept;
+  void evict(const Entry& keep) noexcept;
+  void close_gap(std::size_t hole) noexcept;
+
+  Slot* slots_ = nullptr;  ///< open addressing by topic hash, at most half full
   std::size_t mask_ = 0;
   std::size_t size_ = 0;
   std::size_t hand_ = 0;  ///< where the clock goes on

@@ -78,6 +78,7 @@ class RetainedIndex {
   mutable WriterFirstMutex mutex_;
   const RetainedLimits limits_;
   std::uint64_t sequence_ = 0;            ///< guarded by mutex_
+  std::string sweep_at_;                  ///< guarded by mutex_; where expire() goes on
   std::unique_ptr<RetainedTable> table_;  ///< guarded by mutex_
 };
 

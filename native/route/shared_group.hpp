@@ -27,7 +27,7 @@ class SharedState {
   [[nodiscard]] SubscriptionKey key() const noexcept { return key_; }
 
  private:
-  friend class SharedMembers;
+  friend class SharedPicker;
   SharedState(SharedStrategy strategy, SubscriptionKey key) noexcept
       : strategy_(strategy), key_(key) {}
 
@@ -40,8 +40,8 @@ class SharedState {
 
 using SharedStateRef = CountedRef<SharedState>;
 
-/// One session's subscription to a group. Everything but its presence is immutable: subscribing
-/// again with other options makes a new one.
+/// One session's subscription to a group. Everything but presence and persistence is immutable:
+/// subscribing again with other options makes a new one.
 class SharedMember {
  public:
   /// Count of one. `serial` orders the group's members by the time they joined.
@@ -50,12 +50,18 @@ class SharedMember {
   void acquire() const noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
   void release() const noexcept;
 
-  [[nodiscard]] const SessionRef& session() const noexcept { return subscriber_.session; }
-  [[nodiscard]] SubscriptionOptions options() const noexcept { return subscriber_.options; }
+  [[nodiscard]] const SessionRef& session() const noexcept { return session_; }
+  [[nodiscard]] SubscriptionOptions options() const noexcept { return options_; }
   [[nodiscard]] std::uint32_t subscription_id() const noexcept {
-    return subscriber_.subscription_id;
+    return subscription_id_;
   }
-  [[nodiscard]] bool persistent() const noexcept { return subscriber_.persistent; }
+  [[nodiscard]] bool persistent() const noexcept {
+    return persistent_.load(std::memory_order_relaxed);
+  }
+  /// By the trie, which then makes a new list.
+  void set_persistent(bool persistent) noexcept {
+    persistent_.store(persistent, std::memory_order_relaxed);
+  }
   [[nodiscard]] SubscriptionKey key() const noexcept { return state_->key(); }
   [[nodiscard]] std::uint32_t node() const noexcept { return state_->key().node; }
   [[nodiscard]] std::uint32_t serial() const noexcept { return serial_; }
@@ -71,14 +77,22 @@ class SharedMember {
 
  private:
   SharedMember(const Subscriber& subscriber, SharedState& state, std::uint32_t serial) noexcept
-      : state_(SharedStateRef::share(&state)), subscriber_(subscriber), serial_(serial) {}
+      : persistent_(subscriber.persistent),
+        state_(SharedStateRef::share(&state)),
+        session_(subscriber.session),
+        subscription_id_(subscriber.subscription_id),
+        serial_(serial),
+        options_(subscriber.options) {}
   ~SharedMember() = default;
 
   mutable std::atomic<std::uint32_t> refs_{1};
   std::atomic<bool> connected_{true};
-  SharedStateRef state_;
-  Subscriber subscriber_;
-  std::uint32_t serial_;
+  std::atomic<bool> persistent_;
+  const SharedStateRef state_;
+  const SessionRef session_;
+  const std::uint32_t subscription_id_;
+  const std::uint32_t serial_;
+  const SubscriptionOptions options_;
 };
 
 using SharedMemberRef = CountedRef<SharedMember>;
