@@ -19,8 +19,10 @@ import {
 } from './packed.js';
 
 const release = process.env.ST_MQTTD_PACKAGE_TEST === 'release';
-const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string })
-  .version;
+const version = (
+  JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+).version;
+const compilers = await hasCompilers();
 const minutes = 60_000;
 
 let tarball: string;
@@ -100,7 +102,9 @@ describe('the install script', () => {
     expect((await addonVersion(folder, bare)).trim()).toBe(version);
   });
 
-  test('names the cure where nothing fits and nothing compiles', { timeout: 5 * minutes }, async () => {
+  test('names the cure where nothing fits and nothing compiles', {
+    timeout: 5 * minutes,
+  }, async () => {
     const folder = await install(tarball, bare, '--ignore-scripts');
     const own = join(folder, 'node_modules/st-mqttd');
     rmSync(join(own, 'prebuilds'), { recursive: true });
@@ -117,7 +121,7 @@ describe('the install script', () => {
     ['by a Node without headers beside it', process.env.ST_MQTTD_BARE_NODE],
   ];
   for (const [title, node] of sourceBuilds) {
-    const possible = release && node !== undefined && node !== '' && (await hasCompilers());
+    const possible = release && node !== undefined && node !== '' && compilers;
     test.skipIf(!possible)(
       `compiles from source without a download: ${title}`,
       { timeout: 15 * minutes },
