@@ -205,9 +205,12 @@ class Decoder {
     const keepAlive = body.u16('Keep Alive');
     const willFlag = (flags & 0x04) !== 0;
     const qos = (flags >> 3) & 3;
-    if ((flags & 1) !== 0) throw malformed('CONNECT: reserved flag');
+    // MQTT 3.1 disregards the bits that it does not use, and will options without a will.
+    const v31 = this.#version === '3.1';
+    if (!v31 && (flags & 1) !== 0) throw malformed('CONNECT: reserved flag');
     if (qos === 3) throw malformed('CONNECT: Will QoS 3');
-    if (!willFlag && (flags & 0x38) !== 0) throw malformed('CONNECT: will options without a will');
+    if (!v31 && !willFlag && (flags & 0x38) !== 0)
+      throw malformed('CONNECT: will options without a will');
     if (!this.#v5 && (flags & 0xc0) === 0x40)
       throw malformed('CONNECT: a password without a user name');
     const properties = this.#properties(body, 'CONNECT');
@@ -232,8 +235,10 @@ class Decoder {
       const retain = (flags & 0x20) !== 0;
       packet.will = { topic, payload, qos: qos as QoS, retain, properties: willProperties };
     }
-    if ((flags & 0x80) !== 0) packet.username = body.string('User Name');
-    if ((flags & 0x40) !== 0) packet.password = body.binary('Password');
+    // In MQTT 3.1 the Remaining Length takes precedence over these flags: a field may be missing.
+    const there = () => !v31 || body.left > 0;
+    if ((flags & 0x80) !== 0 && there()) packet.username = body.string('User Name');
+    if ((flags & 0x40) !== 0 && there()) packet.password = body.binary('Password');
     return packet;
   }
 
