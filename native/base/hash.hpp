@@ -9,19 +9,25 @@
 
 namespace stmqtt {
 
-/// Multiplies to 128 bits and folds the halves.
+/// Multiplies to 128 bits and folds the halves, for machines without such a multiplication.
+[[nodiscard]] constexpr std::uint64_t multiply_fold_portable(std::uint64_t a,
+                                                             std::uint64_t b) noexcept {
+  const std::uint64_t a_low = static_cast<std::uint32_t>(a);
+  const std::uint64_t a_high = a >> 32;
+  const std::uint64_t b_low = static_cast<std::uint32_t>(b);
+  const std::uint64_t b_high = b >> 32;
+  const std::uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
+  const std::uint64_t carry = a_low * b_high + static_cast<std::uint32_t>(middle);
+  const std::uint64_t high = a_high * b_high + (middle >> 32) + (carry >> 32);
+  return (a * b) ^ high;
+}
 [[nodiscard]] inline std::uint64_t multiply_fold(std::uint64_t a, std::uint64_t b) noexcept {
 #if defined(__SIZEOF_INT128__)
   __extension__ using Wide = unsigned __int128;
   const Wide product = static_cast<Wide>(a) * b;
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 #else
-  const std::uint64_t a_low = static_cast<std::uint32_t>(a), a_high = a >> 32;
-  const std::uint64_t b_low = static_cast<std::uint32_t>(b), b_high = b >> 32;
-  const std::uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
-  const std::uint64_t carry = a_low * b_high + static_cast<std::uint32_t>(middle);
-  const std::uint64_t high = a_high * b_high + (middle >> 32) + (carry >> 32);
-  return (a * b) ^ high;
+  return multiply_fold_portable(a, b);
 #endif
 }
 
