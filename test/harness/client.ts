@@ -165,7 +165,7 @@ export class Client {
     const packetId = this.newPacketId();
     const subscriptions = [filters].flat().map(subscription);
     this.send({ type: 'SUBSCRIBE', packetId, subscriptions, properties });
-    const suback = await this.wire.expect('SUBACK');
+    const suback = await this.wire.answer('SUBACK');
     this.#same(suback.packetId, packetId);
     return suback;
   }
@@ -176,7 +176,7 @@ export class Client {
   ): Promise<FilterAckPacket<'UNSUBACK'>> {
     const packetId = this.newPacketId();
     this.send({ type: 'UNSUBSCRIBE', packetId, filters: [filters].flat(), properties });
-    const unsuback = await this.wire.expect('UNSUBACK');
+    const unsuback = await this.wire.answer('UNSUBACK');
     this.#same(unsuback.packetId, packetId);
     return unsuback;
   }
@@ -196,11 +196,11 @@ export class Client {
       }),
     );
     if (qos === 0) return 0;
-    const answer = await this.wire.expect(qos === 1 ? 'PUBACK' : 'PUBREC');
+    const answer = await this.wire.answer(qos === 1 ? 'PUBACK' : 'PUBREC');
     this.#same(answer.packetId, packetId);
     if (qos === 1 || answer.reasonCode >= 0x80) return answer.reasonCode;
     this.send(ack('PUBREL', packetId));
-    const complete = await this.wire.expect('PUBCOMP');
+    const complete = await this.wire.answer('PUBCOMP');
     this.#same(complete.packetId, packetId);
     return answer.reasonCode;
   }
@@ -211,7 +211,7 @@ export class Client {
     if (message.qos === 1) this.send(ack('PUBACK', message.packetId));
     if (message.qos === 2) {
       this.send(ack('PUBREC', message.packetId));
-      const release = await this.wire.expect('PUBREL', timeout_ms);
+      const release = await this.wire.answer('PUBREL', timeout_ms);
       this.#same(release.packetId, message.packetId);
       this.send(ack('PUBCOMP', message.packetId));
     }
@@ -228,7 +228,7 @@ export class Client {
   /** A round trip: what was sent before has been processed by the connection's thread. */
   async ping(): Promise<void> {
     this.send({ type: 'PINGREQ' });
-    await this.wire.expect('PINGRESP');
+    await this.wire.answer('PINGRESP');
   }
 
   /** DISCONNECT, then waits for the broker to close. */

@@ -6,7 +6,7 @@ import type { Packet, PacketOf, PacketType, Version } from './packets.js';
 import { Transcript } from './transcript.js';
 
 /** For what must come: generous, because the machine may be busy. */
-export const PATIENCE_MS = 10_000;
+export const PATIENCE_MS = Number(process.env.STMQTTD_TEST_PATIENCE_MS ?? 10_000);
 /** For what must not come: short, because it is waited out in full. */
 export const SILENCE_MS = 150;
 
@@ -78,6 +78,26 @@ export class Wire {
     return packet as PacketOf<T>;
   }
 
+  /**
+   * The answer to a request: the next packet of this type. Messages that come before it stay to be
+   * read; the standard lets a server send them first. Anything else is a failure.
+   */
+  async answer<T extends PacketType>(type: T, timeout_ms = PATIENCE_MS): Promise<PacketOf<T>> {
+    const messages: Packet[] = [];
+    try {
+      for (;;) {
+        const packet = await this.#take(timeout_ms);
+        if (packet === undefined) throw this.#failure(`no ${type} within ${timeout_ms} ms`);
+        if (packet === 'ended') throw this.#failure(`${type} expected, but the connection ended`);
+        if (packet.type === type) return packet as PacketOf<T>;
+        if (packet.type !== 'PUBLISH') throw this.#failure(`${type} expected, ${packet.type} came`);
+        messages.push(packet);
+      }
+    } finally {
+      this.#packets.unshift(...messages);
+    }
+  }
+
   /** The connection ends, and nothing comes before that. */
   async expectClosed(timeout_ms = PATIENCE_MS): Promise<void> {
     const packet = await this.#take(timeout_ms);
@@ -113,6 +133,24 @@ export class Wire {
       );
     }
     await this.expectClosed(timeout_ms);
+    return packet;
+  }
+
+  /**
+   * CONNECT is refused: in 5.0 by CONNACK with one of the Reason Codes, in 3.x by CONNACK with a
+   * return code, or without a word where `codes` is empty. Then the connection ends.
+   */
+  async expectRefused(...codes: number[]): Promise<PacketOf<'CONNACK'> | undefined> {
+    if (codes.length === 0) {
+      await this.expectClosed();
+      return undefined;
+    }
+    const packet = await this.expect('CONNACK');
+    if (!codes.includes(packet.reasonCode) || packet.sessionPresent) {
+      const wanted = codes.map((code) => `0x${code.toString(16)}`).join(' or ');
+      throw this.#failure(`CONNACK ${wanted} without Session Present expected`);
+    }
+    await this.expectClosed();
     return packet;
   }
 
