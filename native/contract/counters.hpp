@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/counter_block.hpp"
+
 namespace stmqtt::contract {
 
 // clang-format off
@@ -58,6 +60,9 @@ enum class Counter : std::uint16_t {
       count_
 };
 inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::count_);
+
+/// One thread's counters. Thread: the owner writes, any reads.
+using Counters = CounterBlock<Counter, kCounterCount>;
 
 /// Counter names by index, for the addon's layout export.
 inline constexpr const char* kCounterNames[kCounterCount] = {

@@ -1,0 +1,87 @@
+// One connection's protocol state, from accept to close. The session outlives it; the socket is
+// behind `transport`. Idle it holds no memory beyond itself.
+// Thread: the I/O thread of its connection.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.hpp"
+#include "base/outlet.hpp"
+#include "base/timer_wheel.hpp"
+#include "session/limits.hpp"
+#include "session/promise.hpp"
+#include "session/topic_aliases.hpp"
+#include "wire/decode.hpp"
+#include "wire/types.hpp"
+
+namespace stmqtt {
+
+class Session;
+
+enum class ClientState : std::uint8_t {
+  await_connect,
+  await_verdict,  ///< CONNECT came; TypeScript judges it
+  await_store,    ///< admitted; CONNACK waits for its ticket
+  active,
+  closed,         ///< the host was told; freed at the end of the turn
+};
+
+/// A CONNECT on its way from decode to CONNACK: a copy of the packet, so that its views stay valid
+/// across the verdict and a move to the session's home thread.
+struct ConnectState {
+  std::uint8_t* body = nullptr;  ///< from the pool; owned
+  std::uint32_t body_bytes = 0;
+  wire::ConnectView view;        ///< views into body
+  // What the verdict and the limits decided:
+  std::uint8_t* override_text = nullptr;  ///< final client id, then username; from the pool; owned
+  std::uint32_t override_bytes = 0;
+  Bytes client_id;               ///< final
+  Bytes username;                ///< final
+  std::uint32_t session_expiry_s = 0;
+  std::uint16_t keep_alive_s = 0;
+  std::uint8_t max_qos = 2;
+  bool id_assigned = false;
+  bool authenticated = false;    ///< a verdict stands behind the username
+
+  [[nodiscard]] static ConnectState* make(std::uint8_t first_byte, Bytes body) noexcept;
+  static void destroy(ConnectState* state) noexcept;
+};
+
+class Client : public TimerNode {
+ public:
+  // --- what sending a PUBLISH reads
+  Outlet* outlet = nullptr;               ///< borrowed from the transport; outlives the client
+  OutgoingAliases* aliases_out = nullptr; ///< owned; null = none may be used
+  std::uint32_t max_packet_out = 0xFFFFFFFF;  ///< the client's Maximum Packet Size, bytes
+  std::uint16_t send_maximum = 0;         ///< min(max_inflight, the client's Receive Maximum)
+  wire::Version version = wire::Version::v311;
+  ClientState state = ClientState::await_connect;
+  bool problem_information = true;        ///< v5: Request Problem Information was not 0
+  bool is_link = false;
+  std::uint8_t max_qos = 2;               ///< granted
+
+  // --- what receiving reads
+  std::uint16_t keep_alive_s = 0;         ///< in force; 0 = off
+  std::uint16_t inbound_unacked = 0;      ///< QoS 1/2 from it not finished, towards our limit
+  std::uint16_t promised_pubacks = 0;     ///< in the promise queue
+  std::uint16_t promised_pubrecs = 0;
+  std::uint8_t paused = 0;                ///< PauseCause bits
+  bool waits_for_room = false;            ///< a publish of it was refused by a full queue
+  std::uint64_t last_received_ms = 0;
+  IncomingAliases* aliases_in = nullptr;  ///< owned; allocated on first use
+  Session* session = nullptr;             ///< null until admitted
+  const Limits* limits = nullptr;         ///< borrowed from the listener, outlives the client
+  ConnectState* connecting = nullptr;     ///< owned until CONNACK
+
+  // --- identity
+  void* transport = nullptr;              ///< the host's: a socket's connection or a link
+  std::uint64_t connection_id = 0;        ///< never reused
+  ClientRef ref;
+  std::uint32_t listener_id = 0;
+  std::uint64_t paused_since_ms = 0;
+
+  [[nodiscard]] bool active() const noexcept { return state == ClientState::active; }
+  [[nodiscard]] bool is_v5() const noexcept { return version == wire::Version::v5; }
+};
+
+}  // namespace stmqtt

@@ -1,0 +1,108 @@
+#include "session/directory.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "base/hash.hpp"
+#include "base/pool.hpp"
+
+namespace stmqtt {
+namespace {
+
+bool same_id(Bytes a, Bytes b) noexcept {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+}  // namespace
+
+SessionKey* SessionKey::make(Bytes client_id, std::uint64_t hash) noexcept {
+  auto* key = new (pool_allocate(sizeof(SessionKey) + client_id.size())) SessionKey;
+  key->hash_ = hash;
+  key->bytes_ = static_cast<std::uint32_t>(client_id.size());
+  store_bytes(reinterpret_cast<std::uint8_t*>(key + 1), client_id);
+  return key;
+}
+
+void SessionKey::destroy(SessionKey* key) noexcept {
+  pool_free(key, sizeof(SessionKey) + key->bytes_);
+}
+
+Directory::Directory() noexcept : seed_(process_seed() ^ 0xD1EC70FEULL) {}
+
+Directory::~Directory() {
+  for (Shard& shard : shards_) std::free(shard.entries);
+}
+
+std::uint64_t Directory::hash(Bytes client_id) const noexcept {
+  return hash_bytes(client_id, seed_);
+}
+
+/// The entry's place, or the empty one where it would stand.
+std::uint32_t Directory::find_place(const Shard& shard, Bytes client_id,
+                                    std::uint64_t hash) noexcept {
+  const std::uint32_t mask = shard.capacity - 1;
+  std::uint32_t at = static_cast<std::uint32_t>(hash) & mask;
+  while (shard.entries[at].key != nullptr &&
+         (shard.entries[at].key->hash() != hash ||
+          !same_id(shard.entries[at].key->client_id(), client_id))) {
+    at = (at + 1) & mask;
+  }
+  return at;
+}
+
+SessionRef Directory::find(Bytes client_id, std::uint64_t hash) const noexcept {
+  const Shard& shard = shard_of(hash);
+  const std::lock_guard lock(shard.mutex);
+  if (shard.count == 0) return {};
+  return shard.entries[find_place(shard, client_id, hash)].session;
+}
+
+bool Directory::insert(const SessionKey& key, SessionRef session) noexcept {
+  Shard& shard = shard_of(key.hash());
+  const std::lock_guard lock(shard.mutex);
+  if ((shard.count + 1) * 4 > shard.capacity * 3) grow(shard);
+  const std::uint32_t at = find_place(shard, key.client_id(), key.hash());
+  if (shard.entries[at].key != nullptr) return false;
+  shard.entries[at] = Entry{&key, session};
+  ++shard.count;
+  size_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void Directory::erase(const SessionKey& key) noexcept {
+  Shard& shard = shard_of(key.hash());
+  const std::lock_guard lock(shard.mutex);
+  if (shard.count == 0) return;
+  const std::uint32_t mask = shard.capacity - 1;
+  std::uint32_t hole = find_place(shard, key.client_id(), key.hash());
+  if (shard.entries[hole].key != &key) return;
+  for (std::uint32_t at = (hole + 1) & mask; shard.entries[at].key != nullptr;
+       at = (at + 1) & mask) {
+    const std::uint32_t home = static_cast<std::uint32_t>(shard.entries[at].key->hash()) & mask;
+    if (((at - home) & mask) >= ((at - hole) & mask)) {
+      shard.entries[hole] = shard.entries[at];
+      hole = at;
+    }
+  }
+  shard.entries[hole] = Entry{};
+  --shard.count;
+  size_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Directory::grow(Shard& shard) noexcept {
+  Entry* old = shard.entries;
+  const std::uint32_t old_capacity = shard.capacity;
+  shard.capacity = old_capacity == 0 ? 8 : old_capacity * 2;
+  shard.entries = static_cast<Entry*>(std::malloc(shard.capacity * sizeof(Entry)));
+  if (shard.entries == nullptr) std::abort();
+  for (std::uint32_t at = 0; at < shard.capacity; ++at) new (&shard.entries[at]) Entry;
+  for (std::uint32_t at = 0; at < old_capacity; ++at) {
+    if (old[at].key == nullptr) continue;
+    const SessionKey& key = *old[at].key;
+    shard.entries[find_place(shard, key.client_id(), key.hash())] = old[at];
+  }
+  std::free(old);
+}
+
+}  // namespace stmqtt

@@ -1,0 +1,78 @@
+// What a shard needs from its surroundings: other threads, the connection under a client, and
+// TypeScript. The engine implements it over sockets and rings, the model tests over plain lists.
+// Thread: all calls come from the shard's thread.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "base/message.hpp"
+#include "contract/records.hpp"
+#include "route/match_result.hpp"
+#include "route/shared_group.hpp"
+#include "wire/reason_code.hpp"
+
+namespace stmqtt {
+
+class Client;
+
+/// Why a client is not read from; a bit each, reading goes on when none is left.
+enum class PauseCause : std::uint8_t {
+  verdict = 1,    ///< a CONNECT waits for TypeScript
+  store = 2,      ///< promises wait for the store
+  outbox = 4,     ///< other threads do not keep up
+  queue_full = 8, ///< overflow policy "refuse", v3 publisher
+  memory = 16,    ///< the broker's memory budget is used up
+};
+
+enum class CloseMode : std::uint8_t {
+  flush,  ///< send what is queued first, within the host's deadline
+  now,
+};
+
+/// A message for another thread's sessions. One FIFO for each ordered pair of threads keeps order.
+struct CrossItem {
+  enum class Kind : std::uint8_t {
+    publish,     ///< message, match: deliver to the receiving thread's partition
+    shared,      ///< message, members, member: deliver to this member, or pick again
+    disconnect,  ///< session, reason: close its client
+  };
+  Kind kind = Kind::publish;
+  std::uint8_t tried = 0;               ///< shared: how many members were found gone before
+  wire::ReasonCode reason = wire::ReasonCode::success;
+  SessionRef session;
+  MessageRef message;
+  MatchRef match;
+  SharedMembersRef members;
+  SharedMemberRef member;
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+  /// Never blocks. Order is kept for each pair of threads.
+  virtual void post(ThreadIndex to, CrossItem&& item) noexcept = 0;
+  /// The outboxes hold more than their bound: publishers should pause.
+  [[nodiscard]] virtual bool congested() const noexcept = 0;
+  /// Sends an event record: `fixed` starts with a RecordHeader, which the host fills in; the
+  /// strings follow in the order of the record's *_bytes fields (already set).
+  virtual void event(contract::EventKind kind, contract::RecordHeader& fixed,
+                     std::size_t fixed_bytes, std::initializer_list<Bytes> strings) noexcept = 0;
+  /// The connection and its ConnectState go to another thread's shard, which calls
+  /// Shard::arrive(). The client object ends here.
+  virtual void move_client(Client& client, ThreadIndex to) noexcept = 0;
+  /// The connection is to be closed; the client object ends, its Outlet lives until flushed.
+  virtual void close_client(Client& client, CloseMode mode) noexcept = 0;
+  virtual void pause(Client& client, PauseCause cause) noexcept = 0;
+  virtual void resume(Client& client, PauseCause cause) noexcept = 0;
+  /// Text of the peer's address in `buffer` (at least kAddressBytes).
+  static constexpr std::size_t kAddressBytes = 112;
+  [[nodiscard]] virtual Bytes address(const Client& client, char* buffer) const noexcept = 0;
+  [[nodiscard]] virtual std::uint64_t random() noexcept = 0;
+  /// Writes a version 4 UUID.
+  virtual void make_uuid(char out[36]) noexcept = 0;
+};
+
+}  // namespace stmqtt

@@ -1,0 +1,46 @@
+// What a listener's clients may do and get: the `[mqtt]` table after the listener's overrides, with
+// the configuration's names. One immutable object per listener. Thread: any (plain data).
+#pragma once
+
+#include <cstdint>
+
+namespace stmqtt {
+
+/// What happens to a QoS 1/2 message for a session whose queue is full.
+enum class QueueOverflow : std::uint8_t {
+  drop_newest,  ///< the arriving message is dropped and counted
+  drop_oldest,  ///< the oldest queued one is dropped and counted
+  refuse,       ///< the publisher is told 0x97 (v5), or not read from until there is room (v3)
+};
+
+/// Bits of Limits::protocol_levels.
+enum ProtocolLevelBit : std::uint8_t { kLevelV31 = 1, kLevelV311 = 2, kLevelV5 = 4 };
+
+struct Limits {
+  std::uint32_t connect_timeout_ms = 60'000;  ///< from accept to a whole CONNECT
+  std::uint32_t max_packet_size = 1 << 20;    ///< bytes of a whole Control Packet from a client
+  std::uint16_t max_inflight = 100;           ///< send window towards a client
+  std::uint16_t receive_maximum = 100;        ///< unacknowledged QoS 1/2 from a client
+  std::uint32_t max_queued_messages = 10'000; ///< per session, beyond the window
+  std::uint64_t max_queued_bytes = 8 << 20;   ///< logical bytes per session
+  std::uint32_t max_session_expiry_s = 604'800;
+  std::uint32_t max_message_expiry_s = 0;     ///< 0 = none
+  std::uint32_t max_subscriptions = 10'000;   ///< per session
+  std::uint16_t topic_alias_maximum = 32;     ///< accepted from clients
+  std::uint16_t max_topic_alias_out = 32;     ///< used towards clients, at most what they allow
+  std::uint16_t max_keep_alive_s = 65'535;
+  std::uint16_t default_keep_alive_s = 0;     ///< for a zero where zero is not allowed
+  std::uint16_t max_client_id_bytes = 256;
+  std::uint16_t max_topic_levels = 64;
+  std::uint8_t max_qos = 2;
+  std::uint8_t protocol_levels = kLevelV31 | kLevelV311 | kLevelV5;
+  QueueOverflow queue_overflow = QueueOverflow::drop_newest;
+  bool retain_available = true;
+  bool wildcard_subscriptions = true;
+  bool subscription_identifiers = true;
+  bool shared_subscriptions = true;
+  bool allow_zero_keep_alive = true;
+  bool allow_empty_client_id = true;
+};
+
+}  // namespace stmqtt

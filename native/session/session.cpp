@@ -1,0 +1,225 @@
+// Session: acknowledgements, connections coming and going, the end.
+#include "session/session.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "base/pool.hpp"
+
+namespace stmqtt {
+
+using contract::Counter;
+
+DeliveryExtras* DeliveryExtras::make(SharedState* group,
+                                     std::span<const std::uint32_t> ids) noexcept {
+  auto* extras =
+      new (pool_allocate(sizeof(DeliveryExtras) + ids.size_bytes())) DeliveryExtras;
+  extras->group = group;
+  if (group != nullptr) group->acquire();
+  extras->id_count = static_cast<std::uint32_t>(ids.size());
+  std::copy(ids.begin(), ids.end(), extras->ids());
+  return extras;
+}
+
+void DeliveryExtras::destroy(DeliveryExtras* extras) noexcept {
+  if (extras->group != nullptr) extras->group->release();
+  pool_free(extras, sizeof(DeliveryExtras) + extras->id_count * sizeof(std::uint32_t));
+}
+
+RetainedScan* RetainedScan::make(Bytes filter) noexcept {
+  auto* scan = pool_new<RetainedScan>();
+  scan->filter_bytes = static_cast<std::uint32_t>(filter.size());
+  scan->filter = static_cast<std::uint8_t*>(pool_allocate(filter.size()));
+  store_bytes(scan->filter, filter);
+  return scan;
+}
+
+void RetainedScan::destroy(RetainedScan* scan) noexcept {
+  pool_free(scan->filter, scan->filter_bytes);
+  pool_delete(scan);
+}
+
+Session::~Session() {
+  window_.for_each([](Delivery& d) { drop_delivery(d); });
+  while (!queue_.empty()) {
+    drop_delivery(queue_.front());
+    queue_.pop_front();
+  }
+  while (scans != nullptr) {
+    RetainedScan* next = scans->next;
+    RetainedScan::destroy(scans);
+    scans = next;
+  }
+  if (will != nullptr) {
+    will->message->release();
+    pool_delete(will);
+  }
+  if (username != nullptr) pool_free(username, username_bytes);
+  SessionKey::destroy(key_);
+}
+
+void Session::discard(SendContext& cx) noexcept {
+  const auto lost = static_cast<std::int64_t>(queue_.size() + window_.size());
+  cx.counters.add(Counter::messages_queued, -static_cast<std::int64_t>(queue_.size()));
+  cx.counters.add(Counter::messages_in_flight, -static_cast<std::int64_t>(window_.size()));
+  if (lost > 0) cx.counters.add(Counter::dropped_session_ended, lost);
+  window_.for_each([](Delivery& d) { drop_delivery(d); });
+  window_.clear();
+  unsent_ = 0;
+  while (!queue_.empty()) {
+    drop_delivery(queue_.front());
+    queue_.pop_front();
+  }
+  queued_bytes_ = 0;
+}
+
+void Session::finish(SendContext& cx, Delivery& delivery) noexcept {
+  if (delivery.state == DeliveryState::unsent) --unsent_;
+  const std::uint16_t packet_id = delivery.packet_id;
+  if (persistent()) {
+    cx.gate.note(
+        Commit{CommitKind::outbound_done, packet_id, ref_, delivery.message, nullptr, {}});
+  }
+  drop_delivery(delivery);
+  window_.erase(packet_id);
+  cx.counters.add(Counter::messages_in_flight, -1);
+}
+
+bool Session::on_puback(SendContext& cx, std::uint16_t packet_id,
+                        wire::ReasonCode reason) noexcept {
+  Delivery* d = window_.find(packet_id);
+  if (d == nullptr || d->qos != 1 || d->state != DeliveryState::sent) return false;
+  // A refusal discards the message too [MQTT-4.8.2-6]; it is never offered to another member.
+  if (wire::is_error(reason)) cx.counters.add(Counter::dropped_refused_by_receiver);
+  finish(cx, *d);
+  pump(cx);
+  return true;
+}
+
+bool Session::on_pubrec(SendContext& cx, std::uint16_t packet_id,
+                        wire::ReasonCode reason) noexcept {
+  Delivery* d = window_.find(packet_id);
+  if (d == nullptr || d->qos != 2) return false;
+  switch (d->state) {
+    case DeliveryState::queued:
+    case DeliveryState::committing:
+    case DeliveryState::unsent:
+      return false;
+    case DeliveryState::pubrec_committing:
+      return true;  // PUBREL follows once the first PUBREC is durable
+    case DeliveryState::released:
+      // A repeated PUBREC is answered again [MQTT-4.3.3-4].
+      write_pubrel(cx, packet_id);
+      return true;
+    case DeliveryState::sent:
+      break;
+  }
+  if (wire::is_error(reason)) {  // frees the Packet Identifier [MQTT-4.3.3-4]
+    cx.counters.add(Counter::dropped_refused_by_receiver);
+    finish(cx, *d);
+    pump(cx);
+    return true;
+  }
+  drop_message(*d);
+  if (persistent() && !cx.gate.grants_at_once()) {
+    Promise promise;
+    promise.kind = PromiseKind::send_pubrel;
+    promise.session = ref_;
+    promise.packet_id = packet_id;
+    promise.ticket =
+        cx.gate.commit(Commit{CommitKind::outbound_pubrec, packet_id, ref_, nullptr, nullptr, {}});
+    d->state = DeliveryState::pubrec_committing;
+    cx.promises.push_back(std::move(promise));
+    return true;
+  }
+  d->state = DeliveryState::released;
+  write_pubrel(cx, packet_id);
+  return true;
+}
+
+bool Session::on_pubcomp(SendContext& cx, std::uint16_t packet_id) noexcept {
+  Delivery* d = window_.find(packet_id);
+  if (d == nullptr || d->state != DeliveryState::released) return false;
+  finish(cx, *d);
+  pump(cx);
+  return true;
+}
+
+void Session::on_granted(SendContext& cx, PromiseKind kind, std::uint16_t packet_id) noexcept {
+  Delivery* d = window_.find(packet_id);
+  if (d == nullptr) return;
+  if (kind == PromiseKind::send_pubrel && d->state == DeliveryState::pubrec_committing) {
+    d->state = DeliveryState::released;
+    if (can_send()) write_pubrel(cx, packet_id);
+  } else if (kind == PromiseKind::send_publish && d->state == DeliveryState::committing) {
+    d->state = DeliveryState::unsent;
+    ++unsent_;
+    if (!can_send()) return;
+    if (unsent_ == 1 && !client_->outlet->above_high()) {
+      unsent_ = 0;
+      send_in_window(cx, packet_id);
+    } else {
+      pump(cx);
+    }
+  }
+}
+
+void Session::oldest_first(PoolVector<std::uint16_t>& out) noexcept {
+  window_.for_each([&](const Delivery& d) { out.push_back(d.packet_id); });
+  std::sort(out.begin(), out.end(),
+            [this](std::uint16_t a, std::uint16_t b) { return age(a) > age(b); });
+}
+
+void Session::attach(SendContext& cx, Client& client) noexcept {
+  client_ = &client;
+  if (window_.empty()) return pump(cx);
+  PoolVector<std::uint16_t> ids;
+  oldest_first(ids);
+  unsent_ = 0;
+  for (const std::uint16_t id : ids) {
+    Delivery* d = window_.find(id);
+    switch (d->state) {
+      case DeliveryState::sent:
+        d->dup = 1;  // [MQTT-3.3.1-1]
+        d->state = DeliveryState::unsent;
+        ++unsent_;
+        break;
+      case DeliveryState::unsent:
+        ++unsent_;
+        break;
+      case DeliveryState::released:
+        write_pubrel(cx, id);  // [MQTT-4.4.0-1]
+        break;
+      case DeliveryState::queued:
+      case DeliveryState::committing:
+      case DeliveryState::pubrec_committing:
+        break;
+    }
+  }
+  pump(cx);
+}
+
+void Session::detach(SendContext& cx) noexcept {
+  client_ = nullptr;
+  // QoS 0 is not kept for a client that is away.
+  const std::size_t before = queue_.size();
+  for (std::size_t at = 0; at < queue_.size(); ++at) {
+    Delivery& d = queue_[at];
+    if (d.qos != 0) continue;
+    queued_bytes_ -= d.message->logical_bytes();
+    drop_delivery(d);
+  }
+  queue_.erase_if([](const Delivery& d) { return d.message == nullptr; });
+  const auto dropped = static_cast<std::int64_t>(before - queue_.size());
+  if (dropped > 0) {
+    cx.counters.add(Counter::messages_queued, -dropped);
+    cx.counters.add(Counter::dropped_offline_qos0, dropped);
+  }
+}
+
+void Session::trim() noexcept {
+  window_.trim();
+  inbound.trim();
+}
+
+}  // namespace stmqtt

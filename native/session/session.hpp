@@ -1,0 +1,231 @@
+// A Session: what is kept of a client across its connections (MQTT 5.0, 4.1): subscriptions, the
+// send window, the queue behind it, QoS 2 identifiers received, the Will, the expiry. This class
+// sends; who is to get what is decided by the shard. No sockets.
+// Thread: the session's home thread.
+#pragma once
+
+#include <cstdint>
+
+#include <utility>
+
+#include "base/ring_queue.hpp"
+#include "base/timer_wheel.hpp"
+#include "contract/counters.hpp"
+#include "route/retained_index.hpp"
+#include "session/client.hpp"
+#include "session/delivery.hpp"
+#include "session/directory.hpp"
+#include "session/packet_id_map.hpp"
+#include "session/publication.hpp"
+#include "session/subscription_table.hpp"
+
+namespace stmqtt {
+
+/// What a session needs of its shard to send. Thread: the shard's.
+struct SendContext {
+  contract::Counters& counters;
+  Gate& gate;
+  PromiseQueue& promises;
+  FormScratch& scratch;
+  PoolVector<SessionRef>& losers;  ///< sessions that lost messages by overflow since last asked
+  std::uint64_t now_ms;
+};
+
+/// A QoS 2 Packet Identifier received: from PUBLISH to PUBREL.
+struct InboundId {
+  std::uint16_t packet_id = 0;
+  bool committing = false;  ///< the store has not granted it; the message was not delivered yet
+  bool counted = false;     ///< counts in the present client's inbound_unacked
+  Ticket ticket = kGranted;
+};
+
+/// The Will as CONNECT gave it; its expiry counts from its publication.
+struct Will {
+  Message* message = nullptr;  ///< owns a count
+  std::uint32_t delay_s = 0;
+  std::uint32_t expiry_s = 0;
+  bool expires = false;
+};
+
+/// Retained messages still to be sent for one subscription.
+struct RetainedScan {
+  RetainedScan* next = nullptr;
+  std::uint8_t* filter = nullptr;  ///< from the pool, filter_bytes; owned
+  std::uint32_t filter_bytes = 0;
+  std::uint32_t subscription_id = 0;
+  std::uint64_t since = 0;
+  SubscriptionKey key;
+  SubscriptionOptions options;
+  RetainedCursor cursor;
+
+  [[nodiscard]] static RetainedScan* make(Bytes filter) noexcept;
+  static void destroy(RetainedScan* scan) noexcept;
+};
+
+inline constexpr std::uint32_t kNeverExpires = 0xFFFFFFFF;
+
+class Session : public TimerNode {
+ public:
+  Session(SessionRef ref, SessionKey* key, const Limits* limits) noexcept
+      : ref_(ref), key_(key), limits_(limits) {}
+  /// Drops all messages; counts are corrected by discard() before.
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // --- sending
+  /// Sends, queues or drops (counted) one message.
+  void deliver(SendContext& cx, Publication& publication, const DeliveryOptions& options) noexcept;
+  /// Sends a retained message now, ahead of the queue; the window is open for QoS 1 and 2.
+  void send_retained(SendContext& cx, Publication& publication,
+                     const DeliveryOptions& options) noexcept;
+  /// The client acknowledged. False: the Packet Identifier is not in use in that state.
+  [[nodiscard]] bool on_puback(SendContext& cx, std::uint16_t packet_id,
+                               wire::ReasonCode reason) noexcept;
+  [[nodiscard]] bool on_pubrec(SendContext& cx, std::uint16_t packet_id,
+                               wire::ReasonCode reason) noexcept;
+  [[nodiscard]] bool on_pubcomp(SendContext& cx, std::uint16_t packet_id) noexcept;
+  /// The store granted a Packet Identifier, or a PUBREC.
+  void on_granted(SendContext& cx, PromiseKind kind, std::uint16_t packet_id) noexcept;
+  /// Fills window and outbound queue from what waits.
+  void pump(SendContext& cx) noexcept;
+
+  // --- connection
+  /// The client became active: resends what is in the window, then pumps [MQTT-4.4.0-1].
+  void attach(SendContext& cx, Client& client) noexcept;
+  void detach(SendContext& cx) noexcept;
+  /// The client is admitted but not active yet: it counts for takeover, and gets nothing.
+  void set_arriving(Client* client) noexcept { client_ = client; }
+  /// Gives up everything in queue and window, with the gauges.
+  void discard(SendContext& cx) noexcept;
+  /// Moves deliveries of shared groups that `movable(group)` says have another connected member
+  /// to `out`, oldest first: queued ones and unacknowledged QoS 1.
+  template <class F>
+  void take_shared(SendContext& cx, F&& movable, RingQueue<Delivery>& out) noexcept;
+  /// Memory that an idle session does not need.
+  void trim() noexcept;
+
+  // --- state
+  [[nodiscard]] const SessionRef& ref() const noexcept { return ref_; }
+  [[nodiscard]] const SessionKey& key() const noexcept { return *key_; }
+  [[nodiscard]] Bytes client_id() const noexcept { return key_->client_id(); }
+  [[nodiscard]] Client* client() const noexcept { return client_; }
+  [[nodiscard]] bool persistent() const noexcept { return expiry_s != 0; }
+  [[nodiscard]] bool can_send() const noexcept {
+    return client_ != nullptr && client_->active();
+  }
+  [[nodiscard]] bool queue_is_full() const noexcept {
+    return queue_.size() >= limits_->max_queued_messages ||
+           queued_bytes_ >= limits_->max_queued_bytes;
+  }
+  /// More than three quarters of a bound are used: not yet the time to say that there is room.
+  [[nodiscard]] bool queue_is_nearly_full() const noexcept {
+    return queue_.size() > limits_->max_queued_messages / 4 * 3 ||
+           queued_bytes_ > limits_->max_queued_bytes / 4 * 3;
+  }
+  [[nodiscard]] std::uint32_t queued() const noexcept {
+    return static_cast<std::uint32_t>(queue_.size());
+  }
+  [[nodiscard]] std::uint32_t in_flight() const noexcept { return window_.size(); }
+  /// A QoS 1/2 message could be sent right now.
+  [[nodiscard]] bool window_open() const noexcept {
+    return can_send() && unsent_ == 0 && window_.size() < client_->send_maximum;
+  }
+  [[nodiscard]] std::uint64_t take_lost() noexcept {
+    return std::exchange(lost_, 0);
+  }
+  void set_limits(const Limits* limits) noexcept { limits_ = limits; }
+  [[nodiscard]] const Limits& limits() const noexcept { return *limits_; }
+
+  // Owned by the shard, which reads and writes them.
+  SubscriptionTable subscriptions;
+  PacketIdMap<InboundId> inbound;
+  RetainedScan* scans = nullptr;     ///< owned list
+  Will* will = nullptr;              ///< owned
+  std::uint8_t* username = nullptr;  ///< from the pool; owned
+  std::uint32_t username_bytes = 0;
+  std::uint32_t expiry_s = 0;        ///< Session Expiry Interval; kNeverExpires
+  std::uint64_t expires_at_ms = 0;   ///< 0 = not running
+  std::uint64_t will_due_ms = 0;     ///< 0 = not running
+  bool authenticated = false;        ///< username stands behind a verdict
+  bool resumable = false;            ///< a CONNACK told of it: a later one has Session Present
+  bool marked_full = false;          ///< its flag in SessionFlags is set
+
+ private:
+  friend class SessionTestPeer;
+  enum class Sent : std::uint8_t { sent, too_large };
+
+  void deliver_qos0(SendContext& cx, Publication& publication,
+                    const DeliveryOptions& options) noexcept;
+  void send_qos0(SendContext& cx, Publication& publication,
+                 const DeliveryOptions& options) noexcept;
+  void send_first(SendContext& cx, Publication& publication,
+                  const DeliveryOptions& options) noexcept;
+  void enqueue(SendContext& cx, Publication& publication, const DeliveryOptions& options) noexcept;
+  void drop_front(SendContext& cx) noexcept;
+  [[nodiscard]] Sent write_form(SendContext& cx, Publication& publication, std::uint8_t qos,
+                                bool retain, std::uint16_t packet_id) noexcept;
+  [[nodiscard]] Sent write_delivery(SendContext& cx, const Delivery& delivery) noexcept;
+  [[nodiscard]] Sent write_parts(SendContext& cx, const MessageParts& parts, Message* message,
+                                 std::uint8_t qos, bool retain, bool dup, std::uint16_t packet_id,
+                                 std::span<const std::uint32_t> ids) noexcept;
+  void write_pubrel(SendContext& cx, std::uint16_t packet_id) noexcept;
+  /// First or repeated sending of a delivery that is in the window.
+  void send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept;
+  void finish(SendContext& cx, Delivery& delivery) noexcept;
+  [[nodiscard]] std::uint16_t take_packet_id() noexcept;
+  [[nodiscard]] std::uint16_t age(std::uint16_t packet_id) const noexcept {
+    return static_cast<std::uint16_t>(next_packet_id_ - packet_id);
+  }
+  /// Packet Identifiers of the window, oldest first.
+  void oldest_first(PoolVector<std::uint16_t>& out) noexcept;
+  [[nodiscard]] bool keeps_message(const DeliveryOptions& options) const noexcept {
+    // A message is only ever needed again for a resend to the same session on another
+    // connection, or for another member of its group.
+    return persistent() || options.group != nullptr;
+  }
+
+  SessionRef ref_;
+  std::uint16_t next_packet_id_ = 1;
+  std::uint16_t unsent_ = 0;  ///< window entries not sent on this connection yet
+  SessionKey* key_;           ///< owned
+  const Limits* limits_;      ///< of the listener of its latest client; borrowed
+  Client* client_ = nullptr;  ///< borrowed; null while disconnected
+  PacketIdMap<Delivery> window_;
+  RingQueue<Delivery> queue_;
+  std::uint64_t queued_bytes_ = 0;  ///< logical
+  std::uint64_t lost_ = 0;          ///< by overflow, since the last alert
+};
+
+template <class F>
+void Session::take_shared(SendContext& cx, F&& movable, RingQueue<Delivery>& out) noexcept {
+  PoolVector<std::uint16_t> ids;
+  oldest_first(ids);
+  for (const std::uint16_t id : ids) {
+    Delivery* d = window_.find(id);
+    SharedState* group = shared_group(*d);
+    // QoS 2 once sent stays with the session and ends with it [MQTT-4.8.2-5].
+    if (group == nullptr || d->qos != 1 || d->message == nullptr || !movable(*group)) continue;
+    if (d->state == DeliveryState::unsent) --unsent_;
+    d->packet_id = 0;
+    d->state = DeliveryState::queued;
+    Delivery moved = *d;
+    d->packet_id = id;
+    window_.erase(id);
+    cx.counters.add(contract::Counter::messages_in_flight, -1);
+    out.push_back(std::move(moved));
+  }
+  for (std::size_t at = 0; at < queue_.size(); ++at) {
+    Delivery& d = queue_[at];
+    SharedState* group = shared_group(d);
+    if (group == nullptr || !movable(*group)) continue;
+    queued_bytes_ -= d.message->logical_bytes();
+    cx.counters.add(contract::Counter::messages_queued, -1);
+    out.push_back(Delivery{d});
+    d.message = nullptr;  // marks it as taken
+    d.extras = nullptr;
+  }
+  queue_.erase_if([](const Delivery& d) { return d.message == nullptr; });
+}
+
+}  // namespace stmqtt

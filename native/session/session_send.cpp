@@ -1,0 +1,321 @@
+// Session: sending of single messages: at once, into the queue, or out of it.
+#include <cstring>
+
+#include "base/hash.hpp"
+#include "session/session.hpp"
+#include "wire/encode.hpp"
+
+namespace stmqtt {
+
+using contract::Counter;
+
+void Session::deliver(SendContext& cx, Publication& publication,
+                      const DeliveryOptions& options) noexcept {
+  if (options.qos == 0) return deliver_qos0(cx, publication, options);
+  // Behind a queue, a running scan of retained messages, or a full window, order is kept by the
+  // queue [MQTT-4.6.0-6].
+  if (queue_.empty() && scans == nullptr && window_open() && !client_->outlet->above_high())
+      [[likely]] {
+    return send_first(cx, publication, options);
+  }
+  enqueue(cx, publication, options);
+}
+
+void Session::deliver_qos0(SendContext& cx, Publication& publication,
+                           const DeliveryOptions& options) noexcept {
+  if (!can_send()) [[unlikely]] {
+    cx.counters.add(Counter::dropped_offline_qos0);
+    return;
+  }
+  if (scans != nullptr) [[unlikely]] return enqueue(cx, publication, options);
+  if (client_->outlet->above_high()) [[unlikely]] {
+    cx.counters.add(Counter::dropped_outbound_watermark);
+    return;
+  }
+  send_qos0(cx, publication, options);
+}
+
+void Session::send_retained(SendContext& cx, Publication& publication,
+                            const DeliveryOptions& options) noexcept {
+  if (options.qos == 0) {
+    send_qos0(cx, publication, options);
+  } else {
+    send_first(cx, publication, options);
+  }
+}
+
+void Session::send_qos0(SendContext& cx, Publication& publication,
+                        const DeliveryOptions& options) noexcept {
+  const bool plain = !client_->is_v5() ||
+                     (options.subscription_ids.empty() && client_->aliases_out == nullptr);
+  const Sent sent =
+      plain ? write_form(cx, publication, 0, options.retain, 0)
+            : write_parts(cx, publication.parts(),
+                          publication.payload_is_shared() ? &publication.block() : nullptr, 0,
+                          options.retain, false, 0, options.subscription_ids);
+  if (sent == Sent::too_large) cx.counters.add(Counter::dropped_packet_too_large);
+}
+
+/// Opens a place in the window and sends. The window is open.
+void Session::send_first(SendContext& cx, Publication& publication,
+                         const DeliveryOptions& options) noexcept {
+  Delivery d;
+  d.packet_id = take_packet_id();
+  d.qos = options.qos & 3;
+  d.retain = options.retain;
+  d.state = DeliveryState::sent;
+  const bool committed = options.qos < 2 || cx.gate.grants_at_once() || !persistent();
+  if (keeps_message(options) || !committed) {
+    d.message = &publication.block();
+    d.message->acquire();
+  }
+  const auto& ids = options.subscription_ids;
+  if (ids.size() == 1 && options.group == nullptr) {
+    d.subscription_id = ids[0];
+  } else if (!ids.empty() || options.group != nullptr) {
+    d.extras = DeliveryExtras::make(options.group, ids);
+  }
+  if (!committed) {
+    // A QoS 2 Packet Identifier of a persistent session is durable before it is used.
+    Promise promise;
+    promise.kind = PromiseKind::send_publish;
+    promise.session = ref_;
+    promise.packet_id = d.packet_id;
+    promise.ticket = cx.gate.commit(
+        Commit{CommitKind::outbound_id, d.packet_id, ref_, d.message, nullptr, {}});
+    d.state = DeliveryState::committing;
+    window_.insert(d);
+    cx.counters.add(Counter::messages_in_flight);
+    cx.promises.push_back(std::move(promise));
+    return;
+  }
+  const bool plain = !client_->is_v5() || (ids.empty() && client_->aliases_out == nullptr);
+  const Sent sent =
+      plain ? write_form(cx, publication, options.qos, options.retain, d.packet_id)
+            : write_parts(cx, publication.parts(),
+                          publication.payload_is_shared() ? &publication.block() : nullptr,
+                          options.qos, options.retain, false, d.packet_id, ids);
+  if (sent == Sent::too_large) {
+    // Counts as delivered: the client will never see it [MQTT-3.1.2-25].
+    cx.counters.add(Counter::dropped_packet_too_large);
+    drop_delivery(d);
+    return;
+  }
+  window_.insert(d);
+  cx.counters.add(Counter::messages_in_flight);
+}
+
+Session::Sent Session::write_form(SendContext& cx, Publication& publication, std::uint8_t qos,
+                                  bool retain, std::uint16_t packet_id) noexcept {
+  const PublishForm& form = publication.form(client_->version, qos, retain, cx.now_ms);
+  if (form.packet_bytes > client_->max_packet_out) [[unlikely]] return Sent::too_large;
+  OutboundQueue& out = client_->outlet->queue;
+  if (form.bytes <= OutboundQueue::kMaxReserveBytes) [[likely]] {
+    std::uint8_t* at = out.reserve(form.bytes);
+    std::memcpy(at, form.data, form.bytes);
+    if (qos != 0) store_u16(at + form.packet_id_at, packet_id);
+    out.commit(form.bytes);
+  } else {
+    // Only a head with tens of kilobytes of properties; rare enough to patch the form itself.
+    if (qos != 0) store_u16(const_cast<std::uint8_t*>(form.data) + form.packet_id_at, packet_id);
+    out.append({form.data, form.bytes});
+  }
+  if (publication.payload_is_shared()) {
+    Message& block = publication.block();
+    out.append_shared(MessageRef::share(&block), block.payload());
+  }
+  client_->outlet->mark();
+  cx.counters.add(Counter::packets_sent);
+  cx.counters.add(qos == 0   ? Counter::publish_sent_qos0
+                  : qos == 1 ? Counter::publish_sent_qos1
+                             : Counter::publish_sent_qos2);
+  return Sent::sent;
+}
+
+Session::Sent Session::write_parts(SendContext& cx, const MessageParts& parts, Message* message,
+                                   std::uint8_t qos, bool retain, bool dup,
+                                   std::uint16_t packet_id,
+                                   std::span<const std::uint32_t> ids) noexcept {
+  wire::PublishOut out;
+  out.version = client_->version;
+  out.topic = parts.topic;
+  out.qos = qos;
+  out.retain = retain;
+  out.dup = dup;
+  out.packet_id = packet_id;
+  out.payload = parts.payload;
+  OutgoingAliases::Use use;
+  if (client_->is_v5()) {
+    out.forward_properties = parts.properties;
+    out.subscription_ids = ids;
+    out.has_message_expiry =
+        remaining_expiry(parts.expires_at_ms, cx.now_ms, out.message_expiry_s);
+    if (client_->aliases_out != nullptr) {
+      use = client_->aliases_out->use(parts.topic, hash_bytes(parts.topic, 0));
+      out.topic_alias = use.alias;
+      if (use.known) out.topic = {};
+    }
+  }
+  const wire::PublishSizes sizes = wire::measure_publish(out);
+  if (sizes.total == 0 || sizes.total > client_->max_packet_out) return Sent::too_large;
+  OutboundQueue& queue = client_->outlet->queue;
+  const bool by_reference = message != nullptr && parts.payload.size() >= kSharedPayloadBytes;
+  const std::size_t bytes = by_reference ? sizes.head : sizes.total;
+  if (bytes <= OutboundQueue::kMaxReserveBytes) {
+    std::uint8_t* at = queue.reserve(bytes);
+    if (by_reference) {
+      wire::encode_publish_head(out, sizes, at);
+    } else {
+      wire::encode_publish(out, sizes, at);
+    }
+    queue.commit(bytes);
+  } else {
+    PoolVector<std::uint8_t>& buffer = cx.scratch.buffers[0];
+    buffer.resize(static_cast<std::uint32_t>(bytes));
+    if (by_reference) {
+      wire::encode_publish_head(out, sizes, buffer.data());
+    } else {
+      wire::encode_publish(out, sizes, buffer.data());
+    }
+    queue.append({buffer.data(), bytes});
+  }
+  if (by_reference) queue.append_shared(MessageRef::share(message), message->payload());
+  if (client_->aliases_out != nullptr) client_->aliases_out->commit(use);
+  client_->outlet->mark();
+  cx.counters.add(Counter::packets_sent);
+  cx.counters.add(qos == 0   ? Counter::publish_sent_qos0
+                  : qos == 1 ? Counter::publish_sent_qos1
+                             : Counter::publish_sent_qos2);
+  return Sent::sent;
+}
+
+Session::Sent Session::write_delivery(SendContext& cx, const Delivery& d) noexcept {
+  MessageParts parts;
+  parts.topic = d.message->topic();
+  parts.properties = d.message->properties();
+  parts.payload = d.message->payload();
+  parts.expires_at_ms = d.message->expires_at_ms();
+  // DUP is 0 at the first sending and 1 at each later one [MQTT-3.3.1-1], [MQTT-3.3.1-3].
+  return write_parts(cx, parts, d.message, d.qos, d.retain, d.dup, d.packet_id,
+                     subscription_ids(d));
+}
+
+void Session::write_pubrel(SendContext& cx, std::uint16_t packet_id) noexcept {
+  std::uint8_t* at = client_->outlet->queue.reserve(wire::kMaxPlainAckBytes);
+  const std::uint8_t* end = wire::encode_ack(wire::PacketType::pubrel, client_->version, packet_id,
+                                             wire::ReasonCode::success, at);
+  client_->outlet->queue.commit(static_cast<std::size_t>(end - at));
+  client_->outlet->mark();
+  cx.counters.add(Counter::packets_sent);
+}
+
+void Session::enqueue(SendContext& cx, Publication& publication,
+                      const DeliveryOptions& options) noexcept {
+  const std::uint32_t bytes = publication.logical_bytes();
+  // The queue's bounds; "refuse" is a race at worst here: the publisher is refused before.
+  while (queue_.size() >= limits_->max_queued_messages ||
+         queued_bytes_ + bytes > limits_->max_queued_bytes) {
+    if (lost_++ == 0) cx.losers.push_back(ref_);
+    if (limits_->queue_overflow != QueueOverflow::drop_oldest || queue_.empty()) {
+      cx.counters.add(queue_.size() >= limits_->max_queued_messages
+                          ? Counter::dropped_queue_full_newest
+                          : Counter::dropped_queue_bytes);
+      return;
+    }
+    cx.counters.add(Counter::dropped_queue_full_oldest);
+    drop_front(cx);
+  }
+  Delivery d;
+  d.message = &publication.block();
+  d.message->acquire();
+  d.qos = options.qos & 3;
+  d.retain = options.retain;
+  const auto& ids = options.subscription_ids;
+  if (ids.size() == 1 && options.group == nullptr) {
+    d.subscription_id = ids[0];
+  } else if (!ids.empty() || options.group != nullptr) {
+    d.extras = DeliveryExtras::make(options.group, ids);
+  }
+  queued_bytes_ += bytes;
+  queue_.push_back(std::move(d));
+  cx.counters.add(Counter::messages_queued);
+}
+
+void Session::drop_front(SendContext& cx) noexcept {
+  queued_bytes_ -= queue_.front().message->logical_bytes();
+  drop_delivery(queue_.front());
+  queue_.pop_front();
+  cx.counters.add(Counter::messages_queued, -1);
+}
+
+void Session::pump(SendContext& cx) noexcept {
+  if (!can_send()) return;
+  while (unsent_ > 0 && window_.size() - unsent_ < client_->send_maximum &&
+         !client_->outlet->above_high()) {
+    std::uint16_t oldest = 0;
+    window_.for_each([&](const Delivery& d) {
+      if (d.state == DeliveryState::unsent && (oldest == 0 || age(d.packet_id) > age(oldest))) {
+        oldest = d.packet_id;
+      }
+    });
+    --unsent_;
+    send_in_window(cx, oldest);
+  }
+  // Retained messages come first; what arrived since waits behind them.
+  if (scans != nullptr || unsent_ > 0) return;
+  while (!queue_.empty() && !client_->outlet->above_high()) {
+    Delivery& front = queue_.front();
+    if (front.message->expires_at_ms() != 0 && front.message->expires_at_ms() <= cx.now_ms) {
+      cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
+      drop_front(cx);
+      continue;
+    }
+    if (front.qos == 0) {
+      if (write_delivery(cx, front) == Sent::too_large) {
+        cx.counters.add(Counter::dropped_packet_too_large);
+      }
+      drop_front(cx);
+      continue;
+    }
+    if (window_.size() >= client_->send_maximum) return;
+    Delivery d = front;
+    queued_bytes_ -= d.message->logical_bytes();
+    queue_.pop_front();
+    cx.counters.add(Counter::messages_queued, -1);
+    d.packet_id = take_packet_id();
+    cx.counters.add(Counter::messages_in_flight);
+    if (d.qos == 2 && persistent() && !cx.gate.grants_at_once()) {
+      Promise promise;
+      promise.kind = PromiseKind::send_publish;
+      promise.session = ref_;
+      promise.packet_id = d.packet_id;
+      promise.ticket = cx.gate.commit(
+          Commit{CommitKind::outbound_id, d.packet_id, ref_, d.message, nullptr, {}});
+      d.state = DeliveryState::committing;
+      window_.insert(d);
+      cx.promises.push_back(std::move(promise));
+      continue;
+    }
+    window_.insert(d);
+    send_in_window(cx, d.packet_id);
+  }
+}
+
+void Session::send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept {
+  Delivery* d = window_.find(packet_id);
+  if (write_delivery(cx, *d) == Sent::too_large) {
+    cx.counters.add(Counter::dropped_packet_too_large);
+    finish(cx, *d);
+    return;
+  }
+  d->state = DeliveryState::sent;
+  if (!persistent() && shared_group(*d) == nullptr) drop_message(*d);
+}
+
+std::uint16_t Session::take_packet_id() noexcept {
+  // Unused and not zero [MQTT-2.2.1-4]; the window is smaller than the number space.
+  while (next_packet_id_ == 0 || window_.find(next_packet_id_) != nullptr) ++next_packet_id_;
+  return next_packet_id_++;
+}
+
+}  // namespace stmqtt

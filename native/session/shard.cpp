@@ -1,0 +1,326 @@
+// Shard: clients coming and going as objects, and the dispatch of Control Packets.
+#include "session/shard.hpp"
+
+#include "base/pool.hpp"
+#include "wire/decode.hpp"
+#include "wire/encode.hpp"
+
+namespace stmqtt {
+
+using contract::CloseCause;
+using contract::Counter;
+using wire::PacketType;
+using wire::ReasonCode;
+
+Shard::Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
+             ShardOptions options, std::uint64_t now_ms) noexcept
+    : tables_(tables),
+      gate_(gate),
+      host_(host),
+      counters_(counters),
+      options_(std::move(options)),
+      cache_(options_.match_cache_bytes),
+      wheel_(now_ms),
+      cx_{counters, gate, promises_, scratch_, losers_, now_ms} {
+  retry_timer_.kind = kRetryTimer;
+}
+
+Shard::~Shard() {
+  while (!promises_.empty()) {
+    if (promises_.front().codes != nullptr) {
+      pool_free(promises_.front().codes, promises_.front().code_count);
+    }
+    promises_.pop_front();
+  }
+  for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
+    if (Client* client = clients_.at(slot)) bury(*client);
+  }
+  for (Client* client : dead_) pool_delete(client);
+  for (std::uint32_t slot = 0; slot < sessions_.slots(); ++slot) {
+    Session* session = sessions_.at(slot);
+    if (session == nullptr) continue;
+    tables_.directory.erase(session->key());
+    pool_delete(session);
+  }
+}
+
+Client& Shard::make_client(Outlet& outlet, void* transport, const Limits& limits,
+                           std::uint32_t listener_id) noexcept {
+  auto* client = pool_new<Client>();
+  const auto name = clients_.insert(client);
+  client->kind = kClientTimer;
+  client->ref = {name.slot, name.generation};
+  client->outlet = &outlet;
+  client->transport = transport;
+  client->limits = &limits;
+  client->listener_id = listener_id;
+  client->last_received_ms = cx_.now_ms;
+  return *client;
+}
+
+Client& Shard::open(Outlet& outlet, void* transport, const Limits& limits,
+                    std::uint32_t listener_id, wire::Version link_or_any,
+                    std::uint8_t is_link) noexcept {
+  Client& client = make_client(outlet, transport, limits, listener_id);
+  client.connection_id = connection_id(options_.thread, client.ref);
+  client.version = link_or_any;
+  client.is_link = is_link != 0;
+  wheel_.schedule(client, cx_.now_ms + limits.connect_timeout_ms);
+  counters_.add(Counter::connections_accepted);
+  return client;
+}
+
+Client& Shard::arrive(Outlet& outlet, void* transport, const Limits& limits,
+                      std::uint32_t listener_id, std::uint64_t connection_id,
+                      ConnectState* connecting) noexcept {
+  Client& client = make_client(outlet, transport, limits, listener_id);
+  client.connection_id = connection_id;
+  client.version = connecting->view.version;
+  client.connecting = connecting;
+  client.state = ClientState::await_verdict;
+  place(client);
+  return client;
+}
+
+/// The client leaves the tables now; its object goes at the end of the turn, because whoever is
+/// handling its bytes still looks at its state.
+void Shard::bury(Client& client) noexcept {
+  client.state = ClientState::closed;
+  wheel_.cancel(client);
+  clients_.erase(client.ref.slot);
+  if (client.connecting != nullptr) ConnectState::destroy(client.connecting);
+  client.connecting = nullptr;
+  if (client.aliases_in != nullptr) pool_delete(client.aliases_in);
+  client.aliases_in = nullptr;
+  if (client.aliases_out != nullptr) pool_delete(client.aliases_out);
+  client.aliases_out = nullptr;
+  dead_.push_back(&client);
+}
+
+Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
+  client.last_received_ms = cx_.now_ms;
+  Received received;
+  while (client.state != ClientState::closed && client.paused == 0) {
+    const Bytes rest = bytes.subspan(received.consumed);
+    const wire::Scan scan = wire::scan(rest);
+    if (scan.status == wire::Scan::Status::malformed ||
+        (scan.overlong && client.is_v5())) [[unlikely]] {
+      close(client, {CloseCause::malformed_packet, ReasonCode::malformed_packet,
+                     "Remaining Length is not a valid Variable Byte Integer"});
+      break;
+    }
+    if (scan.total > client.limits->max_packet_size) [[unlikely]] {
+      // Known from the header: nothing of the packet is kept [MQTT-3.2.2-15].
+      close(client, {CloseCause::packet_too_large, ReasonCode::packet_too_large,
+                     "packet is larger than max_packet_size"});
+      break;
+    }
+    if (scan.status == wire::Scan::Status::incomplete) {
+      received.wanted = scan.total;
+      break;
+    }
+    if (on_packet(client, scan, rest.first(scan.total)) == Handled::later) break;
+    received.consumed += scan.total;
+  }
+  return received;
+}
+
+Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes frame) noexcept {
+  const Bytes body = frame.subspan(scan.header_bytes);
+  const PacketType type = wire::packet_type(scan.first_byte);
+  if (!client.active()) [[unlikely]] {
+    if (client.state != ClientState::await_connect) return Handled::later;
+    counters_.add(Counter::packets_received);
+    if (type == PacketType::connect) {
+      on_connect(client, scan.first_byte, body);
+    } else {  // the first packet must be CONNECT [MQTT-3.1.0-1]
+      close(client, {CloseCause::protocol_error, ReasonCode::success,
+                     "first packet is not CONNECT"});
+    }
+    return Handled::done;
+  }
+  if (type == PacketType::publish) [[likely]] {
+    return on_publish(client, scan.first_byte, body, frame);
+  }
+  counters_.add(Counter::packets_received);
+  switch (type) {
+    case PacketType::puback:
+    case PacketType::pubrec:
+    case PacketType::pubrel:
+    case PacketType::pubcomp:
+      on_ack(client, scan.first_byte, body);
+      break;
+    case PacketType::subscribe:
+      on_subscribe(client, scan.first_byte, body);
+      break;
+    case PacketType::unsubscribe:
+      on_unsubscribe(client, scan.first_byte, body);
+      break;
+    case PacketType::pingreq: {
+      const ReasonCode reason = wire::decode_ping(scan.first_byte, body, client.version);
+      if (reason != ReasonCode::success) {
+        close(client, {CloseCause::malformed_packet, reason, "malformed PINGREQ"});
+        break;
+      }
+      // [MQTT-3.12.4-1]
+      wire::encode_pingresp(client.outlet->queue.reserve(wire::kPingBytes));
+      client.outlet->queue.commit(wire::kPingBytes);
+      client.outlet->mark();
+      counters_.add(Counter::packets_sent);
+      break;
+    }
+    case PacketType::disconnect:
+      on_disconnect(client, scan.first_byte, body);
+      break;
+    case PacketType::connect:  // a second one [MQTT-3.1.0-2]
+      close(client, {CloseCause::protocol_error, ReasonCode::protocol_error, "second CONNECT"});
+      break;
+    case PacketType::publish:
+      break;  // handled above
+    case PacketType::auth: {
+      // No Authentication Method was agreed upon, so AUTH must not come [MQTT-4.12.0-7].
+      wire::AuthView view;
+      const ReasonCode reason = wire::decode_auth(scan.first_byte, body, client.version,
+                                                  wire::Direction::from_client, view);
+      const ReasonCode said = reason == ReasonCode::success ? ReasonCode::protocol_error : reason;
+      close(client, {said == ReasonCode::malformed_packet ? CloseCause::malformed_packet
+                                                          : CloseCause::protocol_error,
+                     said, "AUTH without an Authentication Method"});
+      break;
+    }
+    case PacketType::connack:
+    case PacketType::suback:
+    case PacketType::unsuback:
+    case PacketType::pingresp:
+      close(client, {CloseCause::protocol_error, ReasonCode::protocol_error,
+                     "packet that only a server may send"});
+      break;
+    default:  // type 0 is reserved [MQTT 5.0, 2.1.2]; not an enumerator
+      close(client, {CloseCause::malformed_packet, ReasonCode::malformed_packet,
+                     "reserved packet type"});
+      break;
+  }
+  return Handled::done;
+}
+
+void Shard::on_end(Client& client, CloseCause cause) noexcept {
+  close(client, {cause, ReasonCode::success, nullptr});
+}
+
+void Shard::on_writable(Client& client) noexcept {
+  if (!client.active()) return;
+  pump_scans(*client.session);
+  client.session->pump(cx_);
+  mark_full(*client.session);
+}
+
+void Shard::on_timers() noexcept {
+  wheel_.advance(cx_.now_ms, [this](TimerNode& node) {
+    switch (static_cast<TimerKind>(node.kind)) {
+      case kClientTimer:
+        on_client_timer(static_cast<Client&>(node));
+        break;
+      case kSessionTimer:
+        on_session_timer(static_cast<Session&>(node));
+        break;
+      case kRetryTimer: {
+        std::vector<ClientRef> retrying;
+        retrying.swap(retrying_);
+        for (const ClientRef ref : retrying) {
+          Client* client = find_client(ref);
+          if (client == nullptr) continue;
+          if ((client->paused & static_cast<std::uint8_t>(PauseCause::memory)) != 0) {
+            if (tables_.pressure() == MemoryPressure::pause) {
+              retrying_.push_back(ref);
+              continue;
+            }
+            host_.resume(*client, PauseCause::memory);
+          }
+          host_.resume(*client, PauseCause::queue_full);
+        }
+        if (!retrying_.empty()) wheel_.schedule(retry_timer_, cx_.now_ms + 10);
+        break;
+      }
+    }
+  });
+}
+
+void Shard::on_item(CrossItem& item) noexcept {
+  switch (item.kind) {
+    case CrossItem::Kind::publish: {
+      Publication publication(*item.message, scratch_);
+      for (const Partition& partition : item.match->partitions()) {
+        if (partition.thread == options_.thread) {
+          deliver_partition(publication, *item.match, partition);
+        }
+      }
+      break;
+    }
+    case CrossItem::Kind::shared: {
+      Publication publication(*item.message, scratch_);
+      if (!deliver_member(publication, *item.member)) {
+        deliver_shared(publication, *item.members, TopicTrie::hash(item.message->topic()),
+                       item.member->session(), static_cast<std::uint8_t>(item.tried + 1));
+      }
+      break;
+    }
+    case CrossItem::Kind::disconnect: {
+      Session* session = find_session(item.session);
+      if (session != nullptr && session->client() != nullptr) {
+        close(*session->client(), {CloseCause::administrative, item.reason, nullptr});
+      }
+      break;
+    }
+  }
+}
+
+void Shard::disconnect(Bytes client_id, ReasonCode reason) noexcept {
+  const SessionRef ref = tables_.directory.find(client_id, tables_.directory.hash(client_id));
+  if (!ref.valid()) {
+    counters_.add(Counter::commands_stale);
+    return;
+  }
+  CrossItem item;
+  item.kind = CrossItem::Kind::disconnect;
+  item.session = ref;
+  item.reason = reason;
+  if (ref.thread == options_.thread) {
+    on_item(item);
+  } else {
+    host_.post(ref.thread, std::move(item));
+  }
+}
+
+void Shard::close_all() noexcept {
+  for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
+    Client* client = clients_.at(slot);
+    if (client == nullptr) continue;
+    close(*client, {CloseCause::shutting_down, ReasonCode::server_shutting_down, nullptr});
+  }
+}
+
+void Shard::on_uncongested() noexcept {
+  std::vector<ClientRef> paused;
+  paused.swap(outbox_paused_);
+  for (const ClientRef ref : paused) {
+    if (Client* client = find_client(ref)) host_.resume(*client, PauseCause::outbox);
+  }
+}
+
+void Shard::end_turn() noexcept {
+  if (!promises_.empty()) keep_promises();
+  if (!gate_.grants_at_once()) gate_.end_batch();
+  if (!losers_.empty()) emit_alerts();
+  const std::int64_t bytes = Message::thread_bytes();
+  if (bytes != reported_message_bytes_) {
+    tables_.memory_bytes.fetch_add(bytes - reported_message_bytes_, std::memory_order_relaxed);
+    counters_.add(Counter::message_bytes, bytes - reported_message_bytes_);
+    reported_message_bytes_ = bytes;
+  }
+  if (!dead_.empty()) {
+    for (Client* client : dead_) pool_delete(client);
+    dead_.clear();
+  }
+}
+
+}  // namespace stmqtt

@@ -1,0 +1,222 @@
+// One I/O thread's share of the broker: its clients, the sessions that live here, and what MQTT
+// says to do with each packet. Knows nothing of sockets or threads: Host is what surrounds it, so
+// that the model tests run several of these in one thread.
+// In the path: frame -> decode -> [here] -> trie -> fan-out -> outbound queue.
+// Thread: its own I/O thread for everything.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "contract/counters.hpp"
+#include "contract/records.hpp"
+#include "route/match_cache.hpp"
+#include "session/host.hpp"
+#include "session/session.hpp"
+#include "session/slot_table.hpp"
+#include "session/tables.hpp"
+#include "wire/scan.hpp"
+
+namespace stmqtt {
+
+struct ShardOptions {
+  ThreadIndex thread = 0;
+  std::size_t match_cache_bytes = 4 << 20;
+  std::string client_id_prefix = "st-mqttd-";  ///< of assigned Client Identifiers
+  std::uint32_t verdict_timeout_ms = 10'000;
+  bool authenticate = false;  ///< every CONNECT waits for a verdict
+};
+
+/// What became of received bytes.
+struct Received {
+  std::size_t consumed = 0;
+  std::uint32_t wanted = 0;  ///< bytes of the whole next packet, 0 = not known yet
+};
+
+/// Why and how a client is to be closed.
+struct Closing {
+  contract::CloseCause cause = contract::CloseCause::none;
+  wire::ReasonCode reason = wire::ReasonCode::success;  ///< of our DISCONNECT; success = send none
+  const char* detail = nullptr;                         ///< static English text, or null
+  Bytes reason_text = {};                               ///< Reason String instead of the detail
+};
+
+class Shard {
+ public:
+  Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
+        ShardOptions options, std::uint64_t now_ms) noexcept;
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // --- connections
+  /// A new connection; CONNECT must come within the limits' time.
+  Client& open(Outlet& outlet, void* transport, const Limits& limits, std::uint32_t listener_id,
+               wire::Version link_or_any, std::uint8_t is_link) noexcept;
+  /// A connection that another shard gave up with Host::move_client(), with what it carried.
+  Client& arrive(Outlet& outlet, void* transport, const Limits& limits, std::uint32_t listener_id,
+                 std::uint64_t connection_id, ConnectState* connecting) noexcept;
+  /// Handles whole packets. Stops early where the client gets paused or closed.
+  [[nodiscard]] Received on_bytes(Client& client, Bytes bytes) noexcept;
+  /// The connection ended by itself.
+  void on_end(Client& client, contract::CloseCause cause) noexcept;
+  /// The outbound queue fell below its low watermark.
+  void on_writable(Client& client) noexcept;
+
+  // --- other threads and TypeScript
+  void on_item(CrossItem& item) noexcept;
+  void on_verdict(ClientRef client, const contract::Verdict& verdict, Bytes client_id,
+                  Bytes username, Bytes reason_text) noexcept;
+  /// Closes the client of a session that may live on any thread.
+  void disconnect(Bytes client_id, wire::ReasonCode reason) noexcept;
+  /// Says goodbye to every client: DISCONNECT 0x8B, flush, close.
+  void close_all() noexcept;
+  void on_uncongested() noexcept;
+
+  // --- time
+  void set_now(std::uint64_t now_ms) noexcept { cx_.now_ms = now_ms; }
+  [[nodiscard]] std::uint64_t now_ms() const noexcept { return cx_.now_ms; }
+  void on_timers() noexcept;
+  [[nodiscard]] std::uint64_t next_timer_ms() const noexcept { return wheel_.next_due_ms(); }
+  /// Promises, alerts, budget; once at the end of each turn, before flushing.
+  void end_turn() noexcept;
+
+  [[nodiscard]] Client* find_client(ClientRef ref) const noexcept {
+    return clients_.find(ref.slot, ref.generation);
+  }
+  [[nodiscard]] std::uint32_t client_count() const noexcept { return clients_.count(); }
+  [[nodiscard]] std::uint32_t session_count() const noexcept { return sessions_.count(); }
+  [[nodiscard]] const MatchCache& cache() const noexcept { return cache_; }
+
+  [[nodiscard]] static std::uint64_t connection_id(ThreadIndex thread, ClientRef ref) noexcept {
+    return static_cast<std::uint64_t>(thread) << 56 |
+           static_cast<std::uint64_t>(ref.slot) << 32 | ref.generation;
+  }
+  [[nodiscard]] static ClientRef client_ref(std::uint64_t connection_id) noexcept {
+    return {static_cast<std::uint32_t>(connection_id >> 32) & 0xFFFFFF,
+            static_cast<std::uint32_t>(connection_id)};
+  }
+
+ private:
+  friend class ShardTestPeer;
+  enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3 };
+  enum class Handled : std::uint8_t { done, later };
+
+  // shard.cpp: dispatch
+  Handled on_packet(Client& client, const wire::Scan& scan, Bytes frame) noexcept;
+  Client& make_client(Outlet& outlet, void* transport, const Limits& limits,
+                      std::uint32_t listener_id) noexcept;
+  void bury(Client& client) noexcept;
+
+  // shard_connect.cpp: CONNECT to CONNACK
+  void on_connect(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
+  [[nodiscard]] Closing check_connect(const Client& client, ConnectState& state) const noexcept;
+  void request_verdict(Client& client) noexcept;
+  void place(Client& client) noexcept;
+  void admit(Client& client, Session* existing) noexcept;
+  [[nodiscard]] Session* make_session(Client& client) noexcept;
+  void prepare_session(Client& client, Session& session) noexcept;
+  void finish_connect(Client& client) noexcept;
+  void send_connack(Client& client) noexcept;
+  void refuse(Client& client, const Closing& closing) noexcept;
+
+  // shard_publish.cpp: PUBLISH and fan-out
+  Handled on_publish(Client& client, std::uint8_t first_byte, Bytes body, Bytes frame) noexcept;
+  [[nodiscard]] bool resolve_alias(Client& client) noexcept;
+  void accept_qos2(Client& client, Publication& publication, const MatchResult& match,
+                   std::uint64_t topic_hash) noexcept;
+  void fan_out(Publication& publication, const MatchResult& match,
+               std::uint64_t topic_hash) noexcept;
+  void deliver_partition(Publication& publication, const MatchResult& match,
+                         const Partition& partition) noexcept;
+  [[nodiscard]] bool resolve_hits(const Publication& publication, const MatchResult& match,
+                                  const Receiver& receiver, Session& session,
+                                  DeliveryOptions& options) noexcept;
+  void deliver_shared(Publication& publication, SharedMembers& members, std::uint64_t topic_hash,
+                      SessionRef exclude, std::uint8_t tried) noexcept;
+  [[nodiscard]] bool deliver_member(Publication& publication, const SharedMember& member) noexcept;
+  void route_message(Message& message) noexcept;
+  void set_retained(Publication& publication) noexcept;
+  [[nodiscard]] bool a_receiver_is_full(const MatchResult& match) const noexcept;
+  [[nodiscard]] bool needs_ticket(const Client& client, const MatchResult& match,
+                                  const MessageParts& parts) const noexcept;
+
+  // shard_acks.cpp: acknowledgements both ways, promises
+  void on_ack(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
+  void on_pubrel(Client& client, std::uint16_t packet_id) noexcept;
+  void send_ack(Client& client, wire::PacketType type, std::uint16_t packet_id,
+                wire::ReasonCode reason) noexcept;
+  /// Sends an acknowledgement, or queues it behind the ticket and those that wait already.
+  void promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_id,
+                   wire::ReasonCode reason, Ticket ticket) noexcept;
+  void send_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
+                  std::span<const wire::ReasonCode> codes) noexcept;
+  void promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
+                     std::span<const wire::ReasonCode> codes, Ticket ticket) noexcept;
+  void keep_promises() noexcept;
+  void keep_promise(Promise& promise, TicketResult::Outcome outcome) noexcept;
+
+  // shard_subscribe.cpp
+  void on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
+  [[nodiscard]] wire::ReasonCode subscribe_one(Client& client, const wire::SubscriptionView& view,
+                                               std::uint32_t subscription_id,
+                                               Ticket& ticket) noexcept;
+  void on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
+  void pump_scans(Session& session) noexcept;
+  [[nodiscard]] bool pump_scan(Session& session, RetainedScan& scan) noexcept;
+
+  // shard_lifecycle.cpp: closing, wills, expiry
+  void on_disconnect(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
+  /// Ends an admitted or arriving client; sends DISCONNECT where there is something to say.
+  void close(Client& client, const Closing& closing) noexcept;
+  void detach_session(Session& session) noexcept;
+  void redispatch(Session& session, bool session_ends) noexcept;
+  void publish_will(Session& session) noexcept;
+  void drop_will(Session& session) noexcept;
+  void end_session(Session& session, contract::SessionEndCause cause) noexcept;
+  void set_members_connected(Session& session, bool connected) noexcept;
+  void schedule_session(Session& session) noexcept;
+  void schedule_client(Client& client) noexcept;
+  void on_client_timer(Client& client) noexcept;
+  void on_session_timer(Session& session) noexcept;
+  void mark_full(Session& session) noexcept;
+
+  // shard_events.cpp
+  void emit_connected(const Client& client, std::uint8_t flags) noexcept;
+  void emit_disconnected(const Client& client, const Closing& closing) noexcept;
+  void emit_refused(const Client& client, const Closing& closing) noexcept;
+  void emit_alerts() noexcept;
+
+  [[nodiscard]] Session* find_session(const SessionRef& ref) const noexcept {
+    return sessions_.find(ref.slot, ref.generation);
+  }
+
+  BrokerTables& tables_;
+  Gate& gate_;
+  Host& host_;
+  contract::Counters& counters_;
+  const ShardOptions options_;
+
+  SlotTable<Client> clients_;
+  SlotTable<Session> sessions_;
+  MatchCache cache_;
+  TimerWheel wheel_;
+  PromiseQueue promises_;
+  FormScratch scratch_;
+  PoolVector<SessionRef> losers_;
+  SendContext cx_;
+
+  wire::PublishView publish_;                  ///< of the packet in hand
+  PoolVector<std::uint8_t> properties_;        ///< forwarded properties that had to be copied
+  PoolVector<std::uint32_t> subscription_ids_; ///< of the delivery in hand
+  std::vector<MessageRef> retained_batch_;
+  std::vector<Client*> dead_;                  ///< closed in this turn, freed at its end
+  std::vector<ClientRef> outbox_paused_;
+  std::vector<ClientRef> retrying_;            ///< paused: queue_full or memory
+  TimerNode retry_timer_;
+  std::int64_t reported_message_bytes_ = 0;
+  std::uint64_t last_alert_ms_ = 0;
+};
+
+}  // namespace stmqtt

@@ -1,0 +1,102 @@
+// Shard: CONNACK, granted and refused (MQTT 5.0, 3.2).
+#include "base/vec.hpp"
+#include "session/shard.hpp"
+#include "wire/encode.hpp"
+
+namespace stmqtt {
+
+using contract::CloseCause;
+using contract::Counter;
+using wire::PropertyId;
+using wire::ReasonCode;
+using wire::Version;
+
+namespace {
+
+void write_connack(Client& client, const wire::ConnackOut& out) noexcept {
+  PoolVector<std::uint8_t> buffer;
+  buffer.resize(wire::size_connack(out));
+  wire::encode_connack(out, buffer.data());
+  client.outlet->queue.append({buffer.data(), buffer.size()});
+  client.outlet->mark();
+}
+
+}  // namespace
+
+void Shard::send_connack(Client& client) noexcept {
+  const ConnectState& state = *client.connecting;
+  const Limits& limits = *client.limits;
+  wire::ConnackOut out;
+  out.version = client.version;
+  out.session_present = client.session->resumable;  // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
+  wire::Properties properties;
+  if (client.is_v5()) {
+    const std::uint32_t asked =
+        state.view.properties.number_or(PropertyId::session_expiry_interval, 0);
+    if (asked != state.session_expiry_s) {  // [MQTT-3.2.2-21] names Keep Alive; 3.2.2.3.2 this
+      properties.set_number(PropertyId::session_expiry_interval, state.session_expiry_s);
+    }
+    properties.set_number(PropertyId::receive_maximum, limits.receive_maximum);
+    if (client.max_qos < 2) {  // [MQTT-3.2.2-9]
+      properties.set_number(PropertyId::maximum_qos, client.max_qos);
+    }
+    if (!limits.retain_available) properties.set_number(PropertyId::retain_available, 0);
+    properties.set_number(PropertyId::maximum_packet_size, limits.max_packet_size);
+    if (state.id_assigned) {  // [MQTT-3.2.2-16]
+      properties.set_view(PropertyId::assigned_client_identifier, state.client_id);
+    }
+    properties.set_number(PropertyId::topic_alias_maximum, limits.topic_alias_maximum);
+    if (!limits.wildcard_subscriptions) {
+      properties.set_number(PropertyId::wildcard_subscription_available, 0);
+    }
+    if (!limits.subscription_identifiers) {
+      properties.set_number(PropertyId::subscription_identifier_available, 0);
+    }
+    if (!limits.shared_subscriptions) {
+      properties.set_number(PropertyId::shared_subscription_available, 0);
+    }
+    if (state.keep_alive_s != state.view.keep_alive_s) {  // [MQTT-3.2.2-22]
+      properties.set_number(PropertyId::server_keep_alive, state.keep_alive_s);
+    }
+    out.properties = &properties;
+  }
+  // [MQTT-3.2.0-1]: nothing was sent on this connection before. Like every packet it must not
+  // exceed the client's Maximum Packet Size; properties that a client can do without are few here,
+  // so a client that cannot take even this gets none but the reason.
+  if (wire::size_connack(out) > client.max_packet_out) out.properties = nullptr;
+  write_connack(client, out);
+  counters_.add(Counter::packets_sent);
+}
+
+/// Answers a CONNECT that is not accepted, and closes. Nothing of the session was touched.
+void Shard::refuse(Client& client, const Closing& closing) noexcept {
+  const ConnectState& state = *client.connecting;
+  const bool v5 = state.view.version == Version::v5;
+  // 3.x has a return code for five refusals; for a packet that breaks the rules it says close the
+  // connection [MQTT-4.8.0-1 of 3.1.1].
+  const bool broken = closing.cause == CloseCause::malformed_packet ||
+                      closing.cause == CloseCause::protocol_error;
+  const bool answer = v5 ? state.view.answerable || !broken
+                         : closing.cause == CloseCause::version_refused || !broken;
+  if (answer) {
+    wire::ConnackOut out;
+    out.version = state.view.version;
+    out.reason = closing.reason;  // [MQTT-3.2.2-7]: then close
+    wire::Properties properties;
+    const char* text = closing.detail != nullptr ? closing.detail
+                                                 : wire::reason_text(closing.reason);
+    if (v5) {
+      properties.set_view(PropertyId::reason_string,
+                          closing.reason_text.empty() ? as_bytes(text) : closing.reason_text);
+      out.properties = &properties;
+      const std::uint32_t maximum = state.view.properties.number_or(
+          PropertyId::maximum_packet_size, wire::kMaxRemainingLength);
+      if (wire::size_connack(out) > maximum) out.properties = nullptr;  // [MQTT-3.2.2-19]
+    }
+    write_connack(client, out);
+    counters_.add(Counter::packets_sent);
+  }
+  close(client, {closing.cause, closing.reason, closing.detail, closing.reason_text});
+}
+
+}  // namespace stmqtt

@@ -1,0 +1,379 @@
+// Shard: from CONNECT to CONNACK (MQTT 5.0, 3.1 and 3.2).
+#include <cstring>
+
+#include "base/pool.hpp"
+#include "session/shard.hpp"
+#include "wire/decode.hpp"
+#include "wire/encode.hpp"
+#include "wire/topic.hpp"
+
+namespace stmqtt {
+
+using contract::CloseCause;
+using contract::Counter;
+using wire::PropertyId;
+using wire::ReasonCode;
+using wire::Version;
+
+namespace {
+
+std::uint8_t level_bit(Version version) noexcept {
+  switch (version) {
+    case Version::v31:
+      return kLevelV31;
+    case Version::v311:
+      return kLevelV311;
+    case Version::v5:
+      return kLevelV5;
+  }
+  return 0;
+}
+
+/// One block for the final Client Identifier and username.
+void override_texts(ConnectState& state, Bytes client_id, Bytes username) noexcept {
+  const std::size_t bytes = client_id.size() + username.size();
+  auto* text = static_cast<std::uint8_t*>(pool_allocate(bytes == 0 ? 1 : bytes));
+  store_bytes(store_bytes(text, client_id), username);
+  if (state.override_text != nullptr) pool_free(state.override_text, state.override_bytes);
+  state.override_text = text;
+  state.override_bytes = static_cast<std::uint32_t>(bytes == 0 ? 1 : bytes);
+  state.client_id = {text, client_id.size()};
+  state.username = {text + client_id.size(), username.size()};
+}
+
+}  // namespace
+
+void Shard::on_connect(Client& client, std::uint8_t first_byte, Bytes body) noexcept {
+  ConnectState* state = ConnectState::make(first_byte, body);
+  client.connecting = state;
+  // Decoding is repeated for its result: the copy is what the views must point into.
+  const ReasonCode reason =
+      wire::decode_connect(first_byte, {state->body, state->body_bytes}, state->view);
+  client.version = state->view.version;
+  if (reason != ReasonCode::success) {
+    const CloseCause cause = reason == ReasonCode::unsupported_protocol_version
+                                 ? CloseCause::version_refused
+                             : reason == ReasonCode::malformed_packet
+                                 ? CloseCause::malformed_packet
+                                 : CloseCause::protocol_error;
+    return refuse(client, {cause, reason, state->view.fault});
+  }
+  const Closing refusal = check_connect(client, *state);
+  if (refusal.cause != CloseCause::none) return refuse(client, refusal);
+
+  const wire::ConnectView& view = state->view;
+  const Limits& limits = *client.limits;
+  state->client_id = view.client_id;
+  state->username = view.username;
+  state->max_qos = limits.max_qos;
+  if (view.version == Version::v5) {
+    state->session_expiry_s = view.properties.number_or(PropertyId::session_expiry_interval, 0);
+    client.problem_information =
+        view.properties.number_or(PropertyId::request_problem_information, 1) != 0;
+    if (state->session_expiry_s > limits.max_session_expiry_s) {
+      state->session_expiry_s = limits.max_session_expiry_s;
+    }
+  } else {
+    // A 3.x session without Clean Session has no interval of its own.
+    state->session_expiry_s = view.clean_start ? 0 : limits.max_session_expiry_s;
+  }
+  state->keep_alive_s = view.keep_alive_s;
+  if (state->keep_alive_s == 0 && !limits.allow_zero_keep_alive) {
+    state->keep_alive_s =
+        limits.default_keep_alive_s != 0 ? limits.default_keep_alive_s : limits.max_keep_alive_s;
+  }
+  if (state->keep_alive_s > limits.max_keep_alive_s) {
+    state->keep_alive_s = limits.max_keep_alive_s;
+  }
+  if (view.client_id.empty()) {  // [MQTT-3.1.3-6], [MQTT-3.1.3-7]
+    char uuid[36];
+    host_.make_uuid(uuid);
+    const std::string id = options_.client_id_prefix + std::string(uuid, sizeof uuid);
+    override_texts(*state, as_bytes(id), view.username);
+    state->id_assigned = true;
+  }
+  // A link is opened by the process itself: there is nobody to ask.
+  if (options_.authenticate && !client.is_link) return request_verdict(client);
+  place(client);
+}
+
+Closing Shard::check_connect(const Client& client, ConnectState& state) const noexcept {
+  const wire::ConnectView& view = state.view;
+  const Limits& limits = *client.limits;
+  if ((limits.protocol_levels & level_bit(view.version)) == 0) {
+    return {CloseCause::version_refused, ReasonCode::unsupported_protocol_version,
+            "protocol version is not accepted on this listener"};
+  }
+  if (view.client_id.empty()) {
+    // 3.1 knows no empty identifier; 3.1.1 only with Clean Session [MQTT-3.1.3-8].
+    const bool allowed = view.version == Version::v5 ||
+                         (view.version == Version::v311 && view.clean_start);
+    if (!allowed || !limits.allow_empty_client_id) {
+      return {CloseCause::refused, ReasonCode::client_identifier_not_valid,
+              "empty Client Identifier"};
+    }
+  }
+  if (view.client_id.size() > limits.max_client_id_bytes) {
+    return {CloseCause::refused, ReasonCode::client_identifier_not_valid,
+            "Client Identifier is longer than max_client_id_bytes"};
+  }
+  if (view.version == Version::v5 && view.properties.has(PropertyId::authentication_method)) {
+    return {CloseCause::refused, ReasonCode::bad_authentication_method,  // [MQTT-4.12.0-1]
+            "Authentication Method is not supported"};
+  }
+  if (view.has_will) {
+    if (view.will_qos > limits.max_qos) {  // [MQTT-3.2.2-12]
+      return {CloseCause::capability_refused, ReasonCode::qos_not_supported,
+              "Will QoS is above the maximum"};
+    }
+    if (view.will_retain && !limits.retain_available) {  // [MQTT-3.2.2-13]
+      return {CloseCause::capability_refused, ReasonCode::retain_not_supported,
+              "retained messages are not available"};
+    }
+    if (wire::topic_levels(view.will_topic) > limits.max_topic_levels) {
+      return {CloseCause::topic_invalid, ReasonCode::topic_name_invalid,
+              "Will Topic has too many levels"};
+    }
+  }
+  return {};
+}
+
+void Shard::request_verdict(Client& client) noexcept {
+  const ConnectState& state = *client.connecting;
+  const wire::ConnectView& view = state.view;
+  client.state = ClientState::await_verdict;
+  host_.pause(client, PauseCause::verdict);
+  counters_.add(Counter::verdicts_waited);
+  wheel_.schedule(client, cx_.now_ms + options_.verdict_timeout_ms);
+  char address[Host::kAddressBytes];
+  const Bytes from = host_.address(client, address);
+  contract::ConnectRequest event{};
+  event.connection_id = client.connection_id;
+  event.listener_id = client.listener_id;
+  event.session_expiry_s = state.session_expiry_s;
+  event.keep_alive_s = view.keep_alive_s;
+  event.protocol_level = static_cast<std::uint8_t>(view.version);
+  event.flags = static_cast<std::uint8_t>((view.clean_start ? contract::kConnectCleanStart : 0) |
+                                          (view.has_username ? contract::kConnectHasUsername : 0) |
+                                          (view.has_password ? contract::kConnectHasPassword : 0) |
+                                          (view.has_will ? contract::kConnectHasWill : 0) |
+                                          (state.id_assigned ? contract::kConnectAssignedId : 0));
+  event.client_id_bytes = static_cast<std::uint32_t>(state.client_id.size());
+  event.username_bytes = static_cast<std::uint32_t>(view.username.size());
+  event.password_bytes = static_cast<std::uint32_t>(view.password.size());
+  event.address_bytes = static_cast<std::uint32_t>(from.size());
+  event.will_topic_bytes = static_cast<std::uint32_t>(view.will_topic.size());
+  host_.event(contract::EventKind::connect_request, event.header, sizeof event,
+              {state.client_id, view.username, view.password, from, view.will_topic});
+}
+
+void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict, Bytes client_id,
+                       Bytes username, Bytes reason_text) noexcept {
+  Client* client = find_client(ref);
+  if (client == nullptr || client->state != ClientState::await_verdict) {
+    counters_.add(Counter::verdicts_stale);
+    return;
+  }
+  ConnectState& state = *client->connecting;
+  wheel_.cancel(*client);
+  if (verdict.reason_code != 0) {
+    return refuse(*client, {CloseCause::refused, static_cast<ReasonCode>(verdict.reason_code),
+                            nullptr, reason_text});
+  }
+  if (verdict.will_refused != 0 && state.view.has_will) {
+    return refuse(*client, {CloseCause::refused, ReasonCode::not_authorized, "Will not allowed"});
+  }
+  if (verdict.max_session_expiry_s != contract::kVerdictUnset32 &&
+      state.session_expiry_s > verdict.max_session_expiry_s) {
+    state.session_expiry_s = verdict.max_session_expiry_s;
+  }
+  if (verdict.server_keep_alive_s != contract::kVerdictUnset16) {
+    state.keep_alive_s = verdict.server_keep_alive_s;
+  }
+  if (verdict.max_qos != contract::kVerdictUnset8 && verdict.max_qos < state.max_qos) {
+    state.max_qos = verdict.max_qos;
+    if (state.view.has_will && state.view.will_qos > state.max_qos) {
+      return refuse(*client, {CloseCause::capability_refused, ReasonCode::qos_not_supported,
+                              "Will QoS is above the maximum"});
+    }
+  }
+  if (!client_id.empty() || !username.empty()) {
+    state.id_assigned = state.id_assigned || !client_id.empty();
+    override_texts(state, client_id.empty() ? state.client_id : client_id,
+                   username.empty() ? state.username : username);
+  }
+  state.authenticated = true;
+  // Resumed first: placing may move the connection away, or end it.
+  host_.resume(*client, PauseCause::verdict);
+  place(*client);
+}
+
+/// Finds the session's home thread: here, or elsewhere, and then the connection goes there.
+void Shard::place(Client& client) noexcept {
+  const Bytes client_id = client.connecting->client_id;
+  const std::uint64_t hash = tables_.directory.hash(client_id);
+  for (;;) {
+    const SessionRef ref = tables_.directory.find(client_id, hash);
+    if (ref.valid() && ref.thread != options_.thread) {
+      counters_.add(Counter::connections_migrated);
+      host_.move_client(client, ref.thread);  // takes `connecting` with it
+      client.connecting = nullptr;
+      return bury(client);
+    }
+    if (ref.valid()) return admit(client, find_session(ref));
+    if (Session* session = make_session(client)) return prepare_session(client, *session);
+    // Another thread was faster: look again.
+  }
+}
+
+Session* Shard::make_session(Client& client) noexcept {
+  const Bytes client_id = client.connecting->client_id;
+  SessionKey* key = SessionKey::make(client_id, tables_.directory.hash(client_id));
+  auto* session = static_cast<Session*>(pool_allocate(sizeof(Session)));
+  const auto name = sessions_.insert(session);
+  const SessionRef ref{name.slot, name.generation, options_.thread};
+  new (session) Session(ref, key, client.limits);
+  session->kind = kSessionTimer;
+  if (tables_.directory.insert(*key, ref)) {
+    counters_.add(Counter::sessions_created);
+    return session;
+  }
+  sessions_.erase(name.slot);
+  pool_delete(session);
+  return nullptr;
+}
+
+/// The session exists, and its home is this thread: takeover, discard or resume, in one step.
+void Shard::admit(Client& client, Session* existing) noexcept {
+  ConnectState& state = *client.connecting;
+  // A session is resumed, or ended, only by the user who has it.
+  if ((existing->authenticated || state.authenticated) &&
+      as_text({existing->username, existing->username_bytes}) != as_text(state.username)) {
+    return refuse(client, {CloseCause::refused, ReasonCode::not_authorized,
+                           "Client Identifier belongs to another user"});
+  }
+  const SessionRef ref = existing->ref();
+  if (existing->client() != nullptr) {  // [MQTT-3.1.4-3]
+    counters_.add(Counter::takeovers);
+    close(*existing->client(), {CloseCause::taken_over, ReasonCode::session_taken_over, nullptr});
+    existing = find_session(ref);  // it may have ended with its connection
+  }
+  if (existing != nullptr && state.view.clean_start) {  // [MQTT-3.1.2-4]
+    end_session(*existing, contract::SessionEndCause::clean_start);
+    existing = nullptr;
+  }
+  if (existing == nullptr) return place(client);
+  counters_.add(Counter::sessions_resumed);
+  prepare_session(client, *existing);
+}
+
+void Shard::prepare_session(Client& client, Session& session) noexcept {
+  ConnectState& state = *client.connecting;
+  const wire::ConnectView& view = state.view;
+  // The only sessions here without a username and an expiry are those just made.
+  client.session = &session;
+  wheel_.cancel(session);
+  session.expires_at_ms = 0;
+  drop_will(session);  // a new connection before the delay was over [MQTT-3.1.3-9]
+  const bool was_persistent = session.persistent();
+  session.expiry_s = state.session_expiry_s;
+  session.set_limits(client.limits);
+  if (session.subscriptions.size() > 0 && was_persistent != session.persistent()) {
+    PoolVector<SubscriptionKey> keys;
+    session.subscriptions.keys(keys);
+    tables_.trie.set_persistent(session.ref(), {keys.data(), keys.size()}, session.persistent());
+  }
+  if (session.username != nullptr) pool_free(session.username, session.username_bytes);
+  session.username_bytes = static_cast<std::uint32_t>(state.username.size());
+  session.username = nullptr;
+  if (session.username_bytes > 0) {
+    session.username = static_cast<std::uint8_t*>(pool_allocate(session.username_bytes));
+    store_bytes(session.username, state.username);
+  }
+  session.authenticated = state.authenticated;
+  session.inbound.for_each([](InboundId& id) { id.counted = false; });
+  if (view.has_will) {
+    PoolVector<std::uint8_t> copied;
+    MessageParts parts;
+    parts.topic = view.will_topic;
+    parts.payload = view.will_payload;
+    parts.qos = view.will_qos;
+    parts.retain = view.will_retain;
+    parts.publisher = session.ref();
+    const wire::ForwardProperties forward = wire::forward_properties(view.will_properties.raw);
+    parts.properties = forward.view;
+    if (forward.split) {
+      copied.resize(view.will_properties.raw.size());
+      const std::size_t bytes =
+          wire::copy_forward_properties(view.will_properties.raw, copied.data());
+      parts.properties = {copied.data(), bytes};
+    }
+    session.will = pool_new<Will>();
+    session.will->message = Message::make(parts);
+    session.will->delay_s = view.will_properties.number_or(PropertyId::will_delay_interval, 0);
+    session.will->expires = view.will_properties.has(PropertyId::message_expiry_interval);
+    session.will->expiry_s =
+        view.will_properties.number_or(PropertyId::message_expiry_interval, 0);
+  }
+  client.version = view.version;
+  client.keep_alive_s = state.keep_alive_s;
+  client.max_qos = state.max_qos;
+  client.problem_information =
+      view.properties.number_or(PropertyId::request_problem_information, 1) != 0;
+  // [MQTT-3.1.2-24]: nothing larger goes to this client.
+  client.max_packet_out =
+      view.properties.number_or(PropertyId::maximum_packet_size, wire::kMaxRemainingLength + 5);
+  const std::uint32_t receive_maximum =
+      view.properties.number_or(PropertyId::receive_maximum, 65'535);
+  client.send_maximum = static_cast<std::uint16_t>(
+      std::min<std::uint32_t>(receive_maximum, client.limits->max_inflight));
+  const std::uint32_t alias_maximum =
+      std::min<std::uint32_t>(view.properties.number_or(PropertyId::topic_alias_maximum, 0),
+                              client.limits->max_topic_alias_out);
+  if (alias_maximum > 0) {  // [MQTT-3.1.2-26], [MQTT-3.1.2-27]
+    client.aliases_out = pool_new<OutgoingAliases>(static_cast<std::uint16_t>(alias_maximum));
+  }
+  // Session Present is told by whether this session was resumed or made for this CONNECT.
+  if (session.persistent() && !gate_.grants_at_once()) {
+    Promise promise;
+    promise.kind = PromiseKind::connack;
+    promise.client = client.ref;
+    promise.session = session.ref();
+    promise.ticket = gate_.commit(
+        Commit{CommitKind::session_begin, 0, session.ref(), nullptr, nullptr, session.client_id()});
+    client.state = ClientState::await_store;
+    session.set_arriving(&client);
+    host_.pause(client, PauseCause::store);
+    promises_.push_back(std::move(promise));
+    return;
+  }
+  finish_connect(client);
+}
+
+void Shard::finish_connect(Client& client) noexcept {
+  Session& session = *client.session;
+  client.state = ClientState::active;
+  client.last_received_ms = cx_.now_ms;
+  send_connack(client);
+  const bool resumed = session.resumable;
+  session.resumable = true;
+  emit_connected(client, static_cast<std::uint8_t>(
+                             (client.connecting->view.clean_start ? contract::kConnectCleanStart
+                                                                  : 0) |
+                             (client.connecting->view.has_will ? contract::kConnectHasWill : 0) |
+                             (client.connecting->id_assigned ? contract::kConnectAssignedId : 0) |
+                             (resumed ? contract::kConnectSessionPresent : 0) |
+                             (client.is_link ? contract::kConnectIsLink : 0)));
+  ConnectState::destroy(client.connecting);
+  client.connecting = nullptr;
+  counters_.add(client.version == Version::v31    ? Counter::clients_connected_v31
+                : client.version == Version::v311 ? Counter::clients_connected_v311
+                                                  : Counter::clients_connected_v5);
+  schedule_client(client);
+  set_members_connected(session, true);
+  session.attach(cx_, client);
+  pump_scans(session);
+  mark_full(session);
+}
+
+}  // namespace stmqtt

@@ -1,0 +1,96 @@
+// Shard: what TypeScript and the operator are told.
+#include "session/shard.hpp"
+
+namespace stmqtt {
+
+using contract::Counter;
+
+namespace {
+
+std::uint32_t length(Bytes bytes) noexcept { return static_cast<std::uint32_t>(bytes.size()); }
+
+Bytes detail_of(const Closing& closing) noexcept {
+  if (!closing.reason_text.empty()) return closing.reason_text;
+  return closing.detail == nullptr ? Bytes{} : as_bytes(closing.detail);
+}
+
+Bytes username_of(const Client& client) noexcept {
+  if (client.session == nullptr) return {};
+  return {client.session->username, client.session->username_bytes};
+}
+
+}  // namespace
+
+void Shard::emit_connected(const Client& client, std::uint8_t flags) noexcept {
+  char address[Host::kAddressBytes];
+  const Bytes from = host_.address(client, address);
+  const Session& session = *client.session;
+  contract::Connected event{};
+  event.connection_id = client.connection_id;
+  event.listener_id = client.listener_id;
+  event.session_expiry_s = session.expiry_s;
+  event.keep_alive_s = client.keep_alive_s;
+  event.protocol_level = static_cast<std::uint8_t>(client.version);
+  event.flags = flags;
+  event.client_id_bytes = length(session.client_id());
+  event.username_bytes = session.username_bytes;
+  event.address_bytes = length(from);
+  host_.event(contract::EventKind::connected, event.header, sizeof event,
+              {session.client_id(), username_of(client), from});
+}
+
+void Shard::emit_disconnected(const Client& client, const Closing& closing) noexcept {
+  char address[Host::kAddressBytes];
+  const Bytes from = host_.address(client, address);
+  const Bytes client_id = client.session->client_id();
+  const Bytes detail = detail_of(closing);
+  contract::Disconnected event{};
+  event.connection_id = client.connection_id;
+  event.cause = static_cast<std::uint16_t>(closing.cause);
+  event.reason_code = static_cast<std::uint8_t>(closing.reason);
+  event.flags = client.is_link ? contract::kConnectIsLink : 0;
+  event.client_id_bytes = length(client_id);
+  event.username_bytes = length(username_of(client));
+  event.address_bytes = length(from);
+  event.detail_bytes = length(detail);
+  host_.event(contract::EventKind::disconnected, event.header, sizeof event,
+              {client_id, username_of(client), from, detail});
+}
+
+void Shard::emit_refused(const Client& client, const Closing& closing) noexcept {
+  char address[Host::kAddressBytes];
+  const Bytes from = host_.address(client, address);
+  const Bytes client_id =
+      client.connecting == nullptr ? Bytes{} : client.connecting->view.client_id;
+  const Bytes detail = detail_of(closing);
+  contract::Refused event{};
+  event.connection_id = client.connection_id;
+  event.listener_id = client.listener_id;
+  event.cause = static_cast<std::uint16_t>(closing.cause);
+  event.reason_code = static_cast<std::uint8_t>(closing.reason);
+  event.protocol_level =
+      client.connecting == nullptr ? 0 : static_cast<std::uint8_t>(client.version);
+  event.client_id_bytes = length(client_id);
+  event.address_bytes = length(from);
+  event.detail_bytes = length(detail);
+  host_.event(contract::EventKind::refused, event.header, sizeof event,
+              {client_id, from, detail});
+}
+
+/// Sessions whose queues overflowed, at most once a second each turn's worth together.
+void Shard::emit_alerts() noexcept {
+  if (cx_.now_ms - last_alert_ms_ < 1000) return;
+  last_alert_ms_ = cx_.now_ms;
+  for (const SessionRef& ref : losers_) {
+    Session* session = find_session(ref);
+    if (session == nullptr) continue;
+    contract::Alert event{};
+    event.alert = static_cast<std::uint16_t>(contract::AlertKind::queue_overflow);
+    event.count = session->take_lost();
+    event.client_id_bytes = length(session->client_id());
+    host_.event(contract::EventKind::alert, event.header, sizeof event, {session->client_id()});
+  }
+  losers_.clear();
+}
+
+}  // namespace stmqtt

@@ -1,0 +1,276 @@
+// Shard: how connections end, and what that means for sessions, Wills and shared groups.
+#include "base/pool.hpp"
+#include "session/shard.hpp"
+#include "wire/decode.hpp"
+#include "wire/encode.hpp"
+
+namespace stmqtt {
+
+using contract::CloseCause;
+using contract::Counter;
+using contract::SessionEndCause;
+using wire::PropertyId;
+using wire::ReasonCode;
+using wire::Version;
+
+namespace {
+
+/// How often an idle client is looked at, to give unused memory back.
+constexpr std::uint64_t kHousekeepingMs = 30'000;
+
+}  // namespace
+
+void Shard::on_disconnect(Client& client, std::uint8_t first_byte, Bytes body) noexcept {
+  wire::DisconnectView view;
+  const ReasonCode reason = wire::decode_disconnect(first_byte, body, client.version,
+                                                    wire::Direction::from_client, view);
+  if (reason != ReasonCode::success) {  // [MQTT-3.14.1-1]
+    return close(client, {reason == ReasonCode::malformed_packet ? CloseCause::malformed_packet
+                                                                 : CloseCause::protocol_error,
+                          reason, view.fault});
+  }
+  Session& session = *client.session;
+  if (client.is_v5() && view.properties.has(PropertyId::session_expiry_interval)) {
+    const std::uint32_t asked = view.properties.number(PropertyId::session_expiry_interval);
+    if (asked != 0 && session.expiry_s == 0) {  // [MQTT-3.14.2-2] is the server's; 3.14.2.2.2
+      return close(client, {CloseCause::protocol_error, ReasonCode::protocol_error,
+                            "Session Expiry Interval changed from 0 at DISCONNECT"});
+    }
+    session.expiry_s = std::min(asked, client.limits->max_session_expiry_s);
+  }
+  // [MQTT-3.14.4-3]: the Will goes, unless the client asks for it.
+  if (view.reason == ReasonCode::normal_disconnection) drop_will(session);
+  close(client, {CloseCause::client_disconnect, ReasonCode::success, nullptr});
+}
+
+void Shard::close(Client& client, const Closing& closing) noexcept {
+  if (client.state == ClientState::closed) return;
+  const bool admitted = client.state == ClientState::active;
+  CloseMode mode = CloseMode::flush;
+  switch (closing.cause) {
+    case CloseCause::peer_closed:
+    case CloseCause::socket_error:
+    case CloseCause::client_disconnect:
+    case CloseCause::link_closed:
+      mode = CloseMode::now;
+      break;
+    default:
+      break;
+  }
+  // DISCONNECT with the reason; only v5 knows one from the server [MQTT-3.14.0-1].
+  if (admitted && client.is_v5() && closing.reason != ReasonCode::success) {
+    wire::DisconnectOut out;
+    out.reason = closing.reason;
+    wire::Properties properties;
+    const char* text =
+        closing.detail != nullptr ? closing.detail : wire::reason_text(closing.reason);
+    properties.set_view(PropertyId::reason_string,
+                        closing.reason_text.empty() ? as_bytes(text) : closing.reason_text);
+    out.properties = &properties;
+    if (wire::size_disconnect(out) > client.max_packet_out) out.properties = nullptr;
+    PoolVector<std::uint8_t> buffer;
+    buffer.resize(wire::size_disconnect(out));
+    wire::encode_disconnect(out, buffer.data());
+    client.outlet->queue.append({buffer.data(), buffer.size()});
+    client.outlet->mark();
+    counters_.add(Counter::packets_sent);
+  }
+  if (admitted) {
+    emit_disconnected(client, closing);
+    counters_.add(client.version == Version::v31    ? Counter::clients_disconnected_v31
+                  : client.version == Version::v311 ? Counter::clients_disconnected_v311
+                                                    : Counter::clients_disconnected_v5);
+  } else {
+    emit_refused(client, closing);
+    counters_.add(Counter::connections_refused);
+  }
+  counters_.add(Counter::connections_closed);
+  Session* session = client.session;
+  client.session = nullptr;
+  client.state = ClientState::closed;
+  host_.close_client(client, mode);
+  bury(client);
+  if (session != nullptr) detach_session(*session);
+}
+
+/// The session is without a connection from now on.
+void Shard::detach_session(Session& session) noexcept {
+  session.detach(cx_);
+  set_members_connected(session, false);
+  const bool ends = session.expiry_s == 0;
+  redispatch(session, ends);
+  if (session.will != nullptr) {
+    if (session.will->delay_s == 0 || ends) {  // [MQTT-3.1.2-8]
+      publish_will(session);
+    } else {
+      session.will_due_ms = cx_.now_ms + session.will->delay_s * 1000ULL;
+    }
+  }
+  if (ends) return end_session(session, SessionEndCause::with_connection);
+  if (session.expiry_s != kNeverExpires) {
+    session.expires_at_ms = cx_.now_ms + session.expiry_s * 1000ULL;
+  }
+  mark_full(session);
+  schedule_session(session);
+}
+
+void Shard::set_members_connected(Session& session, bool connected) noexcept {
+  if (session.subscriptions.size() == 0) return;
+  PoolVector<SubscriptionKey> keys;
+  session.subscriptions.keys(keys);
+  for (const SubscriptionKey key : keys) {
+    if (key.shared()) tables_.trie.set_connected(key, session.ref(), connected);
+  }
+}
+
+/// Unsent messages and unacknowledged QoS 1 of shared groups go to other members; where the
+/// session stays, only to connected ones.
+void Shard::redispatch(Session& session, bool session_ends) noexcept {
+  if (session.in_flight() == 0 && session.queued() == 0) return;
+  const SessionRef self = session.ref();
+  RingQueue<Delivery> taken;
+  session.take_shared(
+      cx_,
+      [&](SharedState& group) {
+        const SharedMembersRef members = tables_.trie.members_of(group);
+        if (!members) return false;
+        for (const SharedMember* member : members->members()) {
+          if (member->session() == self) continue;
+          if (session_ends || member->connected()) return true;
+        }
+        return false;
+      },
+      taken);
+  while (!taken.empty()) {
+    Delivery d = taken.take_front();
+    const SharedMembersRef members = tables_.trie.members_of(*shared_group(d));
+    if (members) {
+      Publication publication(*d.message, scratch_);
+      counters_.add(Counter::shared_redispatched);
+      deliver_shared(publication, *members, TopicTrie::hash(d.message->topic()), self, 0);
+    } else {
+      counters_.add(Counter::dropped_shared_no_member);
+    }
+    drop_delivery(d);
+  }
+}
+
+void Shard::publish_will(Session& session) noexcept {
+  Will* will = session.will;
+  session.will = nullptr;
+  session.will_due_ms = 0;
+  MessageParts parts;
+  parts.topic = will->message->topic();
+  parts.properties = will->message->properties();
+  parts.payload = will->message->payload();
+  parts.qos = will->message->qos();
+  parts.retain = will->message->retain();  // [MQTT-3.1.2-14], [MQTT-3.1.2-15]
+  parts.publisher = session.ref();
+  // The expiry counts from the Will's publication, not from CONNECT (3.1.3.2.4).
+  if (will->expires) parts.expires_at_ms = cx_.now_ms + will->expiry_s * 1000ULL;
+  const MessageRef message = MessageRef::adopt(Message::make(parts));
+  will->message->release();
+  pool_delete(will);
+  counters_.add(Counter::wills_published);
+  route_message(*message);
+}
+
+void Shard::drop_will(Session& session) noexcept {
+  session.will_due_ms = 0;
+  if (session.will == nullptr) return;
+  session.will->message->release();
+  pool_delete(session.will);
+  session.will = nullptr;
+}
+
+/// The session is not connected.
+void Shard::end_session(Session& session, SessionEndCause cause) noexcept {
+  wheel_.cancel(session);
+  // It ends before the Will's delay is over: now is the time [MQTT-3.1.3-9].
+  if (session.will != nullptr) publish_will(session);
+  PoolVector<SubscriptionKey> keys;
+  session.subscriptions.keys(keys);
+  const std::size_t removed =
+      tables_.trie.remove(session.ref(), {keys.data(), keys.size()});
+  counters_.add(Counter::subscriptions_removed, static_cast<std::int64_t>(removed));
+  if (cause != SessionEndCause::with_connection) redispatch(session, true);
+  session.discard(cx_);
+  if (session.marked_full) tables_.full.set(session.ref(), 0);
+  if (session.persistent()) {
+    gate_.note(Commit{CommitKind::session_end, 0, session.ref(), nullptr, nullptr,
+                      session.client_id()});
+  }
+  counters_.add(Counter::sessions_ended);
+  if (cause == SessionEndCause::expired) counters_.add(Counter::sessions_expired);
+  if (cause != SessionEndCause::with_connection) {
+    contract::SessionEnded event{};
+    event.cause = static_cast<std::uint16_t>(cause);
+    event.client_id_bytes = static_cast<std::uint32_t>(session.client_id().size());
+    host_.event(contract::EventKind::session_ended, event.header, sizeof event,
+                {session.client_id()});
+  }
+  tables_.directory.erase(session.key());
+  sessions_.erase(session.ref().slot);
+  pool_delete(&session);
+}
+
+void Shard::schedule_session(Session& session) noexcept {
+  std::uint64_t due = session.will_due_ms;
+  if (session.expires_at_ms != 0 && (due == 0 || session.expires_at_ms < due)) {
+    due = session.expires_at_ms;
+  }
+  if (due != 0) wheel_.schedule(session, due);
+}
+
+void Shard::on_session_timer(Session& session) noexcept {
+  if (session.will_due_ms != 0 && session.will_due_ms <= cx_.now_ms) publish_will(session);
+  if (session.expires_at_ms != 0 && session.expires_at_ms <= cx_.now_ms) {
+    return end_session(session, SessionEndCause::expired);
+  }
+  schedule_session(session);
+}
+
+void Shard::schedule_client(Client& client) noexcept {
+  std::uint64_t due = cx_.now_ms + kHousekeepingMs;
+  if (client.keep_alive_s != 0) {
+    const std::uint64_t deadline = client.last_received_ms + client.keep_alive_s * 1500ULL;
+    if (deadline < due) due = deadline;
+  }
+  wheel_.schedule(client, due);
+}
+
+void Shard::on_client_timer(Client& client) noexcept {
+  switch (client.state) {
+    case ClientState::await_connect:
+      return close(client, {CloseCause::connect_timeout, ReasonCode::success,
+                            "no complete CONNECT in time"});
+    case ClientState::await_verdict:
+      return refuse(client, {CloseCause::refused, ReasonCode::server_unavailable,
+                             "no verdict in time"});
+    case ClientState::await_store:
+    case ClientState::closed:
+      return;
+    case ClientState::active:
+      break;
+  }
+  // Keep Alive does not run while it is us who do not read.
+  if (client.paused != 0) client.last_received_ms = cx_.now_ms;
+  if (client.keep_alive_s != 0 &&
+      cx_.now_ms >= client.last_received_ms + client.keep_alive_s * 1500ULL) {
+    return close(client, {CloseCause::keep_alive_timeout,  // [MQTT-3.1.2-22]
+                          ReasonCode::keep_alive_timeout, nullptr});
+  }
+  if (cx_.now_ms - client.last_received_ms > kHousekeepingMs / 2) client.session->trim();
+  schedule_client(client);
+}
+
+/// Tells publishers on all threads whether this session's queue takes more, with some hysteresis.
+void Shard::mark_full(Session& session) noexcept {
+  if (session.limits().queue_overflow != QueueOverflow::refuse) return;
+  const bool full = session.marked_full ? session.queue_is_nearly_full() : session.queue_is_full();
+  if (full == session.marked_full) return;
+  session.marked_full = full;
+  tables_.full.set(session.ref(), full ? 1 : 0);
+}
+
+}  // namespace stmqtt

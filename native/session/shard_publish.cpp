@@ -1,0 +1,261 @@
+// Shard: a PUBLISH from a client (MQTT 5.0, 3.3), in the order of steps: Topic Alias, topic rules,
+// retained, match, fan-out, acknowledgement.
+#include "session/shard.hpp"
+#include "wire/decode.hpp"
+#include "wire/topic.hpp"
+
+namespace stmqtt {
+
+using contract::CloseCause;
+using contract::Counter;
+using wire::PacketType;
+using wire::ReasonCode;
+using wire::Version;
+
+Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes body,
+                                 Bytes frame) noexcept {
+  if (host_.congested()) [[unlikely]] {
+    counters_.add(Counter::paused_outbox);
+    outbox_paused_.push_back(client.ref);
+    host_.pause(client, PauseCause::outbox);
+    return Handled::later;
+  }
+  wire::PublishView& view = publish_;
+  const ReasonCode reason = wire::decode_publish(first_byte, body, client.version,
+                                                 wire::Direction::from_client, view);
+  const Limits& limits = *client.limits;
+  const auto fail = [&](CloseCause cause, ReasonCode code, const char* detail) {
+    counters_.add(Counter::packets_received);
+    close(client, {cause, code, detail});
+    return Handled::done;
+  };
+  if (reason != ReasonCode::success) [[unlikely]] {
+    return fail(reason == ReasonCode::malformed_packet     ? CloseCause::malformed_packet
+                : reason == ReasonCode::topic_name_invalid ? CloseCause::topic_invalid
+                : reason == ReasonCode::topic_alias_invalid
+                    ? CloseCause::topic_alias_invalid
+                    : CloseCause::protocol_error,
+                reason, view.fault);
+  }
+  if (view.qos > client.max_qos) [[unlikely]] {  // [MQTT-3.2.2-11]
+    return fail(CloseCause::capability_refused, ReasonCode::qos_not_supported,
+                "QoS is above the maximum");
+  }
+  if (view.retain && !limits.retain_available) [[unlikely]] {  // [MQTT-3.2.2-14]
+    return fail(CloseCause::capability_refused, ReasonCode::retain_not_supported,
+                "retained messages are not available");
+  }
+  if (view.topic_alias != 0) [[unlikely]] {
+    if (view.topic_alias > limits.topic_alias_maximum) {  // [MQTT-3.3.2-9]
+      return fail(CloseCause::topic_alias_invalid, ReasonCode::topic_alias_invalid,
+                  "Topic Alias is above the maximum");
+    }
+    if (!resolve_alias(client)) {
+      return fail(CloseCause::protocol_error, ReasonCode::protocol_error,
+                  "Topic Alias was never set");
+    }
+  }
+  Session& session = *client.session;
+  if (view.qos == 2) {
+    if (InboundId* known = session.inbound.find(view.packet_id)) {
+      // A resend: answered again, delivered once [MQTT-4.3.3-10]. One whose message still waits
+      // for the store waits for the same ticket.
+      counters_.add(Counter::packets_received);
+      counters_.add(Counter::publish_received_qos2);
+      promise_ack(client, PromiseKind::pubrec, view.packet_id, ReasonCode::success,
+                  known->committing ? known->ticket : kGranted);
+      return Handled::done;
+    }
+  }
+  if (view.qos != 0 && client.inbound_unacked >= limits.receive_maximum) [[unlikely]] {
+    if (client.is_v5()) {  // [MQTT-3.3.4-8] is the client's; 0x93 ours (3.3.4)
+      return fail(CloseCause::receive_maximum_exceeded, ReasonCode::receive_maximum_exceeded,
+                  "more unacknowledged PUBLISH packets than the Receive Maximum");
+    }
+    if (client.promised_pubacks + client.promised_pubrecs > 0) {
+      // 3.x knows no Receive Maximum; its client waits in its socket until the store has caught up.
+      counters_.add(Counter::paused_store);
+      host_.pause(client, PauseCause::store);
+      return Handled::later;
+    }
+  }
+  if (wire::topic_levels(view.topic) > limits.max_topic_levels) [[unlikely]] {
+    return fail(CloseCause::topic_invalid, ReasonCode::topic_name_invalid,
+                "Topic Name has more levels than max_topic_levels");
+  }
+  const MemoryPressure pressure = tables_.pressure();
+  if (pressure != MemoryPressure::none) [[unlikely]] {
+    if (view.qos == 0) {
+      counters_.add(Counter::packets_received);
+      counters_.add(Counter::publish_received_qos0);
+      counters_.add(Counter::dropped_memory_budget);
+      return Handled::done;
+    }
+    if (pressure == MemoryPressure::pause) {
+      counters_.add(Counter::paused_memory_budget);
+      host_.pause(client, PauseCause::memory);
+      retrying_.push_back(client.ref);
+      if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + 10);
+      return Handled::later;
+    }
+  }
+
+  MessageParts parts;
+  parts.topic = view.topic;
+  parts.payload = view.payload;
+  parts.properties = view.forward_properties;
+  if (view.forward_split) [[unlikely]] {
+    properties_.resize(view.properties.size());
+    const std::size_t bytes =
+        wire::copy_forward_properties(view.properties, properties_.data());
+    parts.properties = {properties_.data(), bytes};
+  }
+  if (view.has_message_expiry) [[unlikely]] {
+    parts.expires_at_ms = cx_.now_ms + view.message_expiry_s * 1000ULL;
+  }
+  if (limits.max_message_expiry_s != 0) {
+    const std::uint64_t latest = cx_.now_ms + limits.max_message_expiry_s * 1000ULL;
+    if (parts.expires_at_ms == 0 || parts.expires_at_ms > latest) parts.expires_at_ms = latest;
+  }
+  parts.publisher = session.ref();
+  parts.qos = view.qos;
+  parts.retain = view.retain;
+
+  const std::uint64_t topic_hash = TopicTrie::hash(parts.topic);
+  const MatchResult* match = nullptr;
+  if (view.qos != 0 && tables_.full.any()) [[unlikely]] {
+    match = &cache_.find(tables_.trie, parts.topic, topic_hash);
+    if (a_receiver_is_full(*match)) {
+      if (client.is_v5()) {
+        counters_.add(Counter::packets_received);
+        counters_.add(Counter::publish_refused_quota);
+        promise_ack(client, view.qos == 1 ? PromiseKind::puback : PromiseKind::pubrec,
+                    view.packet_id, ReasonCode::quota_exceeded, kGranted);
+        return Handled::done;
+      }
+      counters_.add(Counter::paused_queue_full);
+      host_.pause(client, PauseCause::queue_full);
+      retrying_.push_back(client.ref);
+      if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + 10);
+      return Handled::later;
+    }
+  }
+
+  Publication publication(parts, scratch_);
+  counters_.add(Counter::packets_received);
+  if (view.qos == 0) {
+    counters_.add(Counter::publish_received_qos0);
+    if (!view.retain && view.topic_alias == 0 && parts.expires_at_ms == 0 &&
+        view.forward_properties.size() == view.properties.size()) [[likely]] {
+      publication.offer_frame(client.version, frame);
+      // 3.1 and 3.1.1 have the same PUBLISH.
+    }
+  } else {
+    counters_.add(view.qos == 1 ? Counter::publish_received_qos1
+                                : Counter::publish_received_qos2);
+  }
+  // The retained index first, then the match: together with the order of a subscribe (filter,
+  // sequence, scan) nothing is missed and nothing comes twice.
+  // QoS 2 behind a gate does both when its ticket is granted.
+  if (view.retain && (view.qos != 2 || gate_.grants_at_once())) set_retained(publication);
+  match = &cache_.find(tables_.trie, parts.topic, topic_hash);
+  if (match->empty()) counters_.add(Counter::publish_unmatched);
+
+  if (view.qos == 2) {
+    accept_qos2(client, publication, *match, topic_hash);
+    return Handled::done;
+  }
+  Ticket ticket = kGranted;
+  if (view.qos == 1 && needs_ticket(client, *match, parts)) {
+    ticket = gate_.commit(Commit{CommitKind::publish, view.packet_id, session.ref(),
+                                 &publication.block(), match, {}});
+  }
+  const ReasonCode outcome =
+      match->empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success;
+  fan_out(publication, *match, topic_hash);
+  if (view.qos == 1) {  // [MQTT-4.3.2-4]
+    promise_ack(client, PromiseKind::puback, view.packet_id, outcome, ticket);
+  }
+  return Handled::done;
+}
+
+bool Shard::resolve_alias(Client& client) noexcept {
+  wire::PublishView& view = publish_;
+  if (view.topic.empty()) {
+    if (client.aliases_in != nullptr) view.topic = client.aliases_in->find(view.topic_alias);
+    return !view.topic.empty();
+  }
+  if (client.aliases_in == nullptr) {
+    client.aliases_in = pool_new<IncomingAliases>(client.limits->topic_alias_maximum);
+  }
+  client.aliases_in->set(view.topic_alias, view.topic);
+  return true;
+}
+
+bool Shard::needs_ticket(const Client& client, const MatchResult& match,
+                         const MessageParts& parts) const noexcept {
+  if (gate_.grants_at_once()) return false;
+  if (match.any_persistent() || parts.retain) return true;
+  for (const SharedMembers* members : match.shared()) {
+    if (members->any_persistent()) return true;
+  }
+  return parts.qos == 2 && client.session->persistent();
+}
+
+/// [MQTT-4.3.3-8]: the Packet Identifier is kept until PUBREL; the message goes out once. Where
+/// the store is asked, it goes out only after identifier and message are durable.
+void Shard::accept_qos2(Client& client, Publication& publication, const MatchResult& match,
+                        std::uint64_t topic_hash) noexcept {
+  Session& session = *client.session;
+  const std::uint16_t packet_id = publish_.packet_id;
+  InboundId id;
+  id.packet_id = packet_id;
+  id.counted = true;
+  ++client.inbound_unacked;
+  const ReasonCode outcome =
+      match.empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success;
+  const bool gated = needs_ticket(client, match, publication.parts()) ||
+                     (client.promised_pubrecs > 0 && !gate_.grants_at_once());
+  if (!gated) {
+    session.inbound.insert(id);
+    fan_out(publication, match, topic_hash);
+    promise_ack(client, PromiseKind::pubrec, packet_id, outcome, kGranted);
+    return;
+  }
+  Message& block = publication.block();
+  id.committing = true;
+  id.ticket = gate_.commit(
+      Commit{CommitKind::inbound_id, packet_id, session.ref(), &block, &match, {}});
+  session.inbound.insert(id);
+  Promise route;
+  route.kind = PromiseKind::route;
+  route.ticket = id.ticket;
+  route.session = session.ref();
+  route.packet_id = packet_id;
+  route.message = MessageRef::share(&block);
+  promises_.push_back(std::move(route));
+  promise_ack(client, PromiseKind::pubrec, packet_id, outcome, id.ticket);
+}
+
+/// [MQTT-3.3.1-5] to [MQTT-3.3.1-8]. Gives the message its place in the order of retained ones.
+void Shard::set_retained(Publication& publication) noexcept {
+  Message& block = publication.block();
+  if (block.payload().empty()) {
+    block.set_retain_sequence(tables_.retained.clear(block.topic()).sequence);
+    counters_.add(Counter::retained_cleared);
+    return;
+  }
+  static_cast<void>(tables_.retained.set(MessageRef::share(&block)));
+  counters_.add(Counter::retained_set);
+}
+
+bool Shard::a_receiver_is_full(const MatchResult& match) const noexcept {
+  for (const Partition& partition : match.partitions()) {
+    for (const Receiver& receiver : match.receivers(partition)) {
+      if (tables_.full.test(partition.thread, receiver.slot)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace stmqtt

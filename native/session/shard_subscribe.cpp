@@ -1,0 +1,204 @@
+// Shard: SUBSCRIBE, UNSUBSCRIBE (MQTT 5.0, 3.8 to 3.11), and retained messages for new
+// subscriptions.
+#include "base/pool.hpp"
+#include "session/shard.hpp"
+#include "wire/decode.hpp"
+#include "wire/topic.hpp"
+
+namespace stmqtt {
+
+using contract::CloseCause;
+using contract::Counter;
+using wire::ReasonCode;
+
+namespace {
+
+/// Retained messages looked up at once; more follow as the client takes them.
+constexpr std::size_t kScanChunk = 64;
+
+Closing decode_failure(ReasonCode reason, const char* fault) noexcept {
+  return {reason == ReasonCode::malformed_packet       ? CloseCause::malformed_packet
+          : reason == ReasonCode::topic_filter_invalid ? CloseCause::topic_invalid
+                                                       : CloseCause::protocol_error,
+          reason, fault};
+}
+
+}  // namespace
+
+void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept {
+  wire::SubscribeView view;
+  const ReasonCode reason = wire::decode_subscribe(first_byte, body, client.version, view);
+  if (reason != ReasonCode::success) return close(client, decode_failure(reason, view.fault));
+  const Limits& limits = *client.limits;
+  if (view.subscription_identifier != 0 && !limits.subscription_identifiers) {
+    return close(client, {CloseCause::capability_refused,
+                          ReasonCode::subscription_identifiers_not_supported,
+                          "Subscription Identifiers are not available"});
+  }
+  // What CONNACK said is not available is a Protocol Error of the whole packet in v5
+  // (3.2.2.3.11 to 3.2.2.3.13); looked for first, so that no part of the packet takes effect.
+  wire::SubscriptionView one;
+  if (client.is_v5() && (!limits.wildcard_subscriptions || !limits.shared_subscriptions)) {
+    for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {
+      if (one.filter.shared && !limits.shared_subscriptions) {
+        return close(client, {CloseCause::capability_refused,
+                              ReasonCode::shared_subscriptions_not_supported,
+                              "Shared Subscriptions are not available"});
+      }
+      if (one.filter.wildcard && !limits.wildcard_subscriptions) {
+        return close(client, {CloseCause::capability_refused,
+                              ReasonCode::wildcard_subscriptions_not_supported,
+                              "wildcards are not available"});
+      }
+    }
+  }
+  PoolVector<ReasonCode> codes;
+  Ticket ticket = kGranted;
+  for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {
+    codes.push_back(subscribe_one(client, one, view.subscription_identifier, ticket));
+  }
+  if (ticket != kGranted) {
+    return promise_codes(client, PromiseKind::suback, view.packet_id,
+                         {codes.data(), codes.size()}, ticket);
+  }
+  // [MQTT-3.8.4-1], [MQTT-3.8.4-6]: a code for each filter, in order. The trie's versions were
+  // bumped by then.
+  send_codes(client, PromiseKind::suback, view.packet_id, {codes.data(), codes.size()});
+  pump_scans(*client.session);
+}
+
+ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& view,
+                                std::uint32_t subscription_id, Ticket& ticket) noexcept {
+  Session& session = *client.session;
+  const Limits& limits = *client.limits;
+  if (view.filter.shared && !limits.shared_subscriptions) {  // 3.x; v5 was dealt with above
+    return ReasonCode::shared_subscriptions_not_supported;
+  }
+  if (view.filter.wildcard && !limits.wildcard_subscriptions) {
+    return ReasonCode::wildcard_subscriptions_not_supported;
+  }
+  if (wire::topic_levels(view.filter.filter) > limits.max_topic_levels) {
+    return ReasonCode::topic_filter_invalid;
+  }
+  if (session.subscriptions.size() >= limits.max_subscriptions) return ReasonCode::quota_exceeded;
+
+  const std::uint8_t qos = view.qos < client.max_qos ? view.qos : client.max_qos;
+  Subscriber subscriber;
+  subscriber.session = session.ref();
+  subscriber.subscription_id = subscription_id;
+  subscriber.options = SubscriptionOptions::from_byte(static_cast<std::uint8_t>(
+      qos | (view.no_local ? 4 : 0) | (view.retain_as_published ? 8 : 0) |
+      view.retain_handling << 4));
+  subscriber.persistent = session.persistent();
+  const FilterParts parts{view.filter.share_name, view.filter.filter};
+  const SubscribeResult result = tables_.trie.subscribe(parts, subscriber);
+  SubscriptionRecord& record = session.subscriptions.insert(result.key);
+  if (!result.existed) counters_.add(Counter::subscriptions_added);
+  if (session.persistent() && !gate_.grants_at_once()) {
+    ticket = gate_.commit(
+        Commit{CommitKind::subscribe, 0, session.ref(), nullptr, nullptr, view.topic_filter});
+  }
+  // Retained messages: not for Shared Subscriptions (4.8.2); by Retain Handling [MQTT-3.3.1-9],
+  // [MQTT-3.3.1-10], [MQTT-3.3.1-11]; again on each repeated SUBSCRIBE [MQTT-3.8.4-4].
+  const bool wanted = !view.filter.shared &&
+                      (view.retain_handling == 0 || (view.retain_handling == 1 && !result.existed));
+  if (wanted) {
+    // After the filter is in the trie: what is retained later will match it.
+    record.scanned_since = tables_.retained.sequence();
+    RetainedScan* scan = RetainedScan::make(view.filter.filter);
+    scan->since = record.scanned_since;
+    scan->key = result.key;
+    scan->subscription_id = subscription_id;
+    scan->options = subscriber.options;
+    RetainedScan** last = &session.scans;
+    while (*last != nullptr) last = &(*last)->next;
+    *last = scan;
+  } else if (!result.existed) {
+    record.scanned_since = 0;
+  }
+  return static_cast<ReasonCode>(qos);  // [MQTT-3.8.4-7]
+}
+
+void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept {
+  wire::UnsubscribeView view;
+  const ReasonCode reason = wire::decode_unsubscribe(first_byte, body, client.version, view);
+  if (reason != ReasonCode::success) return close(client, decode_failure(reason, view.fault));
+  Session& session = *client.session;
+  PoolVector<ReasonCode> codes;
+  Ticket ticket = kGranted;
+  Bytes topic_filter;
+  wire::FilterView filter;
+  for (wire::UnsubscribeCursor cursor(view); cursor.next(topic_filter, filter);) {
+    SubscriptionKey key;
+    // Compared character by character [MQTT-3.10.4-1].
+    if (!tables_.trie.unsubscribe({filter.share_name, filter.filter}, session.ref(), &key)) {
+      codes.push_back(ReasonCode::no_subscription_existed);
+      continue;
+    }
+    session.subscriptions.erase(key);
+    counters_.add(Counter::subscriptions_removed);
+    for (RetainedScan** at = &session.scans; *at != nullptr;) {
+      RetainedScan* scan = *at;
+      if (scan->key == key) {
+        *at = scan->next;
+        RetainedScan::destroy(scan);
+      } else {
+        at = &scan->next;
+      }
+    }
+    if (session.persistent() && !gate_.grants_at_once()) {
+      ticket = gate_.commit(
+          Commit{CommitKind::unsubscribe, 0, session.ref(), nullptr, nullptr, topic_filter});
+    }
+    codes.push_back(ReasonCode::success);
+  }
+  if (ticket != kGranted) {
+    return promise_codes(client, PromiseKind::unsuback, view.packet_id,
+                         {codes.data(), codes.size()}, ticket);
+  }
+  // [MQTT-3.10.4-4], [MQTT-3.10.4-5]; 3.x gets no codes.
+  send_codes(client, PromiseKind::unsuback, view.packet_id, {codes.data(), codes.size()});
+}
+
+/// Sends retained messages as far as window and watermark allow; what arrived meanwhile waits in
+/// the session's queue and follows.
+void Shard::pump_scans(Session& session) noexcept {
+  if (session.scans == nullptr) return;
+  while (session.scans != nullptr) {
+    if (!session.can_send() || !pump_scan(session, *session.scans)) return;
+    RetainedScan* done = session.scans;
+    session.scans = done->next;
+    RetainedScan::destroy(done);
+  }
+  session.pump(cx_);
+}
+
+/// True when the scan is at its end.
+bool Shard::pump_scan(Session& session, RetainedScan& scan) noexcept {
+  while (!scan.cursor.done) {
+    retained_batch_.clear();
+    tables_.retained.scan({scan.filter, scan.filter_bytes}, scan.since, cx_.now_ms, kScanChunk,
+                          scan.cursor, retained_batch_);
+    for (std::size_t at = 0; at < retained_batch_.size(); ++at) {
+      Message& message = *retained_batch_[at];
+      const std::uint8_t granted = scan.options.qos();
+      const std::uint8_t qos = message.qos() < granted ? message.qos() : granted;
+      if (session.client()->outlet->above_high() || (qos != 0 && !session.window_open())) {
+        // Goes on from here when there is room again.
+        scan.cursor.next_topic.assign(as_text(message.topic()));
+        scan.cursor.done = false;
+        return false;
+      }
+      Publication publication(message, scratch_);
+      DeliveryOptions options;
+      options.qos = qos;
+      options.retain = true;  // [MQTT-3.3.1-8]
+      if (scan.subscription_id != 0) options.subscription_ids = {&scan.subscription_id, 1};
+      session.send_retained(cx_, publication, options);
+      counters_.add(Counter::retained_delivered);
+    }
+  }
+  return true;
+}
+
+}  // namespace stmqtt
