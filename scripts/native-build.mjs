@@ -1,9 +1,10 @@
 // Builds native targets with node-gyp, without downloading anything: node-gyp is pointed at a
 // common.gypi that is already on this machine, and Node-API's headers come from npm.
-import { accessSync, existsSync, readFileSync, realpathSync } from 'node:fs';
+import { accessSync, existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { compileWithoutMake } from './make-less.mjs';
 import { root } from './native-sources.mjs';
 import { ask, PlainError, runLogged, which } from './run.mjs';
 
@@ -50,7 +51,6 @@ export function missingTools() {
   if (which(compiler) === undefined && !isExecutable(compiler)) {
     missing.push(`a C++20 compiler ('${compiler}'): on Debian or Ubuntu, apt-get install g++`);
   }
-  if (which('make') === undefined) missing.push('make: on Debian or Ubuntu, apt-get install make');
   if (which('python3') === undefined && which('python') === undefined) {
     missing.push('python3 (node-gyp runs it): on Debian or Ubuntu, apt-get install python3');
   }
@@ -98,18 +98,19 @@ export async function buildNative(
     );
   }
   const environment = { ...offlineEnvironment(nodedir), ...env };
-  const mode = debug ? '--debug' : '--release';
   const step = (name, ...rest) =>
-    runLogged(process.execPath, [nodeGyp, name, ...rest, mode, ...args], {
+    runLogged(process.execPath, [nodeGyp, name, ...rest], {
       cwd: folder,
       env: environment,
       log: join(folder, 'build', `${name}.log`),
       doing: `node-gyp ${name}`,
     });
-  await step('configure');
-  await step('build', ...targets, `--jobs=${availableParallelism()}`);
-}
-
-export function packageVersion() {
-  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version;
+  const options = [debug ? '--debug' : '--release', ...args];
+  if (process.platform === 'linux' && which('make') === undefined) {
+    await step('configure', ...options, '--', '-f', 'compile_commands_json');
+    await compileWithoutMake(folder, targets, debug ? 'Debug' : 'Release', environment);
+    return;
+  }
+  await step('configure', ...options);
+  await step('build', ...targets, `--jobs=${availableParallelism()}`, ...options);
 }
