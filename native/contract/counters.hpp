@@ -44,7 +44,7 @@ namespace stmqtt::contract {
   X(promises_dropped_on_close)                                                                    \
   /* the crossing */                                                                              \
   X(events_sent)                 X(event_bytes)                 X(commands_received)              \
-  X(commands_stale)              X(log_records_suppressed)                                        \
+  X(commands_stale)              X(events_dropped)               X(log_records_suppressed)                                       \
   /* loop */                                                                                      \
   X(loop_turns)                  X(wakeups)                     X(busy_ns)                        \
   /* gauges (a thread adds and subtracts) */                                                      \

@@ -66,7 +66,7 @@ class Client : public TimerNode {
   std::uint16_t promised_pubacks = 0;     ///< in the promise queue
   std::uint16_t promised_pubrecs = 0;
   std::uint8_t paused = 0;                ///< PauseCause bits
-  bool waits_for_room = false;            ///< a publish of it was refused by a full queue
+  bool announced = false;                 ///< its connected event was sent: disconnected must be
   std::uint64_t last_received_ms = 0;
   IncomingAliases* aliases_in = nullptr;  ///< owned; allocated on first use
   Session* session = nullptr;             ///< null until admitted
@@ -78,7 +78,6 @@ class Client : public TimerNode {
   std::uint64_t connection_id = 0;        ///< never reused
   ClientRef ref;
   std::uint32_t listener_id = 0;
-  std::uint64_t paused_since_ms = 0;
 
   [[nodiscard]] bool active() const noexcept { return state == ClientState::active; }
   [[nodiscard]] bool is_v5() const noexcept { return version == wire::Version::v5; }

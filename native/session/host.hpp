@@ -9,6 +9,7 @@
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/message.hpp"
+#include "base/pause_cause.hpp"
 #include "contract/records.hpp"
 #include "route/match_result.hpp"
 #include "route/shared_group.hpp"
@@ -17,15 +18,6 @@
 namespace stmqtt {
 
 class Client;
-
-/// Why a client is not read from; a bit each, reading goes on when none is left.
-enum class PauseCause : std::uint8_t {
-  verdict = 1,    ///< a CONNECT waits for TypeScript
-  store = 2,      ///< promises wait for the store
-  outbox = 4,     ///< other threads do not keep up
-  queue_full = 8, ///< overflow policy "refuse", v3 publisher
-  memory = 16,    ///< the broker's memory budget is used up
-};
 
 enum class CloseMode : std::uint8_t {
   flush,  ///< send what is queued first, within the host's deadline
@@ -58,7 +50,8 @@ class Host {
   [[nodiscard]] virtual bool congested() const noexcept = 0;
   /// Sends an event record: `fixed` starts with a RecordHeader, which the host fills in; the
   /// strings follow in the order of the record's *_bytes fields (already set).
-  virtual void event(contract::EventKind kind, contract::RecordHeader& fixed,
+  /// False: it was left out, because nobody listens or because TypeScript is far behind.
+  virtual bool event(contract::EventKind kind, contract::RecordHeader& fixed,
                      std::size_t fixed_bytes, std::initializer_list<Bytes> strings) noexcept = 0;
   /// The connection and its ConnectState go to another thread's shard, which calls
   /// Shard::arrive(). The client object ends here.

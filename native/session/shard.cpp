@@ -66,7 +66,6 @@ Client& Shard::open(Outlet& outlet, void* transport, const Limits& limits,
   client.version = link_or_any;
   client.is_link = is_link != 0;
   wheel_.schedule(client, cx_.now_ms + limits.connect_timeout_ms);
-  counters_.add(Counter::connections_accepted);
   return client;
 }
 
@@ -80,6 +79,17 @@ Client& Shard::arrive(Outlet& outlet, void* transport, const Limits& limits,
   client.state = ClientState::await_verdict;
   place(client);
   return client;
+}
+
+void Shard::pause(Client& client, PauseCause cause) noexcept {
+  client.paused |= static_cast<std::uint8_t>(cause);
+  host_.pause(client, cause);
+}
+
+void Shard::resume(Client& client, PauseCause cause) noexcept {
+  if ((client.paused & static_cast<std::uint8_t>(cause)) == 0) return;
+  client.paused &= static_cast<std::uint8_t>(~static_cast<std::uint8_t>(cause));
+  host_.resume(client, cause);
 }
 
 /// The client leaves the tables now; its object goes at the end of the turn, because whoever is
@@ -229,14 +239,14 @@ void Shard::on_timers() noexcept {
         for (const ClientRef ref : retrying) {
           Client* client = find_client(ref);
           if (client == nullptr) continue;
-          if ((client->paused & static_cast<std::uint8_t>(PauseCause::memory)) != 0) {
+          if ((client->paused & static_cast<std::uint8_t>(PauseCause::memory_budget)) != 0) {
             if (tables_.pressure() == MemoryPressure::pause) {
               retrying_.push_back(ref);
               continue;
             }
-            host_.resume(*client, PauseCause::memory);
+            resume(*client, PauseCause::memory_budget);
           }
-          host_.resume(*client, PauseCause::queue_full);
+          resume(*client, PauseCause::queue_full);
         }
         if (!retrying_.empty()) wheel_.schedule(retry_timer_, cx_.now_ms + 10);
         break;
@@ -303,7 +313,7 @@ void Shard::on_uncongested() noexcept {
   std::vector<ClientRef> paused;
   paused.swap(outbox_paused_);
   for (const ClientRef ref : paused) {
-    if (Client* client = find_client(ref)) host_.resume(*client, PauseCause::outbox);
+    if (Client* client = find_client(ref)) resume(*client, PauseCause::outbox);
   }
 }
 

@@ -108,6 +108,8 @@ class Shard {
   Client& make_client(Outlet& outlet, void* transport, const Limits& limits,
                       std::uint32_t listener_id) noexcept;
   void bury(Client& client) noexcept;
+  void pause(Client& client, PauseCause cause) noexcept;
+  void resume(Client& client, PauseCause cause) noexcept;
 
   // shard_connect.cpp: CONNECT to CONNACK
   void on_connect(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
@@ -183,7 +185,7 @@ class Shard {
   void mark_full(Session& session) noexcept;
 
   // shard_events.cpp
-  void emit_connected(const Client& client, std::uint8_t flags) noexcept;
+  void emit_connected(Client& client, std::uint8_t flags) noexcept;
   void emit_disconnected(const Client& client, const Closing& closing) noexcept;
   void emit_refused(const Client& client, const Closing& closing) noexcept;
   void emit_alerts() noexcept;

@@ -223,7 +223,7 @@ void Shard::keep_promise(Promise& promise, TicketResult::Outcome outcome) noexce
       }
       send_ack(*client, ack_type(promise.kind), promise.packet_id, promise.reason);
       if ((client->paused & static_cast<std::uint8_t>(PauseCause::store)) != 0) {
-        host_.resume(*client, PauseCause::store);
+        resume(*client, PauseCause::store);
       }
       return;
     }
@@ -256,7 +256,7 @@ void Shard::keep_promise(Promise& promise, TicketResult::Outcome outcome) noexce
         return refuse(*client, {CloseCause::store_failed, ReasonCode::server_unavailable,
                                 "the store failed"});
       }
-      host_.resume(*client, PauseCause::store);
+      resume(*client, PauseCause::store);
       return finish_connect(*client);
     }
   }

@@ -142,7 +142,7 @@ void Shard::request_verdict(Client& client) noexcept {
   const ConnectState& state = *client.connecting;
   const wire::ConnectView& view = state.view;
   client.state = ClientState::await_verdict;
-  host_.pause(client, PauseCause::verdict);
+  pause(client, PauseCause::verdict);
   counters_.add(Counter::verdicts_waited);
   wheel_.schedule(client, cx_.now_ms + options_.verdict_timeout_ms);
   char address[Host::kAddressBytes];
@@ -204,7 +204,7 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict, Bytes cl
   }
   state.authenticated = true;
   // Resumed first: placing may move the connection away, or end it.
-  host_.resume(*client, PauseCause::verdict);
+  resume(*client, PauseCause::verdict);
   place(*client);
 }
 
@@ -343,7 +343,7 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
         Commit{CommitKind::session_begin, 0, session.ref(), nullptr, nullptr, session.client_id()});
     client.state = ClientState::await_store;
     session.set_arriving(&client);
-    host_.pause(client, PauseCause::store);
+    pause(client, PauseCause::store);
     promises_.push_back(std::move(promise));
     return;
   }

@@ -21,7 +21,7 @@ Bytes username_of(const Client& client) noexcept {
 
 }  // namespace
 
-void Shard::emit_connected(const Client& client, std::uint8_t flags) noexcept {
+void Shard::emit_connected(Client& client, std::uint8_t flags) noexcept {
   char address[Host::kAddressBytes];
   const Bytes from = host_.address(client, address);
   const Session& session = *client.session;
@@ -35,11 +35,12 @@ void Shard::emit_connected(const Client& client, std::uint8_t flags) noexcept {
   event.client_id_bytes = length(session.client_id());
   event.username_bytes = session.username_bytes;
   event.address_bytes = length(from);
-  host_.event(contract::EventKind::connected, event.header, sizeof event,
-              {session.client_id(), username_of(client), from});
+  client.announced = host_.event(contract::EventKind::connected, event.header, sizeof event,
+                                 {session.client_id(), username_of(client), from});
 }
 
 void Shard::emit_disconnected(const Client& client, const Closing& closing) noexcept {
+  if (!client.announced) return;
   char address[Host::kAddressBytes];
   const Bytes from = host_.address(client, address);
   const Bytes client_id = client.session->client_id();

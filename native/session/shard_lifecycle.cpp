@@ -84,7 +84,6 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
     emit_refused(client, closing);
     counters_.add(Counter::connections_refused);
   }
-  counters_.add(Counter::connections_closed);
   Session* session = client.session;
   client.session = nullptr;
   client.state = ClientState::closed;

@@ -15,9 +15,8 @@ using wire::Version;
 Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes body,
                                  Bytes frame) noexcept {
   if (host_.congested()) [[unlikely]] {
-    counters_.add(Counter::paused_outbox);
     outbox_paused_.push_back(client.ref);
-    host_.pause(client, PauseCause::outbox);
+    pause(client, PauseCause::outbox);
     return Handled::later;
   }
   wire::PublishView& view = publish_;
@@ -74,8 +73,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     }
     if (client.promised_pubacks + client.promised_pubrecs > 0) {
       // 3.x knows no Receive Maximum; its client waits in its socket until the store has caught up.
-      counters_.add(Counter::paused_store);
-      host_.pause(client, PauseCause::store);
+      pause(client, PauseCause::store);
       return Handled::later;
     }
   }
@@ -92,8 +90,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
       return Handled::done;
     }
     if (pressure == MemoryPressure::pause) {
-      counters_.add(Counter::paused_memory_budget);
-      host_.pause(client, PauseCause::memory);
+      pause(client, PauseCause::memory_budget);
       retrying_.push_back(client.ref);
       if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + 10);
       return Handled::later;
@@ -133,8 +130,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
                     view.packet_id, ReasonCode::quota_exceeded, kGranted);
         return Handled::done;
       }
-      counters_.add(Counter::paused_queue_full);
-      host_.pause(client, PauseCause::queue_full);
+      pause(client, PauseCause::queue_full);
       retrying_.push_back(client.ref);
       if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + 10);
       return Handled::later;
