@@ -53,6 +53,10 @@ class FlushList {
     ends_.previous = &ends_;
     ends_.next = &ends_;
   }
+  ~FlushList() {
+    while (take() != nullptr) {
+    }
+  }
   FlushList(const FlushList&) = delete;
   FlushList& operator=(const FlushList&) = delete;
 

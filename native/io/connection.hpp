@@ -10,21 +10,13 @@
 
 #include "base/bytes.hpp"
 #include "base/outlet.hpp"
+#include "base/pause_cause.hpp"
 #include "base/timer_wheel.hpp"
 #include "io/peer_address.hpp"
 
 namespace stmqtt {
 
 using ListenerId = std::uint32_t;
-
-/// Why reading is paused; bits of one set. Reading resumes when none is left.
-enum class PauseCause : std::uint8_t {
-  outbox = 1,         ///< another thread's queue is full
-  verdict = 2,        ///< a CONNECT, SUBSCRIBE or PUBLISH waits for one
-  store = 4,          ///< the store is behind
-  queue_full = 8,     ///< a session's queue with the policy "refuse"
-  memory_budget = 16,
-};
 
 /// Bytes received and not consumed yet, in one pool block.
 struct PendingBytes {
@@ -33,7 +25,14 @@ struct PendingBytes {
   std::uint32_t capacity;  ///< bytes behind this head
 
   [[nodiscard]] std::uint8_t* data() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
+  [[nodiscard]] Bytes bytes() noexcept { return {data() + begin, end - begin}; }
   [[nodiscard]] std::uint32_t size() const noexcept { return end - begin; }
+
+  /// Room for at least `capacity` bytes; holds none.
+  [[nodiscard]] static PendingBytes* make(std::size_t capacity) noexcept;
+  static void destroy(PendingBytes* block) noexcept;
+  /// Room for at least `capacity` bytes from `begin`, which becomes 0; the block may move.
+  [[nodiscard]] static PendingBytes* grow(PendingBytes* block, std::size_t capacity) noexcept;
 };
 
 class Connection final : public Outlet {
@@ -71,31 +70,37 @@ class Connection final : public Outlet {
   enum class State : std::uint8_t {
     open,
     closing,    // close_after_flush(): sends what is queued, reads nothing
-    lingering,  // released; all is sent, waits for the peer's end so that it can read it
-    released,   // the descriptor is closed; the memory goes at the end of the turn
+    flushed,    // on_end(flushed) was called; release() makes it lingering
+    lingering,  // no calls any more; reads and discards until the peer's end, so that close() does
+                // not reset the connection and take our last bytes from the peer
+    released,   // the descriptor is closed or given away; the memory goes at the end of the turn
   };
-  enum Flag : std::uint8_t {
-    kRead = 1,           // the poller watches for bytes
-    kWrite = 2,          // the poller watches for room: the last send was not taken whole
-    kInRerun = 4,        // on the list of connections to process without new bytes
-    kWasHigh = 8,        // on_writable is owed
-    kSendFailed = 16,    // nothing can be sent any more; what the peer sent is still read
-    kHungUp = 32,        // out of the poller until reading resumes
-    kEnded = 64,         // on_end was called
-    kInHandler = 128,    // on_bytes is on the stack
+  enum Flag : std::uint16_t {
+    kRead = 1,         // the poller watches for bytes
+    kWrite = 2,        // the poller watches for room
+    kUnwatched = 4,    // the poller does not know the descriptor
+    kBlocked = 8,      // the last send was not taken whole: wait for room
+    kInRerun = 16,     // on the list of connections to process without new bytes
+    kWasHigh = 32,     // on_writable is owed
+    kSendFailed = 64,  // nothing can be sent any more; what the peer sent is still read
+    kEnded = 128,      // on_end was called
   };
+
+  static constexpr std::uint32_t kNoDeadline = UINT32_MAX;
 
   Connection(FlushList& list, int fd, std::uint64_t id, ListenerId listener,
              const PeerAddress& peer) noexcept
       : Outlet(list, Kind::socket), fd_(fd), id_(id), listener_(listener), peer_(peer) {}
 
+  ~Connection() = default;
+
   [[nodiscard]] bool has(Flag flag) const noexcept { return (flags_ & flag) != 0; }
-  void set(Flag flag) noexcept { flags_ = static_cast<std::uint8_t>(flags_ | flag); }
-  void unset(Flag flag) noexcept { flags_ = static_cast<std::uint8_t>(flags_ & ~flag); }
+  void set(Flag flag) noexcept { flags_ = static_cast<std::uint16_t>(flags_ | flag); }
+  void unset(Flag flag) noexcept { flags_ = static_cast<std::uint16_t>(flags_ & ~flag); }
 
   std::uint8_t pauses_ = 0;
   State state_ = State::open;
-  std::uint8_t flags_ = 0;
+  std::uint16_t flags_ = 0;
   int fd_;
   std::uint64_t id_;
   PendingBytes* pending_ = nullptr;
@@ -103,14 +108,8 @@ class Connection final : public Outlet {
   ListenerId listener_;
   PeerAddress peer_;
   std::uint32_t index_ = 0;          // in the thread's table of connections
-  std::uint32_t closing_index_ = 0;  // in its table of deadlines; closing and lingering only
+  std::uint32_t deadline_index_ = kNoDeadline;  // in its table of deadlines
   std::uint32_t outbound_counted_ = 0;  // bytes of the queue that the gauge holds
-
- public:
-  // For pool_delete only.
-  ~Connection();
-  template <class T, class... Args>
-  friend T* pool_new(Args&&... args) noexcept;
 };
 
 static_assert(sizeof(void*) != 8 || sizeof(Connection) <= 160);

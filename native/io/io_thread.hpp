@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 #include "base/outlet.hpp"
 #include "base/thread_check.hpp"
@@ -96,7 +95,12 @@ class IoThread {
   /// connection's own pending bytes go.
   [[nodiscard]] DetachedConnection detach(Connection& connection, Bytes rest) noexcept;
 
+  /// For a descriptor from on_accepted that nobody adopts: closes it and counts it as closed.
+  void reject(int fd) noexcept;
+
+  /// Reading stops, after what on_bytes has at hand. Bytes already received are kept.
   void pause(Connection& connection, PauseCause cause) noexcept;
+  /// When the last cause is gone, bytes kept are handed over on the next turn, then reading goes on.
   void resume(Connection& connection, PauseCause cause) noexcept;
   /// Reads no more, sends what is queued, then calls on_end with EndKind::flushed, or, at
   /// `deadline_ms` on the clock of now_ms(), with EndKind::deadline_passed. Never within this call.
@@ -108,62 +112,74 @@ class IoThread {
   /// When this turn began, on the clock of now_ms(). Saves asking the clock per packet.
   [[nodiscard]] std::uint64_t turn_ms() const noexcept { return turn_ns_ / 1'000'000; }
   [[nodiscard]] std::uint32_t connection_count() const noexcept { return connections_.size(); }
-  /// All connections of this thread, in no order; those being released are among them.
+  /// All connections of this thread, also those that linger (their `user` is null). A release puts
+  /// the last one in the place of the released one: go backwards to release while going.
   [[nodiscard]] Connection* connection_at(std::uint32_t index) noexcept {
     return connections_[index];
   }
   [[nodiscard]] contract::Counters& counters() noexcept { return counters_; }
 
  private:
-  enum class Wake : std::uint8_t { idle, signalled, sleeping };
+  // What another thread's wake() finds: the loop runs; it runs and was told; it sleeps.
+  enum class Wake : std::uint8_t { running, signalled, sleeping };
   struct Deadline {
     Connection* connection;
     std::uint64_t at_ms;
   };
-  struct PausedListener {
+  struct Listening {
     Listener* listener;
-    std::uint64_t until_ms;
+    std::uint64_t paused_until_ms;  // 0 = not paused
+    std::uint32_t accepts;          // how many to accept in the next turn
   };
+
+  /// Frames up to this size that arrive in pieces are joined in the shared read buffer; larger
+  /// ones are received into a block of their connection.
+  static constexpr std::size_t kMaxJoinedFrameBytes = 32768;
 
   static void* thread_main(void* self) noexcept;
 
   // io_thread.cpp: the turn
-  [[nodiscard]] int timeout_ms() noexcept;
-  void sleep_and_dispatch() noexcept;
-  void turn() noexcept;
+  [[nodiscard]] int timeout_ms(std::uint64_t now_ms) noexcept;
+  [[nodiscard]] std::size_t sleep() noexcept;
+  void turn(std::size_t events) noexcept;
   void dispatch(const PollEvent& event) noexcept;
+  void on_ready(Connection& connection, const PollEvent& event) noexcept;
   void finish() noexcept;
 
-  // io_thread_read.cpp
-  void on_ready(Connection& connection, const PollEvent& event) noexcept;
-  void receive(Connection& connection) noexcept;
-  void receive_large(Connection& connection) noexcept;
-  void received_end(Connection& connection, int error) noexcept;
-  void hand_over(Connection& connection, Bytes bytes) noexcept;
-  void keep_rest(Connection& connection, Bytes rest) noexcept;
-  void run_pending(Connection& connection) noexcept;
-  void rerun_all() noexcept;
-  void discard_input(Connection& connection) noexcept;
-  void paused_hang_up(Connection& connection) noexcept;
-
-  // io_thread_write.cpp
-  void flush_all() noexcept;
-  void flush(Connection& connection) noexcept;
-  void send_failed(Connection& connection) noexcept;
-  void count_outbound(Connection& connection) noexcept;
-  void close_at(Connection& connection, std::uint64_t deadline_ms) noexcept;
-  void forget_deadline(Connection& connection) noexcept;
-  void close_expired() noexcept;
+  // io_thread_connections.cpp: what happens to a connection from adopt() to its end
+  /// False: the poller has no memory to watch it again.
+  bool set_interest(Connection& connection) noexcept;
+  void unwatch(Connection& connection) noexcept;
   void end(Connection& connection, EndReason reason) noexcept;
   void linger(Connection& connection) noexcept;
   void destroy(Connection& connection) noexcept;
-  void update_interest(Connection& connection) noexcept;
+  void forget(Connection& connection) noexcept;
+  void free_released() noexcept;
+  void set_deadline(Connection& connection, std::uint64_t at_ms) noexcept;
+  void forget_deadline(Connection& connection) noexcept;
+  void close_expired(std::uint64_t now_ms) noexcept;
+
+  // io_thread_bytes.cpp: bytes in, bytes out
+  void receive(Connection& connection) noexcept;
+  void receive_large(Connection& connection) noexcept;
+  void receive_failed(Connection& connection, int error) noexcept;
+  void hand_over(Connection& connection, Bytes bytes, PendingBytes* block) noexcept;
+  void keep(Connection& connection, Bytes rest, PendingBytes* block) noexcept;
   void schedule_rerun(Connection& connection) noexcept;
+  void rerun_all() noexcept;
+  void hang_up_while_paused(Connection& connection) noexcept;
+  void discard_input(Connection& connection) noexcept;
+  void flush_all() noexcept;
+  void flush(Connection& connection) noexcept;
+  void send_queue(Connection& connection) noexcept;
+  void count_outbound(Connection& connection) noexcept;
 
   // io_thread_accept.cpp
   void accept_from(Listener& listener) noexcept;
-  void shed(Listener& listener, int error) noexcept;
-  void resume_listeners() noexcept;
+  void shed(Listening& listening, int error) noexcept;
+  void pause_listener(Listening& listening) noexcept;
+  void resume_listeners(std::uint64_t now_ms) noexcept;
+  [[nodiscard]] Listening* find(const Listener& listener) noexcept;
 
   Handler& handler_;
   contract::Counters& counters_;
@@ -171,23 +187,26 @@ class IoThread {
   FlushList flushing_;
   Poller poller_;
   PoolVector<Connection*> connections_;
-  PoolVector<Connection*> rerun_;    // null = was released meanwhile
-  PoolVector<Connection*> rerunning_;
+  PoolVector<Connection*> rerun_;      // null = was released meanwhile
+  PoolVector<Connection*> rerunning_;  // likewise
   PoolVector<Connection*> released_;
   PoolVector<Deadline> deadlines_;
-  PoolVector<PausedListener> paused_listeners_;
-  std::unique_ptr<std::uint8_t[]> read_buffer_;
+  PoolVector<Listening> listeners_;
+  std::uint8_t* read_buffer_ = nullptr;
   IoThreadOptions options_;
   std::uint64_t turn_ns_ = 0;
-  std::uint64_t next_deadline_ms_ = UINT64_MAX;
+  std::uint64_t next_deadline_ms_ = UINT64_MAX;        // not after the earliest
+  std::uint64_t next_listener_ms_ = UINT64_MAX;        // when a paused one is due
   unsigned index_;
   int reserve_fd_ = -1;  // given up for a moment where no descriptor is left
-  pthread_t thread_{};
+  bool turn_again_ = false;  // a call came after on_turn_end: do not sleep
+  bool signalled_ = false;
   bool started_ = false;
+  pthread_t thread_{};
   [[no_unique_address]] ThreadOwner owner_;
 
   // Written by other threads; on a line of its own.
-  alignas(64) std::atomic<Wake> wake_{Wake::idle};
+  alignas(64) std::atomic<Wake> wake_{Wake::running};
   std::atomic<bool> stop_{false};
 };
 

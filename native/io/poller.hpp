@@ -6,7 +6,7 @@
 //   void modify(int fd, PollTag tag, Interest interest);
 //   void remove(int fd);
 //   std::size_t wait(int timeout_ms);                     -1 = forever, 0 = do not sleep
-//   const PollEvent& event(std::size_t index) const;      valid until the next wait()
+//   PollEvent event(std::size_t index) const;             valid until the next wait()
 //   void wake();                                          from any thread: ends a wait()
 //   PollEvent: tag(), readable(), writable(), hung_up()
 //

@@ -23,9 +23,9 @@ class PollEvent {
 
  private:
   friend class Poller;
-  epoll_event event_;
+  explicit PollEvent(const epoll_event& event) noexcept : event_(event) {}
+  const epoll_event& event_;
 };
-static_assert(sizeof(PollEvent) == sizeof(epoll_event));
 
 class Poller {
  public:
@@ -42,7 +42,9 @@ class Poller {
   void remove(int fd) noexcept;
 
   [[nodiscard]] std::size_t wait(int timeout_ms) noexcept;
-  [[nodiscard]] const PollEvent& event(std::size_t index) const noexcept { return events_[index]; }
+  [[nodiscard]] PollEvent event(std::size_t index) const noexcept {
+    return PollEvent(events_[index]);
+  }
 
   void wake() noexcept;
 
@@ -51,7 +53,7 @@ class Poller {
 
   int epoll_fd_ = -1;
   int wake_fd_ = -1;
-  PollEvent events_[kEventsPerWait];
+  epoll_event events_[kEventsPerWait];
 };
 
 }  // namespace stmqtt

@@ -1,0 +1,306 @@
+// What happens to a connection from adopt() to its end: what the poller watches, closing with and
+// without a flush, lingering, moving to another thread. See io_thread.hpp.
+// Thread: the I/O thread.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "base/pool.hpp"
+#include "io/io_thread.hpp"
+
+namespace stmqtt {
+namespace {
+
+// How long a closed connection may take to read our last bytes and close its side. Only what it
+// still sends is at stake: at the end of this the kernel answers that with a reset.
+constexpr std::uint64_t kLingerMs = 1000;
+
+contract::Counter counter_of(PauseCause cause) noexcept {
+  switch (cause) {
+    case PauseCause::outbox:
+      return contract::Counter::paused_outbox;
+    case PauseCause::verdict:
+      return contract::Counter::paused_verdict;
+    case PauseCause::store:
+      return contract::Counter::paused_store;
+    case PauseCause::queue_full:
+      return contract::Counter::paused_queue_full;
+    case PauseCause::memory_budget:
+      return contract::Counter::paused_memory_budget;
+  }
+  return contract::Counter::paused_outbox;
+}
+
+}  // namespace
+
+DetachedConnection::DetachedConnection(DetachedConnection&& other) noexcept
+    : fd(std::exchange(other.fd, -1)),
+      id(other.id),
+      listener(other.listener),
+      peer(other.peer),
+      unread(std::exchange(other.unread, nullptr)),
+      unsent(std::move(other.unsent)) {}
+
+DetachedConnection& DetachedConnection::operator=(DetachedConnection&& other) noexcept {
+  std::swap(fd, other.fd);
+  std::swap(id, other.id);
+  std::swap(listener, other.listener);
+  std::swap(peer, other.peer);
+  std::swap(unread, other.unread);
+  unsent.swap(other.unsent);
+  return *this;
+}
+
+DetachedConnection::~DetachedConnection() {
+  if (fd >= 0) ::close(fd);
+  PendingBytes::destroy(unread);
+}
+
+Connection* IoThread::adopt(DetachedConnection&& from, void* user) noexcept {
+  owner_.check();
+  auto* connection = ::new (pool_allocate(sizeof(Connection)))
+      Connection(flush_list_, from.fd, from.id, from.listener, from.peer);
+  if (!poller_.add(from.fd, PollTag::of(PollTag::Kind::connection, connection), Interest::read)) {
+    connection->fd_ = -1;
+    connection->~Connection();
+    pool_free(connection, sizeof(Connection));
+    reject(std::exchange(from.fd, -1));
+    return nullptr;
+  }
+  from.fd = -1;
+  connection->user = user;
+  connection->set(Connection::kRead);
+  connection->index_ = connections_.size();
+  connections_.push_back(connection);
+  connection->pending_ = std::exchange(from.unread, nullptr);
+  if (connection->pending_ != nullptr) schedule_rerun(*connection);
+  if (!from.unsent.empty()) {
+    connection->queue = std::move(from.unsent);
+    connection->mark();
+    count_outbound(*connection);
+  }
+  return connection;
+}
+
+void IoThread::reject(int fd) noexcept {
+  ::close(fd);
+  counters_.add(contract::Counter::connections_closed);
+}
+
+void IoThread::release(Connection& connection) noexcept {
+  owner_.check();
+  switch (connection.state_) {
+    case Connection::State::open:
+    case Connection::State::closing:
+      destroy(connection);
+      break;
+    case Connection::State::flushed:
+      linger(connection);
+      break;
+    case Connection::State::lingering:
+    case Connection::State::released:
+      break;
+  }
+}
+
+DetachedConnection IoThread::detach(Connection& connection, Bytes rest) noexcept {
+  owner_.check();
+  DetachedConnection away(connection.fd_, connection.id_, connection.listener_, connection.peer_);
+  if (!rest.empty()) {
+    away.unread = PendingBytes::make(rest.size());
+    store_bytes(away.unread->data(), rest);
+    away.unread->end = static_cast<std::uint32_t>(rest.size());
+  } else {
+    away.unread = std::exchange(connection.pending_, nullptr);
+  }
+  unwatch(connection);
+  away.unsent = std::move(connection.queue);
+  connection.fd_ = -1;
+  forget(connection);
+  return away;
+}
+
+void IoThread::pause(Connection& connection, PauseCause cause) noexcept {
+  owner_.check();
+  if (connection.paused_for(cause)) return;
+  counters_.add(counter_of(cause));
+  // The poller is told when it next reports the connection: most pauses are over before that.
+  connection.pauses_ = static_cast<std::uint8_t>(connection.pauses_ | static_cast<unsigned>(cause));
+}
+
+void IoThread::resume(Connection& connection, PauseCause cause) noexcept {
+  owner_.check();
+  if (!connection.paused_for(cause)) return;
+  connection.pauses_ =
+      static_cast<std::uint8_t>(connection.pauses_ & ~static_cast<unsigned>(cause));
+  if (connection.paused() || connection.state_ != Connection::State::open ||
+      connection.has(Connection::kEnded)) {
+    return;
+  }
+  // A connection that cannot be watched again would hang for ever: the rerun ends it.
+  if (!set_interest(connection) || connection.pending_ != nullptr) schedule_rerun(connection);
+}
+
+void IoThread::close_after_flush(Connection& connection, std::uint64_t deadline_ms) noexcept {
+  owner_.check();
+  if (connection.state_ != Connection::State::open || connection.has(Connection::kEnded)) return;
+  connection.state_ = Connection::State::closing;
+  connection.pauses_ = 0;
+  PendingBytes::destroy(std::exchange(connection.pending_, nullptr));
+  set_deadline(connection, deadline_ms);
+  set_interest(connection);
+  connection.mark();
+}
+
+// ---- what the poller watches ----
+
+bool IoThread::set_interest(Connection& connection) noexcept {
+  const bool read =
+      (connection.state_ == Connection::State::open && !connection.paused()) ||
+      connection.state_ == Connection::State::lingering;
+  const bool write = connection.has(Connection::kBlocked);
+  const bool watched = !connection.has(Connection::kUnwatched);
+  if (watched && read == connection.has(Connection::kRead) &&
+      write == connection.has(Connection::kWrite)) {
+    return true;
+  }
+  const auto interest = static_cast<Interest>((read ? 1 : 0) | (write ? 2 : 0));
+  const PollTag tag = PollTag::of(PollTag::Kind::connection, &connection);
+  if (watched) {
+    poller_.modify(connection.fd_, tag, interest);
+  } else if (poller_.add(connection.fd_, tag, interest)) {
+    connection.unset(Connection::kUnwatched);
+  } else {
+    return false;
+  }
+  connection.unset(Connection::kRead);
+  connection.unset(Connection::kWrite);
+  if (read) connection.set(Connection::kRead);
+  if (write) connection.set(Connection::kWrite);
+  return true;
+}
+
+void IoThread::unwatch(Connection& connection) noexcept {
+  if (connection.has(Connection::kUnwatched)) return;
+  // Explicitly, though close() would do it: a child process between fork and exec also holds the
+  // socket, and the poller would go on reporting it under a pointer that is gone.
+  poller_.remove(connection.fd_);
+  connection.set(Connection::kUnwatched);
+  connection.unset(Connection::kRead);
+  connection.unset(Connection::kWrite);
+}
+
+// ---- the end ----
+
+void IoThread::end(Connection& connection, EndReason reason) noexcept {
+  if (connection.has(Connection::kEnded)) return;
+  connection.set(Connection::kEnded);
+  forget_deadline(connection);
+  if (reason.kind == EndKind::flushed) {
+    connection.state_ = Connection::State::flushed;
+  } else {
+    unwatch(connection);
+  }
+  connection.unmark();
+  connection.queue.clear();
+  count_outbound(connection);
+  PendingBytes::destroy(std::exchange(connection.pending_, nullptr));
+  turn_again_ = true;
+  handler_.on_end(connection, reason);
+}
+
+void IoThread::linger(Connection& connection) noexcept {
+  connection.user = nullptr;
+  connection.timer.unlink();
+  connection.queue.clear();
+  connection.unmark();
+  connection.state_ = Connection::State::lingering;
+  ::shutdown(connection.fd_, SHUT_WR);
+  discard_input(connection);
+  if (connection.state_ == Connection::State::released) return;
+  connection.unset(Connection::kBlocked);
+  set_deadline(connection, turn_ms() + kLingerMs);
+  set_interest(connection);
+}
+
+void IoThread::destroy(Connection& connection) noexcept {
+  unwatch(connection);
+  ::close(connection.fd_);
+  connection.fd_ = -1;
+  counters_.add(contract::Counter::connections_closed);
+  forget(connection);
+}
+
+// Takes it off every list; the memory goes at the end of the turn, because events of this turn and
+// callers further up the stack may still name it.
+void IoThread::forget(Connection& connection) noexcept {
+  connection.unmark();
+  connection.timer.unlink();
+  connection.queue.clear();
+  count_outbound(connection);
+  forget_deadline(connection);
+  PendingBytes::destroy(std::exchange(connection.pending_, nullptr));
+  if (connection.has(Connection::kInRerun)) {
+    for (PoolVector<Connection*>* list : {&rerun_, &rerunning_}) {
+      std::replace(list->begin(), list->end(), &connection, static_cast<Connection*>(nullptr));
+    }
+  }
+  connections_.erase_unordered(connection.index_);
+  if (connection.index_ < connections_.size()) {
+    connections_[connection.index_]->index_ = connection.index_;
+  }
+  connection.state_ = Connection::State::released;
+  released_.push_back(&connection);
+}
+
+void IoThread::free_released() noexcept {
+  if (released_.empty()) return;
+  for (Connection* connection : released_) {
+    connection->~Connection();
+    pool_free(connection, sizeof(Connection));
+  }
+  released_.clear();
+}
+
+// ---- deadlines of closing and lingering connections ----
+
+void IoThread::set_deadline(Connection& connection, std::uint64_t at_ms) noexcept {
+  connection.deadline_index_ = deadlines_.size();
+  deadlines_.push_back({&connection, at_ms});
+  next_deadline_ms_ = std::min(next_deadline_ms_, at_ms);
+}
+
+void IoThread::forget_deadline(Connection& connection) noexcept {
+  const std::uint32_t index = connection.deadline_index_;
+  if (index == Connection::kNoDeadline) return;
+  connection.deadline_index_ = Connection::kNoDeadline;
+  deadlines_.erase_unordered(index);
+  if (index < deadlines_.size()) deadlines_[index].connection->deadline_index_ = index;
+}
+
+void IoThread::close_expired(std::uint64_t now_ms) noexcept {
+  // Backwards: what ends takes the last one's place. A handler that ends others in between may make
+  // this pass over one of them; the next turn finds it.
+  std::uint64_t next = UINT64_MAX;
+  for (std::uint32_t index = deadlines_.size(); index-- > 0;) {
+    if (index >= deadlines_.size()) continue;
+    const Deadline deadline = deadlines_[index];
+    if (deadline.at_ms > now_ms) {
+      next = std::min(next, deadline.at_ms);
+    } else if (deadline.connection->state_ == Connection::State::lingering) {
+      destroy(*deadline.connection);
+    } else {
+      end(*deadline.connection, {EndKind::deadline_passed});
+    }
+  }
+  next_deadline_ms_ = next;
+  for (const Deadline& deadline : deadlines_) {
+    next_deadline_ms_ = std::min(next_deadline_ms_, deadline.at_ms);
+  }
+}
+
+}  // namespace stmqtt
