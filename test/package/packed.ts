@@ -1,6 +1,6 @@
 // What the package tests share: packing, machines that lack things, and a broker in a process.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
@@ -60,14 +60,16 @@ const compilers = ['g++', 'c++', 'gcc', 'cc', 'make', 'python3'];
  * and what else is named. npm's download cache alone is shared, to be kind to the registry.
  */
 export async function newMachine(
-  options: { readonly node?: string; readonly compilers?: boolean } = {},
+  options: { readonly bareNode?: boolean; readonly compilers?: boolean } = {},
 ): Promise<NodeJS.ProcessEnv> {
   const folder = emptyFolder('machine');
   const bin = join(folder, 'bin');
   const home = join(folder, 'home');
   mkdirSync(bin);
   mkdirSync(home);
-  symlinkSync(options.node ?? process.execPath, join(bin, 'node'));
+  // A copy has no headers beside it, a link has those of the Node it leads to.
+  if (options.bareNode === true) copyFileSync(process.execPath, join(bin, 'node'));
+  else symlinkSync(process.execPath, join(bin, 'node'));
   for (const program of ['npm', 'npx', 'sh', 'env']) {
     const path = await which(program);
     if (path === undefined) throw new Error(`${program} is not on PATH`);
