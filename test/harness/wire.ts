@@ -98,6 +98,14 @@ export class Wire {
     }
   }
 
+  /** Whether a packet is there to be read, now or within `ms`. */
+  async hasPacket(ms: number): Promise<boolean> {
+    const packet = await this.#take(ms);
+    if (packet === undefined || packet === 'ended') return false;
+    this.#packets.unshift(packet);
+    return true;
+  }
+
   /** The connection ends, and nothing comes before that. */
   async expectClosed(timeout_ms = PATIENCE_MS): Promise<void> {
     const packet = await this.#take(timeout_ms);
