@@ -18,6 +18,9 @@ namespace stmqtt {
 
 class Session;
 
+/// What is under a client.
+enum class ClientKind : std::uint8_t { socket, link };
+
 enum class ClientState : std::uint8_t {
   await_connect,
   await_verdict,  ///< CONNECT came; TypeScript judges it

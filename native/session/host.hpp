@@ -57,7 +57,8 @@ class Host {
   /// Shard::arrive(). The client object ends here.
   virtual void move_client(Client& client, ThreadIndex to) noexcept = 0;
   /// The connection is to be closed; the client object ends, its Outlet lives until flushed.
-  virtual void close_client(Client& client, CloseMode mode) noexcept = 0;
+  virtual void close_client(Client& client, CloseMode mode,
+                            contract::CloseCause cause) noexcept = 0;
   virtual void pause(Client& client, PauseCause cause) noexcept = 0;
   virtual void resume(Client& client, PauseCause cause) noexcept = 0;
   /// Text of the peer's address in `buffer` (at least kAddressBytes).

@@ -45,10 +45,11 @@ Shard::~Shard() {
 }
 
 Client& Shard::make_client(Outlet& outlet, void* transport, const Limits& limits,
-                           std::uint32_t listener_id) noexcept {
+                           std::uint32_t listener_id, ClientKind kind) noexcept {
   auto* client = pool_new<Client>();
   const auto name = clients_.insert(client);
-  client->kind = kClientTimer;
+  static_cast<TimerNode*>(client)->kind = kClientTimer;
+  client->is_link = kind == ClientKind::link;
   client->ref = {name.slot, name.generation};
   client->outlet = &outlet;
   client->transport = transport;
@@ -59,25 +60,21 @@ Client& Shard::make_client(Outlet& outlet, void* transport, const Limits& limits
 }
 
 Client& Shard::open(Outlet& outlet, void* transport, const Limits& limits,
-                    std::uint32_t listener_id, wire::Version link_or_any,
-                    std::uint8_t is_link) noexcept {
-  Client& client = make_client(outlet, transport, limits, listener_id);
+                    std::uint32_t listener_id, ClientKind kind) noexcept {
+  Client& client = make_client(outlet, transport, limits, listener_id, kind);
   client.connection_id = connection_id(options_.thread, client.ref);
-  client.version = link_or_any;
-  client.is_link = is_link != 0;
   wheel_.schedule(client, cx_.now_ms + limits.connect_timeout_ms);
   return client;
 }
 
 Client& Shard::arrive(Outlet& outlet, void* transport, const Limits& limits,
-                      std::uint32_t listener_id, std::uint64_t connection_id,
+                      std::uint32_t listener_id, ClientKind kind, std::uint64_t connection_id,
                       ConnectState* connecting) noexcept {
-  Client& client = make_client(outlet, transport, limits, listener_id);
+  Client& client = make_client(outlet, transport, limits, listener_id, kind);
   client.connection_id = connection_id;
   client.version = connecting->view.version;
   client.connecting = connecting;
   client.state = ClientState::await_verdict;
-  place(client);
   return client;
 }
 
@@ -327,6 +324,15 @@ void Shard::end_turn() noexcept {
     counters_.add(Counter::message_bytes, bytes - reported_message_bytes_);
     reported_message_bytes_ = bytes;
   }
+  counters_.add(Counter::tickets_issued,
+                static_cast<std::int64_t>(gate_.last_issued() - reported_tickets_));
+  reported_tickets_ = gate_.last_issued();
+  counters_.add(Counter::match_cache_hits,
+                static_cast<std::int64_t>(cache_.hits() - reported_hits_));
+  reported_hits_ = cache_.hits();
+  counters_.add(Counter::match_cache_misses,
+                static_cast<std::int64_t>(cache_.misses() - reported_misses_));
+  reported_misses_ = cache_.misses();
   if (!dead_.empty()) {
     for (Client* client : dead_) pool_delete(client);
     dead_.clear();

@@ -53,10 +53,12 @@ class Shard {
   // --- connections
   /// A new connection; CONNECT must come within the limits' time.
   Client& open(Outlet& outlet, void* transport, const Limits& limits, std::uint32_t listener_id,
-               wire::Version link_or_any, std::uint8_t is_link) noexcept;
-  /// A connection that another shard gave up with Host::move_client(), with what it carried.
+               ClientKind kind) noexcept;
+  /// A connection that another shard gave up with Host::move_client(), with what it carried. Call
+  /// settle() once the transport knows its client.
   Client& arrive(Outlet& outlet, void* transport, const Limits& limits, std::uint32_t listener_id,
-                 std::uint64_t connection_id, ConnectState* connecting) noexcept;
+                 ClientKind kind, std::uint64_t connection_id, ConnectState* connecting) noexcept;
+  void settle(Client& client) noexcept { place(client); }
   /// Handles whole packets. Stops early where the client gets paused or closed.
   [[nodiscard]] Received on_bytes(Client& client, Bytes bytes) noexcept;
   /// The connection ended by itself.
@@ -106,7 +108,7 @@ class Shard {
   // shard.cpp: dispatch
   Handled on_packet(Client& client, const wire::Scan& scan, Bytes frame) noexcept;
   Client& make_client(Outlet& outlet, void* transport, const Limits& limits,
-                      std::uint32_t listener_id) noexcept;
+                      std::uint32_t listener_id, ClientKind kind) noexcept;
   void bury(Client& client) noexcept;
   void pause(Client& client, PauseCause cause) noexcept;
   void resume(Client& client, PauseCause cause) noexcept;
@@ -218,6 +220,9 @@ class Shard {
   std::vector<ClientRef> retrying_;            ///< paused: queue_full or memory
   TimerNode retry_timer_;
   std::int64_t reported_message_bytes_ = 0;
+  std::uint64_t reported_tickets_ = 0;
+  std::uint64_t reported_hits_ = 0;
+  std::uint64_t reported_misses_ = 0;
   std::uint64_t last_alert_ms_ = 0;
 };
 

@@ -87,7 +87,7 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
   Session* session = client.session;
   client.session = nullptr;
   client.state = ClientState::closed;
-  host_.close_client(client, mode);
+  host_.close_client(client, mode, closing.cause);
   bury(client);
   if (session != nullptr) detach_session(*session);
 }

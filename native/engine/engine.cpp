@@ -1,0 +1,277 @@
+#include "engine/engine.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+namespace stmqtt {
+namespace {
+
+std::unique_ptr<Store> make_store(const EngineOptions& options) {
+  switch (options.store) {
+    case StoreKind::memory:
+      return make_memory_store();
+    case StoreKind::trial:
+      return make_trial_store(options.trial_store);
+  }
+  return nullptr;
+}
+
+/// Bytes of a command's fixed part, and of its strings by its own words; 0 = unknown kind.
+template <class Record, class F>
+std::size_t claimed(const std::uint8_t* record, std::size_t room, F&& strings) {
+  if (room < sizeof(Record)) return SIZE_MAX;
+  Record fixed;
+  std::memcpy(&fixed, record, sizeof fixed);
+  return sizeof(Record) + strings(fixed);
+}
+
+std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record,
+                          std::size_t room) {
+  using namespace contract;
+  switch (kind) {
+    case CommandKind::verdict:
+      return claimed<Verdict>(record, room, [](const Verdict& v) {
+        return std::size_t{v.client_id_bytes} + v.username_bytes + v.reason_text_bytes;
+      });
+    case CommandKind::link_open:
+      return claimed<LinkOpen>(record, room, [](const LinkOpen&) { return std::size_t{0}; });
+    case CommandKind::link_bytes:
+      return claimed<LinkBytes>(record, room,
+                                [](const LinkBytes& b) { return std::size_t{b.data_bytes}; });
+    case CommandKind::link_credit:
+      return claimed<LinkCredit>(record, room, [](const LinkCredit&) { return std::size_t{0}; });
+    case CommandKind::link_close:
+      return claimed<LinkClose>(record, room, [](const LinkClose&) { return std::size_t{0}; });
+    case CommandKind::disconnect:
+      return claimed<Disconnect>(record, room, [](const Disconnect& d) {
+        return std::size_t{d.client_id_bytes} + d.reason_text_bytes;
+      });
+    case CommandKind::drain:
+      return claimed<Drain>(record, room, [](const Drain&) { return std::size_t{0}; });
+  }
+  return SIZE_MAX;
+}
+
+}  // namespace
+
+Engine::Engine(EngineOptions options, const Limits& link_limits, JavascriptWake wake)
+    : options_(std::move(options)),
+      link_limits_(link_limits),
+      wake_(wake),
+      tables_(TrieOptions{options_.shared_strategy}),
+      store_(make_store(options_)) {
+  tables_.max_memory_bytes = options_.max_memory_bytes;
+  for (unsigned index = 0; index < options_.io_threads; ++index) {
+    workers_.push_back(std::make_unique<Worker>(*this, static_cast<ThreadIndex>(index), *store_));
+  }
+}
+
+Engine::~Engine() { stop(); }
+
+SystemError Engine::start() {
+  if (state_ != State::idle) return {};
+  for (auto& worker : workers_) {
+    if (const SystemError error = worker->open()) return error;
+  }
+  for (auto& worker : workers_) {
+    if (const SystemError error = worker->start()) return error;
+    state_ = State::running;
+  }
+  return {};
+}
+
+ListenResult Engine::listen(const EngineListenSpec& spec) {
+  ListenResult result;
+  if (state_ != State::running) {
+    result.error = {EINVAL, "listen"};
+    return result;
+  }
+  if (next_listener_ >= kMaxListeners) {
+    result.error = {EMFILE, "listen"};
+    return result;
+  }
+  auto entry = std::make_unique<ListenerEntry>(next_listener_, spec);
+  result.error = entry->socket.open(spec.socket);
+  if (result.error) return result;
+  result.id = next_listener_++;
+  result.address = entry->socket.address();
+  result.port = entry->socket.port();
+  entry->thread = static_cast<ThreadIndex>(result.id % workers_.size());
+  ListenerEntry* shared = entry.get();
+  listener_entries_.push_back(std::move(entry));
+  listeners_[result.id].store(shared, std::memory_order_release);
+  workers_[shared->thread]->put(ListenerChange{shared, ListenerChange::Kind::add});
+  return result;
+}
+
+void Engine::unlisten(ListenerId id) {
+  ListenerEntry* entry = listener(id);
+  if (entry == nullptr || entry->removed || state_ != State::running) return;
+  entry->removed = true;
+  workers_[entry->thread]->put(ListenerChange{entry, ListenerChange::Kind::remove});
+}
+
+bool Engine::submit(std::span<const std::uint8_t> commands) {
+  std::vector<CommandBytes> batches(workers_.size());
+  const auto add = [&](std::size_t thread, std::span<const std::uint8_t> record) {
+    auto& bytes = batches[thread % batches.size()].records;
+    bytes.insert(bytes.end(), record.begin(), record.end());
+  };
+  bool good = true;
+  std::size_t at = 0;
+  while (at < commands.size()) {
+    contract::RecordHeader header;
+    const std::size_t room = commands.size() - at;
+    good = room >= sizeof header;
+    if (!good) break;
+    std::memcpy(&header, commands.data() + at, sizeof header);
+    const auto kind = static_cast<contract::CommandKind>(header.kind);
+    good = header.record_bytes <= room && header.record_bytes % 8 == 0 &&
+           claimed_bytes(kind, commands.data() + at, header.record_bytes) <= header.record_bytes;
+    if (!good) break;
+    const auto record = commands.subspan(at, header.record_bytes);
+    switch (kind) {
+      case contract::CommandKind::verdict: {
+        contract::Verdict verdict;
+        std::memcpy(&verdict, record.data(), sizeof verdict);
+        add(verdict.connection_id >> 56, record);
+        break;
+      }
+      case contract::CommandKind::link_open: {
+        contract::LinkOpen open;
+        std::memcpy(&open, record.data(), sizeof open);
+        const auto thread = static_cast<ThreadIndex>(open.link_id % workers_.size());
+        set_link_thread(open.link_id, thread);
+        add(thread, record);
+        break;
+      }
+      case contract::CommandKind::link_bytes:
+      case contract::CommandKind::link_credit:
+      case contract::CommandKind::link_close: {
+        contract::LinkBytes link;  // all three begin with the link's id
+        std::memcpy(&link, record.data(), sizeof link.header + sizeof link.link_id);
+        const std::lock_guard lock(links_mutex_);
+        const auto found = link_threads_.find(link.link_id);
+        if (found != link_threads_.end()) add(found->second, record);
+        break;
+      }
+      case contract::CommandKind::disconnect:
+        add(0, record);
+        break;
+      case contract::CommandKind::drain:
+        for (std::size_t thread = 0; thread < batches.size(); ++thread) add(thread, record);
+        break;
+    }
+    at += header.record_bytes;
+  }
+  if (state_ == State::running) {
+    for (std::size_t thread = 0; thread < batches.size(); ++thread) {
+      if (!batches[thread].records.empty()) workers_[thread]->put(std::move(batches[thread]));
+    }
+  }
+  return good;
+}
+
+std::int64_t Engine::drain_events(std::uint8_t* into, std::size_t room) {
+  // Cleared first: what is published from now on wakes again.
+  wake_pending_.store(false, std::memory_order_seq_cst);
+  std::size_t total = 0;
+  // Another worker first each time, so that a flood from one cannot starve the others.
+  const std::size_t first = next_reader_++;
+  for (std::size_t step = 0; step < workers_.size(); ++step) {
+    Worker& worker = *workers_[(first + step) % workers_.size()];
+    const std::int64_t moved = worker.events().read(into + total, room - total);
+    if (moved < 0) {
+      if (total > 0) break;
+      return moved;
+    }
+    total += static_cast<std::size_t>(moved);
+  }
+  return static_cast<std::int64_t>(total);
+}
+
+void Engine::counters(std::span<std::int64_t> into) const {
+  for (std::size_t index = 0; index < into.size() && index < contract::kCounterCount; ++index) {
+    into[index] = 0;
+    for (const auto& worker : workers_) {
+      into[index] += worker->counters().read(static_cast<contract::Counter>(index));
+    }
+  }
+}
+
+void Engine::stop() {
+  if (state_ == State::stopped) return;
+  state_ = State::stopped;
+  store_->stop();
+  // All are joined before the first is destroyed: each may still wake the others.
+  for (auto& worker : workers_) worker->request_stop();
+  for (auto& worker : workers_) worker->join();
+  for (auto& entry : listener_entries_) entry->socket.close();
+}
+
+bool Engine::admit_connection(ListenerEntry& entry) noexcept {
+  const std::uint32_t all = connections_.fetch_add(1, std::memory_order_relaxed) + 1;
+  const std::uint32_t here = entry.connections.fetch_add(1, std::memory_order_relaxed) + 1;
+  if ((options_.max_connections == 0 || all <= options_.max_connections) &&
+      (entry.max_connections == 0 || here <= entry.max_connections)) {
+    return true;
+  }
+  connection_closed(entry.socket.id());
+  return false;
+}
+
+void Engine::connection_closed(ListenerId id) noexcept {
+  connections_.fetch_sub(1, std::memory_order_relaxed);
+  if (ListenerEntry* entry = listener(id)) {
+    entry->connections.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+ThreadIndex Engine::choose_thread() noexcept {
+  if (workers_.size() == 1) return 0;
+  const std::uint32_t turn = next_thread_.fetch_add(1, std::memory_order_relaxed);
+  auto chosen = static_cast<ThreadIndex>(turn % workers_.size());
+  if (options_.placement == Placement::round_robin) return chosen;
+  for (std::size_t step = 1; step < workers_.size(); ++step) {
+    const auto other = static_cast<ThreadIndex>((turn + step) % workers_.size());
+    if (workers_[other]->open_connections() < workers_[chosen]->open_connections()) chosen = other;
+  }
+  return chosen;
+}
+
+void Engine::set_link_thread(std::uint32_t link_id, ThreadIndex thread) {
+  const std::lock_guard lock(links_mutex_);
+  link_threads_[link_id] = thread;
+}
+
+void Engine::forget_link(std::uint32_t link_id) {
+  const std::lock_guard lock(links_mutex_);
+  link_threads_.erase(link_id);
+}
+
+void Engine::forward_link_bytes(std::uint32_t link_id, Bytes bytes) {
+  contract::LinkBytes record{};
+  const std::size_t padded = (sizeof record + bytes.size() + 7) & ~std::size_t{7};
+  record.header.record_bytes = static_cast<std::uint32_t>(padded);
+  record.header.kind = static_cast<std::uint16_t>(contract::CommandKind::link_bytes);
+  record.link_id = link_id;
+  record.data_bytes = static_cast<std::uint32_t>(bytes.size());
+  CommandBytes command;
+  command.records.resize(padded);
+  std::memcpy(command.records.data(), &record, sizeof record);
+  store_bytes(command.records.data() + sizeof record, bytes);
+  ThreadIndex thread = 0;
+  {
+    const std::lock_guard lock(links_mutex_);
+    const auto found = link_threads_.find(link_id);
+    if (found == link_threads_.end()) return;
+    thread = found->second;
+  }
+  workers_[thread]->put(std::move(command));
+}
+
+void Engine::wake_javascript() noexcept {
+  if (!wake_pending_.exchange(true, std::memory_order_seq_cst)) wake_.call(wake_.context);
+}
+
+}  // namespace stmqtt

@@ -1,0 +1,122 @@
+// The broker's native half as one object: threads, tables, listeners, the way to and from
+// TypeScript. Built, started and stopped from one thread, JavaScript's.
+// Thread: JavaScript's, except for what workers call (marked).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/options.hpp"
+#include "engine/worker.hpp"
+#include "session/tables.hpp"
+#include "store/store.hpp"
+
+namespace stmqtt {
+
+/// One listening socket and what is allowed on it. Lives as long as the engine, because its
+/// connections refer to its limits.
+struct ListenerEntry {
+  ListenerEntry(ListenerId id, const EngineListenSpec& spec)
+      : socket(id), limits(spec.limits), max_connections(spec.max_connections) {}
+  Listener socket;
+  const Limits limits;
+  const std::uint32_t max_connections;  ///< 0 = no bound
+  std::atomic<std::uint32_t> connections{0};
+  ThreadIndex thread = 0;
+  bool removed = false;  ///< JavaScript's thread only
+};
+
+struct ListenResult {
+  ListenerId id = 0;
+  std::string address;
+  std::uint16_t port = 0;
+  SystemError error;
+};
+
+/// Called from I/O threads when events wait; must not block.
+struct JavascriptWake {
+  void (*call)(void* context) = nullptr;
+  void* context = nullptr;
+};
+
+class Engine {
+ public:
+  Engine(EngineOptions options, const Limits& link_limits, JavascriptWake wake);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  [[nodiscard]] SystemError start();
+  [[nodiscard]] ListenResult listen(const EngineListenSpec& spec);
+  void unlisten(ListenerId id);
+  /// Whole command records. False: a record's lengths do not fit; nothing after it was taken.
+  [[nodiscard]] bool submit(std::span<const std::uint8_t> commands);
+  /// Whole event records; see EventBuffer::read().
+  [[nodiscard]] std::int64_t drain_events(std::uint8_t* into, std::size_t room);
+  void counters(std::span<std::int64_t> into) const;
+  /// Joins all threads. Idempotent.
+  void stop();
+
+  // --- workers' threads
+  [[nodiscard]] const EngineOptions& options() const noexcept { return options_; }
+  [[nodiscard]] BrokerTables& tables() noexcept { return tables_; }
+  [[nodiscard]] Worker& worker(ThreadIndex index) noexcept { return *workers_[index]; }
+  [[nodiscard]] const Limits& link_limits() const noexcept { return link_limits_; }
+  [[nodiscard]] ListenerEntry* listener(ListenerId id) noexcept {
+    return id < kMaxListeners ? listeners_[id].load(std::memory_order_acquire) : nullptr;
+  }
+  template <class F>
+  void for_each_listener(F&& visit) noexcept {
+    for (auto& cell : listeners_) {
+      if (ListenerEntry* entry = cell.load(std::memory_order_acquire)) visit(*entry);
+    }
+  }
+  /// Counts it in if the bounds allow.
+  [[nodiscard]] bool admit_connection(ListenerEntry& entry) noexcept;
+  void connection_closed(ListenerId id) noexcept;
+  [[nodiscard]] ThreadIndex choose_thread() noexcept;
+  void set_link_thread(std::uint32_t link_id, ThreadIndex thread);
+  void forget_link(std::uint32_t link_id);
+  /// Bytes for a link that has just moved away.
+  void forward_link_bytes(std::uint32_t link_id, Bytes bytes);
+  void wake_javascript() noexcept;
+  /// True for the last thread.
+  [[nodiscard]] bool thread_drained() noexcept {
+    return drained_threads_.fetch_add(1, std::memory_order_acq_rel) + 1 == workers_.size();
+  }
+  void count_unflushed() noexcept { unflushed_.fetch_add(1, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint32_t unflushed() const noexcept {
+    return unflushed_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr std::size_t kMaxListeners = 1024;
+  enum class State : std::uint8_t { idle, running, stopped };
+
+  const EngineOptions options_;
+  const Limits link_limits_;
+  const JavascriptWake wake_;
+  BrokerTables tables_;
+  std::unique_ptr<Store> store_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::array<std::atomic<ListenerEntry*>, kMaxListeners> listeners_{};
+  std::vector<std::unique_ptr<ListenerEntry>> listener_entries_;
+  ListenerId next_listener_ = 1;
+  std::size_t next_reader_ = 0;  ///< which worker's events are read first
+  State state_ = State::idle;
+
+  mutable std::mutex links_mutex_;
+  std::unordered_map<std::uint32_t, ThreadIndex> link_threads_;  ///< guarded by links_mutex_
+
+  std::atomic<std::uint32_t> connections_{0};
+  std::atomic<std::uint32_t> next_thread_{0};
+  std::atomic<std::uint32_t> drained_threads_{0};
+  std::atomic<std::uint32_t> unflushed_{0};
+  std::atomic<bool> wake_pending_{false};
+};
+
+}  // namespace stmqtt

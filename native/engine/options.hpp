@@ -1,0 +1,46 @@
+// What an engine is built with, checked by TypeScript before it comes here.
+// Thread: any (plain data).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "contract/records.hpp"
+#include "io/listener.hpp"
+#include "route/shared_group.hpp"
+#include "session/limits.hpp"
+#include "store/trial_store.hpp"
+
+namespace stmqtt {
+
+/// Which I/O thread a new connection goes to.
+enum class Placement : std::uint8_t { round_robin, least_connections };
+
+enum class StoreKind : std::uint8_t { memory, trial };
+
+struct EngineOptions {
+  unsigned io_threads = 1;
+  Placement placement = Placement::round_robin;
+  SharedStrategy shared_strategy = SharedStrategy::roundrobin;
+  std::uint32_t max_connections = 0;  ///< in all; 0 = no bound
+  std::uint64_t max_memory_bytes = 0; ///< 0 = no budget
+  std::size_t match_cache_bytes = std::size_t{4} << 20;  ///< for each thread
+  std::size_t outbound_high_watermark_bytes = std::size_t{1} << 20;
+  std::size_t outbound_low_watermark_bytes = std::size_t{256} << 10;
+  std::uint32_t event_mask = 0xFFFFFFFF;  ///< bit N = EventKind N is wanted
+  contract::LogLevel log_level = contract::LogLevel::warn;
+  bool authenticate = false;
+  std::uint32_t verdict_timeout_ms = 10'000;
+  std::string client_id_prefix = "st-mqttd-";
+  StoreKind store = StoreKind::memory;
+  TrialStoreOptions trial_store;
+};
+
+struct EngineListenSpec {
+  ListenSpec socket;
+  Limits limits;
+  std::uint32_t max_connections = 0;  ///< 0 = no bound of its own
+};
+
+}  // namespace stmqtt

@@ -1,0 +1,165 @@
+// One I/O thread of the engine: joins its IoThread (sockets) to its Shard (MQTT), and both to the
+// other threads and to TypeScript. Owns its links. Everything runs on the I/O thread but for the
+// methods under "any thread".
+// Thread: its I/O thread.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/random.hpp"
+#include "engine/event_buffer.hpp"
+#include "engine/options.hpp"
+#include "engine/outbox.hpp"
+#include "io/io_thread.hpp"
+#include "session/shard.hpp"
+
+namespace stmqtt {
+
+class Engine;
+struct ListenerEntry;
+
+/// The connection under an in-process client: bytes go to TypeScript instead of a socket.
+struct Link : Outlet {
+  Link(FlushList& list, std::uint32_t link_id) noexcept
+      : Outlet(list, Kind::link), id(link_id) {}
+  const std::uint32_t id;
+  Client* client = nullptr;             ///< null once the shard closed it
+  std::uint32_t credit_bytes = 0;       ///< may still be sent before TypeScript consumes some
+  std::uint32_t credit_limit = 0;
+  std::vector<std::uint8_t> unread;     ///< received and not consumed
+  contract::CloseCause close_cause = contract::CloseCause::none;
+  bool closing = false;                 ///< flush, then tell link_closed
+  bool rerun = false;                   ///< unread bytes are to be handled next turn
+};
+
+/// A connection on its way to this thread.
+struct Arrival {
+  DetachedConnection socket;
+  std::unique_ptr<Link> link;         ///< instead of a socket
+  ConnectState* connecting = nullptr; ///< owned; null = a new connection
+  std::uint64_t connection_id = 0;
+  const Limits* limits = nullptr;
+};
+
+/// Commands of TypeScript's for this thread, whole records one behind the other.
+struct CommandBytes {
+  std::vector<std::uint8_t> records;
+};
+
+/// A listener whose connections are to come to this thread, or no longer.
+struct ListenerChange {
+  ListenerEntry* entry;
+  enum class Kind : std::uint8_t { add, remove } kind;
+};
+
+using InboxItem = std::variant<Arrival, CommandBytes, ListenerChange>;
+
+class Worker final : private Handler, private Host {
+ public:
+  Worker(Engine& engine, ThreadIndex index, Store& store);
+  ~Worker();
+
+  [[nodiscard]] SystemError open() noexcept { return io_.open(); }
+  [[nodiscard]] SystemError start() noexcept { return io_.start(); }
+  void request_stop() noexcept { io_.request_stop(); }
+  void join() noexcept { io_.join(); }
+
+  // --- any thread
+  void put(InboxItem&& item);
+  void wake() noexcept { io_.wake(); }
+  [[nodiscard]] EventBuffer& events() noexcept { return events_; }
+  [[nodiscard]] const contract::Counters& counters() const noexcept { return counters_; }
+  [[nodiscard]] std::uint32_t open_connections() const noexcept {
+    return open_connections_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] IoThread& io() noexcept { return io_; }
+  /// The consumer of an outbox made room: this worker, if it has overflow, may go on.
+  void consumed_by(ThreadIndex) noexcept {
+    if (has_overflow_.load(std::memory_order_acquire)) io_.wake();
+  }
+  /// From this worker to `to`.
+  [[nodiscard]] Outbox& outbox(ThreadIndex to) noexcept { return *outboxes_[to]; }
+
+ private:
+  // Handler: worker_io.cpp
+  void on_accepted(int fd, ListenerId listener, const PeerAddress& peer) noexcept override;
+  void on_accept_failed(ListenerId listener, int error, unsigned shed) noexcept override;
+  [[nodiscard]] std::size_t on_bytes(Connection& connection, Bytes bytes) noexcept override;
+  void on_writable(Connection& connection) noexcept override;
+  void on_end(Connection& connection, EndReason reason) noexcept override;
+  void on_wake() noexcept override;
+  void on_timers(std::uint64_t now_ms) noexcept override;
+  [[nodiscard]] std::uint64_t next_timer_ms() noexcept override;
+  void on_turn_end() noexcept override;
+  void flush_link(Outlet& outlet) noexcept override;
+  void on_stop() noexcept override;
+
+  // Host: worker_host.cpp
+  void post(ThreadIndex to, CrossItem&& item) noexcept override;
+  [[nodiscard]] bool congested() const noexcept override;
+  bool event(contract::EventKind kind, contract::RecordHeader& fixed, std::size_t fixed_bytes,
+             std::initializer_list<Bytes> strings) noexcept override;
+  void move_client(Client& client, ThreadIndex to) noexcept override;
+  void close_client(Client& client, CloseMode mode,
+                    contract::CloseCause cause) noexcept override;
+  void pause(Client& client, PauseCause cause) noexcept override;
+  void resume(Client& client, PauseCause cause) noexcept override;
+  [[nodiscard]] Bytes address(const Client& client, char* buffer) const noexcept override;
+  [[nodiscard]] std::uint64_t random() noexcept override { return random_.next(); }
+  void make_uuid(char out[36]) noexcept override;
+  /// event() without the mask and without leaving out.
+  void event_now(contract::EventKind kind, contract::RecordHeader& fixed, std::size_t fixed_bytes,
+                 std::initializer_list<Bytes> strings) noexcept;
+
+  // worker_commands.cpp
+  void take_inbox() noexcept;
+  void take_arrival(Arrival& arrival) noexcept;
+  void take_commands(const CommandBytes& commands) noexcept;
+  void take_command(const std::uint8_t* record, contract::CommandKind kind) noexcept;
+  void take_listener(const ListenerChange& change) noexcept;
+  void open_link(const contract::LinkOpen& command) noexcept;
+  void link_bytes(const contract::LinkBytes& command, Bytes bytes) noexcept;
+  void feed_link(Link& link) noexcept;
+  void end_link(Link& link) noexcept;
+  void drain(std::uint32_t deadline_ms) noexcept;
+  void check_drained() noexcept;
+  void log(contract::LogLevel level, contract::CloseCause cause, Bytes text) noexcept;
+  void release(Connection& connection) noexcept;
+  void take_crossed() noexcept;
+
+  Engine& engine_;
+  const ThreadIndex index_;
+  contract::Counters counters_;
+  EventBuffer events_;
+  IoThread io_;
+  Gate& gate_;
+  Shard shard_;
+  Xoshiro random_;
+  std::vector<std::unique_ptr<Outbox>> outboxes_;
+  std::unordered_map<std::uint32_t, std::unique_ptr<Link>> links_;
+  std::vector<std::uint32_t> rerun_links_;
+
+  std::mutex inbox_mutex_;
+  std::vector<InboxItem> inbox_;      ///< guarded by inbox_mutex_
+  std::vector<InboxItem> taken_;
+
+  const Connection* in_bytes_ = nullptr;  ///< whose on_bytes runs
+  Connection* moving_ = nullptr;          ///< move it when on_bytes returns
+  std::unique_ptr<Arrival> move_;         ///< what goes with it
+  ThreadIndex move_to_ = 0;
+
+  std::atomic<std::uint32_t> open_connections_{0};
+  std::atomic<bool> has_overflow_{false};
+  std::uint64_t drain_deadline_ms_ = 0;   ///< 0 = not draining
+  bool drain_reported_ = false;
+  bool was_congested_ = false;
+  std::uint64_t last_log_ms_ = 0;
+  std::uint32_t suppressed_logs_ = 0;
+};
+
+}  // namespace stmqtt

@@ -1,0 +1,155 @@
+// Worker: what its shard asks of it.
+#include "engine/engine.hpp"
+#include "engine/worker.hpp"
+
+namespace stmqtt {
+
+using contract::Counter;
+using contract::EventKind;
+
+namespace {
+
+constexpr std::uint64_t kCloseFlushMs = 5'000;
+
+Connection* socket_of(const Client& client) noexcept {
+  return client.is_link ? nullptr : static_cast<Connection*>(client.transport);
+}
+Link* link_of(const Client& client) noexcept {
+  return client.is_link ? static_cast<Link*>(client.transport) : nullptr;
+}
+
+/// Events that are left out where TypeScript is far behind. Those that stay are bounded by the
+/// number of clients.
+bool may_be_dropped(EventKind kind) noexcept {
+  switch (kind) {
+    case EventKind::connected:
+    case EventKind::refused:
+    case EventKind::session_ended:
+    case EventKind::log:
+    case EventKind::alert:
+      return true;
+    case EventKind::connect_request:
+    case EventKind::disconnected:
+    case EventKind::link_bytes:
+    case EventKind::link_closed:
+    case EventKind::drained:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Worker::post(ThreadIndex to, CrossItem&& item) noexcept {
+  outboxes_[to]->post(std::move(item));
+}
+
+bool Worker::congested() const noexcept {
+  std::size_t bytes = 0;
+  for (const auto& outbox : outboxes_) bytes += outbox->overflow_bytes();
+  // Between the bounds it stays as it was.
+  if (bytes > Outbox::kHighBytes) return const_cast<Worker*>(this)->was_congested_ = true;
+  return was_congested_ && bytes > Outbox::kLowBytes;
+}
+
+bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fixed_bytes,
+                   std::initializer_list<Bytes> strings) noexcept {
+  const bool wanted =
+      (engine_.options().event_mask >> static_cast<unsigned>(kind) & 1U) != 0;
+  if (!wanted && kind != EventKind::connect_request) return false;
+  if (may_be_dropped(kind) && events_.crowded()) {
+    counters_.add(Counter::events_dropped);
+    return false;
+  }
+  event_now(kind, fixed, fixed_bytes, strings);
+  return true;
+}
+
+void Worker::event_now(EventKind kind, contract::RecordHeader& fixed, std::size_t fixed_bytes,
+                       std::initializer_list<Bytes> strings) noexcept {
+  events_.write(kind, fixed, fixed_bytes, strings);
+  counters_.add(Counter::events_sent);
+  counters_.add(Counter::event_bytes, fixed.record_bytes);
+}
+
+void Worker::move_client(Client& client, ThreadIndex to) noexcept {
+  auto arrival = std::make_unique<Arrival>();
+  arrival->connecting = client.connecting;
+  arrival->connection_id = client.connection_id;
+  arrival->limits = client.limits;
+  if (Link* link = link_of(client)) {
+    link->client = nullptr;
+    const auto found = links_.find(link->id);
+    engine_.set_link_thread(link->id, to);
+    // Its outlet belongs to this thread's flush list: a new link object takes over there.
+    arrival->link = std::move(found->second);
+    arrival->link->unmark();
+    links_.erase(found);
+    engine_.worker(to).put(std::move(*arrival));
+    return;
+  }
+  Connection& connection = *socket_of(client);
+  connection.user = nullptr;
+  open_connections_.fetch_sub(1, std::memory_order_relaxed);
+  if (in_bytes_ == &connection) {
+    moving_ = &connection;
+    move_ = std::move(arrival);
+    move_to_ = to;
+    return;
+  }
+  arrival->socket = io_.detach(connection, {});
+  engine_.worker(to).put(std::move(*arrival));
+}
+
+void Worker::close_client(Client& client, CloseMode mode,
+                          contract::CloseCause cause) noexcept {
+  if (Link* link = link_of(client)) {
+    link->client = nullptr;
+    link->close_cause = cause;
+    link->closing = true;
+    link->mark();
+    return;
+  }
+  Connection& connection = *socket_of(client);
+  connection.user = nullptr;
+  if (mode == CloseMode::now) {
+    release(connection);
+    return;
+  }
+  const std::uint64_t deadline =
+      drain_deadline_ms_ != 0 ? drain_deadline_ms_ : io_.turn_ms() + kCloseFlushMs;
+  io_.close_after_flush(connection, deadline);
+}
+
+void Worker::pause(Client& client, PauseCause cause) noexcept {
+  if (Connection* connection = socket_of(client)) io_.pause(*connection, cause);
+}
+
+void Worker::resume(Client& client, PauseCause cause) noexcept {
+  if (Connection* connection = socket_of(client)) {
+    io_.resume(*connection, cause);
+    return;
+  }
+  Link& link = *link_of(client);
+  if (link.rerun) return;
+  link.rerun = true;
+  rerun_links_.push_back(link.id);
+  io_.wake();  // the bytes it kept are handled in the next turn
+}
+
+Bytes Worker::address(const Client& client, char* buffer) const noexcept {
+  if (client.is_link) {
+    static constexpr std::string_view kLink = "link";
+    return as_bytes(kLink);
+  }
+  const auto* connection = static_cast<const Connection*>(client.transport);
+  const std::size_t bytes =
+      connection->peer().to_text(*reinterpret_cast<char(*)[PeerAddress::kMaxTextBytes]>(buffer));
+  return {reinterpret_cast<const std::uint8_t*>(buffer), bytes};
+}
+
+void Worker::make_uuid(char out[36]) noexcept {
+  stmqtt::make_uuid(*reinterpret_cast<char(*)[36]>(out));
+}
+
+}  // namespace stmqtt

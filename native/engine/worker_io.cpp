@@ -1,0 +1,223 @@
+// Worker: what its I/O thread tells it.
+#include <cstring>
+
+#include "base/clock.hpp"
+#include "engine/engine.hpp"
+#include "engine/worker.hpp"
+
+namespace stmqtt {
+
+using contract::CloseCause;
+using contract::Counter;
+
+namespace {
+
+/// Items of one other thread handled in one turn; the rest waits for the next.
+constexpr std::size_t kCrossedPerTurn = 8192;
+
+IoThreadOptions io_options(const EngineOptions& options) {
+  IoThreadOptions io;
+  io.outbound_high_watermark_bytes = options.outbound_high_watermark_bytes;
+  io.outbound_low_watermark_bytes = options.outbound_low_watermark_bytes;
+  return io;
+}
+
+ShardOptions shard_options(const EngineOptions& options, ThreadIndex index) {
+  ShardOptions shard;
+  shard.thread = index;
+  shard.match_cache_bytes = options.match_cache_bytes;
+  shard.client_id_prefix = options.client_id_prefix;
+  shard.verdict_timeout_ms = options.verdict_timeout_ms;
+  shard.authenticate = options.authenticate;
+  return shard;
+}
+
+}  // namespace
+
+Worker::Worker(Engine& engine, ThreadIndex index, Store& store)
+    : engine_(engine),
+      index_(index),
+      io_(index, *this, counters_, io_options(engine.options())),
+      gate_(store.open_gate(index, {[](void* io) { static_cast<IoThread*>(io)->wake(); }, &io_})),
+      shard_(engine.tables(), gate_, *this, counters_, shard_options(engine.options(), index),
+             now_ms()),
+      random_(random_u64()) {
+  for (unsigned to = 0; to < engine.options().io_threads; ++to) {
+    outboxes_.push_back(std::make_unique<Outbox>());
+  }
+}
+
+Worker::~Worker() {
+  // Clients point to outlets: links go after the shard's clients, which go in its destructor.
+  for (InboxItem& item : inbox_) {
+    if (auto* arrival = std::get_if<Arrival>(&item)) {
+      if (arrival->connecting != nullptr) ConnectState::destroy(arrival->connecting);
+    }
+  }
+}
+
+void Worker::on_accepted(int fd, ListenerId listener, const PeerAddress& peer) noexcept {
+  ListenerEntry* entry = engine_.listener(listener);
+  if (entry == nullptr || !engine_.admit_connection(*entry)) {
+    counters_.add(Counter::connections_refused);
+    io_.reject(fd);
+    static constexpr std::string_view kText = "connection refused: max_connections is reached";
+    log(contract::LogLevel::warn, CloseCause::connections_exceeded, as_bytes(kText));
+    return;
+  }
+  Arrival arrival;
+  arrival.socket = DetachedConnection(fd, 0, listener, peer);
+  arrival.limits = &entry->limits;
+  const ThreadIndex to = engine_.choose_thread();
+  if (to == index_) {
+    take_arrival(arrival);
+  } else {
+    engine_.worker(to).put(std::move(arrival));
+  }
+}
+
+void Worker::on_accept_failed(ListenerId, int error, unsigned shed) noexcept {
+  counters_.add(Counter::connections_refused, shed);
+  log(contract::LogLevel::error, CloseCause::socket_error, as_bytes(std::strerror(error)));
+}
+
+std::size_t Worker::on_bytes(Connection& connection, Bytes bytes) noexcept {
+  auto* client = static_cast<Client*>(connection.user);
+  if (client == nullptr) return bytes.size();
+  in_bytes_ = &connection;
+  const Received received = shard_.on_bytes(*client, bytes);
+  in_bytes_ = nullptr;
+  if (moving_ != nullptr) {
+    // The shard gave the connection to another thread; what lies behind its CONNECT goes with it.
+    Connection* moving = moving_;
+    moving_ = nullptr;
+    move_->socket = io_.detach(*moving, bytes.subspan(received.consumed));
+    engine_.worker(move_to_).put(std::move(*move_));
+    move_.reset();
+    return received.consumed;
+  }
+  if (received.wanted > 0) connection.want(received.wanted);
+  return received.consumed;
+}
+
+void Worker::on_writable(Connection& connection) noexcept {
+  if (auto* client = static_cast<Client*>(connection.user)) shard_.on_writable(*client);
+}
+
+void Worker::on_end(Connection& connection, EndReason reason) noexcept {
+  if (auto* client = static_cast<Client*>(connection.user)) {
+    // close_client() releases it.
+    shard_.on_end(*client, reason.kind == EndKind::peer_closed ? CloseCause::peer_closed
+                                                               : CloseCause::socket_error);
+    return;
+  }
+  if (reason.kind == EndKind::deadline_passed && drain_deadline_ms_ != 0) {
+    engine_.count_unflushed();
+  }
+  release(connection);
+}
+
+void Worker::release(Connection& connection) noexcept {
+  engine_.connection_closed(connection.listener());
+  io_.release(connection);
+  open_connections_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worker::on_wake() noexcept {
+  shard_.set_now(io_.turn_ms());
+  take_inbox();
+  take_crossed();
+}
+
+void Worker::take_crossed() noexcept {
+  shard_.set_now(io_.turn_ms());
+  bool more = false;
+  for (unsigned from = 0; from < engine_.options().io_threads; ++from) {
+    if (from == index_) continue;
+    const std::size_t count = engine_.worker(static_cast<ThreadIndex>(from))
+                                  .outbox(index_)
+                                  .consume([this](CrossItem&& item) { shard_.on_item(item); },
+                                           kCrossedPerTurn);
+    more = more || count == kCrossedPerTurn;
+    // The producer may have overflow that waits for room in the ring.
+    if (count > 0) engine_.worker(static_cast<ThreadIndex>(from)).consumed_by(index_);
+  }
+  if (more) io_.wake();
+}
+
+void Worker::on_timers(std::uint64_t now_ms) noexcept {
+  shard_.set_now(now_ms);
+  shard_.on_timers();
+}
+
+std::uint64_t Worker::next_timer_ms() noexcept { return shard_.next_timer_ms(); }
+
+void Worker::on_turn_end() noexcept {
+  shard_.set_now(io_.turn_ms());
+  for (std::size_t at = 0; at < rerun_links_.size(); ++at) {
+    const auto found = links_.find(rerun_links_[at]);
+    if (found == links_.end()) continue;
+    found->second->rerun = false;
+    feed_link(*found->second);
+  }
+  rerun_links_.clear();
+  shard_.end_turn();
+  bool overflow = false;
+  for (unsigned to = 0; to < outboxes_.size(); ++to) {
+    if (to == index_) continue;
+    if (outboxes_[to]->flush()) engine_.worker(static_cast<ThreadIndex>(to)).wake();
+    overflow = overflow || outboxes_[to]->has_overflow();
+  }
+  if (overflow != has_overflow_.load(std::memory_order_relaxed)) {
+    has_overflow_.store(overflow, std::memory_order_seq_cst);
+    // The consumer may have looked just before: look once more.
+    if (overflow) io_.wake();
+  }
+  if (was_congested_ && !congested()) {
+    was_congested_ = false;
+    shard_.on_uncongested();
+  }
+  if (drain_deadline_ms_ != 0) check_drained();
+  if (events_.publish()) engine_.wake_javascript();
+}
+
+void Worker::flush_link(Outlet& outlet) noexcept {
+  auto& link = static_cast<Link&>(outlet);
+  OutboundQueue& queue = link.queue;
+  if (link.credit_bytes > 0 || link.closing) {
+    const std::size_t bytes = queue.bytes();
+    if (bytes > 0) {
+      // Everything at once: the queue holds whole packets only. Credit may go below zero once.
+      std::vector<std::uint8_t> data(bytes);
+      std::uint8_t* at = data.data();
+      while (!queue.empty()) {
+        Slice slices[16];
+        const std::size_t count = queue.gather(slices, 16);
+        std::size_t taken = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+          std::memcpy(at + taken, slices[i].data, slices[i].bytes);
+          taken += slices[i].bytes;
+        }
+        at += taken;
+        queue.consume(taken);
+      }
+      contract::LinkBytes event{};
+      event.link_id = link.id;
+      event.data_bytes = static_cast<std::uint32_t>(bytes);
+      event_now(contract::EventKind::link_bytes, event.header, sizeof event,
+                {Bytes{data.data(), bytes}});
+      link.credit_bytes = bytes >= link.credit_bytes
+                              ? 0
+                              : link.credit_bytes - static_cast<std::uint32_t>(bytes);
+      if (link.client != nullptr && bytes > engine_.options().outbound_low_watermark_bytes) {
+        shard_.on_writable(*link.client);
+      }
+    }
+  }
+  if (link.closing) end_link(link);
+  if (events_.publish()) engine_.wake_javascript();
+}
+
+void Worker::on_stop() noexcept { links_.clear(); }
+
+}  // namespace stmqtt
