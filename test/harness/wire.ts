@@ -106,6 +106,13 @@ export class Wire {
     return true;
   }
 
+  /** Whether the connection ends within `ms`. */
+  async hasEnded(ms: number): Promise<boolean> {
+    const packet = await this.#take(ms);
+    if (packet !== undefined && packet !== 'ended') this.#packets.unshift(packet);
+    return packet === 'ended';
+  }
+
   /** The connection ends, and nothing comes before that. */
   async expectClosed(timeout_ms = PATIENCE_MS): Promise<void> {
     const packet = await this.#take(timeout_ms);
