@@ -24,6 +24,9 @@ struct SharedGroup {
   SharedGroup() noexcept = default;
   ~SharedGroup() { drop_snapshot(); }
   void drop_snapshot() noexcept {
+#ifdef STMQTT_MUTANT_SHARED_KEEPS_SNAPSHOT
+    if (!members.empty()) return;
+#endif
     if (const SharedMembers* old = snapshot.exchange(nullptr)) old->release();
   }
   /// Index of the session's member, or members.size().

@@ -44,7 +44,10 @@ RetainedChange RetainedIndex::clear(Bytes topic) noexcept {
   MessageRef old;  // let go of after the lock
   const std::lock_guard lock(mutex_);
   old = table_->erase(topic);
-  return {++sequence_, static_cast<bool>(old), false};
+#ifndef STMQTT_MUTANT_RETAINED_CLEAR_TAKES_NO_NUMBER
+  ++sequence_;
+#endif
+  return {sequence_, static_cast<bool>(old), false};
 }
 
 std::uint64_t RetainedIndex::sequence() const noexcept {

@@ -162,6 +162,9 @@ const SharedMember* pick(const SharedMembers& members, const PickContext& contex
                          ExcludeSet exclude) noexcept {
   const SharedPicker picker(members);
   const auto excluded = [&](const SharedMember& member) {
+#ifdef STMQTT_MUTANT_SHARED_IGNORES_EXCLUSION
+    exclude = exclude.first(0);
+#endif
     return std::ranges::find(exclude, member.session()) != exclude.end();
   };
   const SharedMember* member =

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <mutex>
 #include <shared_mutex>
+#ifdef STMQTT_MUTANT_STAMP_AFTER_UNLOCK
+#include <thread>
+#endif
 
 #include "base/hash.hpp"
 #include "route/match_builder.hpp"
@@ -34,7 +37,9 @@ bool TopicTrie::unsubscribe(const FilterParts& parts, const SessionRef& session,
   const std::lock_guard lock(mutex_);
   SubscriptionKey had;
   if (!nodes_->unsubscribe(parts, session, had)) return false;
+#ifndef STMQTT_MUTANT_NO_UNSUBSCRIBE_BUMP
   versions_.bump(parts.filter);
+#endif
   if (key != nullptr) *key = had;
   return true;
 }
@@ -101,6 +106,7 @@ MatchRef TopicTrie::match(Bytes topic, std::uint64_t topic_hash, Validity& stamp
 #endif
   }
 #ifdef STMQTT_MUTANT_STAMP_AFTER_UNLOCK
+  std::this_thread::yield();  // so that the gap is met
   stamp = versions_.stamp(topic, topic_hash);
 #endif
   return builder.build();

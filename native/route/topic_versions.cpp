@@ -45,6 +45,7 @@ std::uint32_t TopicVersions::sum_of(const Validity& stamp) const noexcept {
 }
 
 bool TopicVersions::holds(Validity& stamp, std::uint32_t global) const noexcept {
+  if (stamp.stripe_count == 0) return false;
 #ifndef STMQTT_MUTANT_CACHE_IGNORES_STRIPES
   if (sum_of(stamp) != stamp.sum) return false;
 #endif

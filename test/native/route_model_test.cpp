@@ -42,6 +42,10 @@ std::string random_filter(Rng& rng, std::uint32_t variety) {
   return filter.empty() ? "+" : filter;
 }
 
+constexpr std::uint64_t rounds(int wanted) {
+  return static_cast<std::uint64_t>((wanted + naive::kSlowdown - 1) / naive::kSlowdown);
+}
+
 struct Sizes {
   std::uint32_t variety;  // distinct level texts
   std::uint32_t sessions;
@@ -118,21 +122,21 @@ void run(std::uint64_t seed, const Sizes& sizes, int steps) {
 }
 
 STMQTT_TEST("model: few levels, many overlaps") {
-  for (std::uint64_t i = 0; i < 8; ++i) run(test::seed() + i, {3, 6, 60, 1 << 20}, 1500);
+  for (std::uint64_t i = 0; i < rounds(8); ++i) run(test::seed() + i, {3, 6, 60, 1 << 20}, 1500);
 }
 
 STMQTT_TEST("model: all kinds of levels, empty, with '$', long, not ASCII") {
-  for (std::uint64_t i = 0; i < 8; ++i) {
+  for (std::uint64_t i = 0; i < rounds(8); ++i) {
     run(test::seed() + 100 + i, {kLevelCount, 12, 300, 1 << 20}, 1500);
   }
 }
 
 STMQTT_TEST("model: many sessions on few filters") {
-  for (std::uint64_t i = 0; i < 4; ++i) run(test::seed() + 200 + i, {2, 60, 12, 1 << 20}, 1500);
+  for (std::uint64_t i = 0; i < rounds(4); ++i) run(test::seed() + 200 + i, {2, 60, 12, 1 << 20}, 1500);
 }
 
 STMQTT_TEST("model: a cache too small for its topics") {
-  for (std::uint64_t i = 0; i < 4; ++i) run(test::seed() + 300 + i, {4, 8, 80, 3000}, 1500);
+  for (std::uint64_t i = 0; i < rounds(4); ++i) run(test::seed() + 300 + i, {4, 8, 80, 3000}, 1500);
 }
 
 }  // namespace

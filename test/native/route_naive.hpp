@@ -18,6 +18,19 @@
 
 namespace stmqtt::naive {
 
+/// By how much random tests are cut short where a sanitizer makes them slow.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kSlowdown = 6;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr int kSlowdown = 6;
+#else
+inline constexpr int kSlowdown = 1;
+#endif
+#else
+inline constexpr int kSlowdown = 1;
+#endif
+
 /// Repeatable random numbers (splitmix64).
 class Rng {
  public:
