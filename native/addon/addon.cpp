@@ -1,15 +1,37 @@
-// The addon's entry: what require('st_mqttd.node') returns.
+// The addon's entry: what require('st_mqttd.node') returns. Everything kept lives in the
+// environment's data, so that it loads into any number of worker threads.
 // Thread: the JavaScript thread that loads it.
 #include <napi.h>
 
+#include "addon/contract_layout.hpp"
+#include "addon/native_broker.hpp"
+
 namespace {
+
+struct AddonData {
+  Napi::FunctionReference broker_class;
+};
 
 Napi::Value version(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), STMQTT_VERSION);
 }
 
+Napi::Value contract_layout(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), stmqtt::contract_layout_json());
+}
+
+Napi::Value create_broker(const Napi::CallbackInfo& info) {
+  auto* data = info.Env().GetInstanceData<AddonData>();
+  return data->broker_class.New({info[0], info[1]});
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* data = new AddonData;
+  data->broker_class = Napi::Persistent(stmqtt::NativeBroker::define(env));
+  env.SetInstanceData(data);
   exports.Set("version", Napi::Function::New(env, version, "version"));
+  exports.Set("contractLayout", Napi::Function::New(env, contract_layout, "contractLayout"));
+  exports.Set("createBroker", Napi::Function::New(env, create_broker, "createBroker"));
   return exports;
 }
 

@@ -1,0 +1,116 @@
+#include "addon/contract_layout.hpp"
+
+#include <cstddef>
+
+#include "contract/counters.hpp"
+#include "contract/records.hpp"
+
+namespace stmqtt {
+namespace {
+
+using namespace contract;
+
+struct Field {
+  const char* name;
+  std::size_t offset;
+  std::size_t bytes;
+};
+
+void number(std::string& out, std::size_t value) { out += std::to_string(value); }
+
+void record(std::string& out, const char* name, const char* direction, std::size_t kind,
+            std::size_t bytes, std::initializer_list<Field> fields) {
+  if (out.back() != '{') out += ',';
+  out += '"';
+  out += name;
+  out += "\":{\"direction\":\"";
+  out += direction;
+  out += "\",\"kind\":";
+  number(out, kind);
+  out += ",\"bytes\":";
+  number(out, bytes);
+  out += ",\"fields\":{";
+  bool first = true;
+  for (const Field& field : fields) {
+    if (!first) out += ',';
+    first = false;
+    out += '"';
+    out += field.name;
+    out += "\":{\"offset\":";
+    number(out, field.offset);
+    out += ",\"bytes\":";
+    number(out, field.bytes);
+    out += '}';
+  }
+  out += "}}";
+}
+
+#define F(Record, field) Field{#field, offsetof(Record, field), sizeof(Record::field)}
+#define EVENT(Record, kind, ...) \
+  record(out, #Record, "event", static_cast<std::size_t>(EventKind::kind), sizeof(Record), {__VA_ARGS__})
+#define COMMAND(Record, kind, ...) \
+  record(out, #Record, "command", static_cast<std::size_t>(CommandKind::kind), sizeof(Record), {__VA_ARGS__})
+
+void records(std::string& out) {
+  EVENT(ConnectRequest, connect_request, F(ConnectRequest, connection_id),
+        F(ConnectRequest, listener_id), F(ConnectRequest, session_expiry_s),
+        F(ConnectRequest, keep_alive_s), F(ConnectRequest, protocol_level),
+        F(ConnectRequest, flags), F(ConnectRequest, client_id_bytes),
+        F(ConnectRequest, username_bytes), F(ConnectRequest, password_bytes),
+        F(ConnectRequest, address_bytes), F(ConnectRequest, will_topic_bytes));
+  EVENT(Connected, connected, F(Connected, connection_id), F(Connected, listener_id),
+        F(Connected, session_expiry_s), F(Connected, keep_alive_s), F(Connected, protocol_level),
+        F(Connected, flags), F(Connected, client_id_bytes), F(Connected, username_bytes),
+        F(Connected, address_bytes));
+  EVENT(Disconnected, disconnected, F(Disconnected, connection_id), F(Disconnected, cause),
+        F(Disconnected, reason_code), F(Disconnected, flags), F(Disconnected, client_id_bytes),
+        F(Disconnected, username_bytes), F(Disconnected, address_bytes),
+        F(Disconnected, detail_bytes));
+  EVENT(Refused, refused, F(Refused, connection_id), F(Refused, listener_id), F(Refused, cause),
+        F(Refused, reason_code), F(Refused, protocol_level), F(Refused, client_id_bytes),
+        F(Refused, address_bytes), F(Refused, detail_bytes));
+  EVENT(SessionEnded, session_ended, F(SessionEnded, cause), F(SessionEnded, padding),
+        F(SessionEnded, client_id_bytes));
+  EVENT(LinkBytes, link_bytes, F(LinkBytes, link_id), F(LinkBytes, data_bytes));
+  EVENT(LinkClosed, link_closed, F(LinkClosed, link_id), F(LinkClosed, cause),
+        F(LinkClosed, reason_code), F(LinkClosed, padding));
+  EVENT(Log, log, F(Log, connection_id), F(Log, suppressed), F(Log, cause), F(Log, level),
+        F(Log, reason_code), F(Log, client_id_bytes), F(Log, address_bytes), F(Log, text_bytes));
+  EVENT(Alert, alert, F(Alert, count), F(Alert, alert), F(Alert, padding),
+        F(Alert, client_id_bytes));
+  EVENT(Drained, drained, F(Drained, unflushed_connections), F(Drained, padding));
+  COMMAND(Verdict, verdict, F(Verdict, connection_id), F(Verdict, max_session_expiry_s),
+          F(Verdict, server_keep_alive_s), F(Verdict, reason_code), F(Verdict, max_qos),
+          F(Verdict, will_refused), F(Verdict, padding), F(Verdict, client_id_bytes),
+          F(Verdict, username_bytes), F(Verdict, reason_text_bytes));
+  COMMAND(LinkOpen, link_open, F(LinkOpen, link_id), F(LinkOpen, credit_bytes));
+  COMMAND(LinkCredit, link_credit, F(LinkCredit, link_id), F(LinkCredit, consumed_bytes));
+  COMMAND(LinkClose, link_close, F(LinkClose, link_id), F(LinkClose, padding));
+  COMMAND(Disconnect, disconnect, F(Disconnect, reason_code), F(Disconnect, padding),
+          F(Disconnect, client_id_bytes), F(Disconnect, reason_text_bytes));
+  COMMAND(Drain, drain, F(Drain, deadline_ms), F(Drain, padding));
+}
+
+#undef COMMAND
+#undef EVENT
+#undef F
+
+}  // namespace
+
+std::string contract_layout_json() {
+  std::string out = "{\"records\":{";
+  records(out);
+  out += "},\"counters\":[";
+  for (std::size_t index = 0; index < kCounterCount; ++index) {
+    if (index > 0) out += ',';
+    out += '"';
+    out += kCounterNames[index];
+    out += '"';
+  }
+  out += "],\"closeCauses\":";
+  number(out, kCloseCauseCount);
+  out += '}';
+  return out;
+}
+
+}  // namespace stmqtt

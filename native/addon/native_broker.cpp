@@ -1,0 +1,158 @@
+#include "addon/native_broker.hpp"
+
+#include <cstring>
+
+#include "addon/error_names.hpp"
+#include "addon/options_reader.hpp"
+
+namespace stmqtt {
+namespace {
+
+void throw_system_error(Napi::Env env, const SystemError& error) {
+  // errno's name as Node tells it: libuv's names are not at hand through N-API.
+  const char* name = error_name(error.code);
+  Napi::Error js = Napi::Error::New(env, std::string(error.call) + ": " + std::strerror(error.code));
+  js.Set("code", Napi::String::New(env, name));
+  js.Set("errno", Napi::Number::New(env, -error.code));
+  js.Set("syscall", Napi::String::New(env, error.call));
+  js.ThrowAsJavaScriptException();
+}
+
+}  // namespace
+
+Napi::Function NativeBroker::define(Napi::Env env) {
+  return DefineClass(env, "NativeBroker",
+                     {InstanceMethod<&NativeBroker::start>("start"),
+                      InstanceMethod<&NativeBroker::listen>("listen"),
+                      InstanceMethod<&NativeBroker::unlisten>("unlisten"),
+                      InstanceMethod<&NativeBroker::drain_events>("drainEvents"),
+                      InstanceMethod<&NativeBroker::submit>("submit"),
+                      InstanceMethod<&NativeBroker::counters>("counters"),
+                      InstanceMethod<&NativeBroker::stop>("stop")});
+}
+
+NativeBroker::NativeBroker(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<NativeBroker>(info), env_(info.Env()) {
+  const Napi::Env env = info.Env();
+  if (info.Length() < 2 || !info[0].IsObject() || !info[1].IsFunction()) {
+    Napi::TypeError::New(env, "createBroker(options, wake) wants an object and a function")
+        .ThrowAsJavaScriptException();
+    return;
+  }
+  EngineOptions options;
+  Limits link_limits;
+  link_limits.max_packet_size = 268'435'460;  // what MQTT can say: a link is no stranger
+  link_limits.receive_maximum = 1'000;
+  link_limits.max_inflight = 1'000;
+  if (!read_engine_options(env, info[0].As<Napi::Object>(), options, link_limits)) return;
+  const Napi::String name = Napi::String::New(env, "st-mqttd events");
+  if (napi_create_threadsafe_function(env, info[1], nullptr, name, 0, 1, nullptr, nullptr, nullptr,
+                                      call_javascript, &wake_) != napi_ok) {
+    Napi::Error::New(env, "cannot create the thread-safe function").ThrowAsJavaScriptException();
+    return;
+  }
+  engine_ = std::make_unique<Engine>(
+      std::move(options), link_limits,
+      JavascriptWake{[](void* wake) {
+                       napi_call_threadsafe_function(static_cast<napi_threadsafe_function>(wake),
+                                                     nullptr, napi_tsfn_nonblocking);
+                     },
+                     wake_});
+  // Hooks run last to first: ours before the thread-safe function's own, so that the threads are
+  // gone before what they call.
+  napi_add_env_cleanup_hook(env, on_environment_end, this);
+}
+
+NativeBroker::~NativeBroker() { shut_down(); }
+
+void NativeBroker::on_environment_end(void* self) noexcept {
+  static_cast<NativeBroker*>(self)->shut_down();
+}
+
+void NativeBroker::shut_down() noexcept {
+  if (engine_ == nullptr) return;
+  engine_.reset();
+  napi_remove_env_cleanup_hook(env_, on_environment_end, this);
+  napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+  wake_ = nullptr;
+}
+
+void NativeBroker::call_javascript(napi_env env, napi_value callback, void*, void*) noexcept {
+  if (env == nullptr || callback == nullptr) return;  // the environment is ending
+  napi_value receiver = nullptr;
+  if (napi_get_undefined(env, &receiver) != napi_ok) return;
+  if (napi_call_function(env, receiver, callback, 0, nullptr, nullptr) != napi_pending_exception) {
+    return;
+  }
+  // It must not vanish: it becomes the process's uncaught exception.
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+}
+
+void NativeBroker::start(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return;
+  if (const SystemError error = engine_->start()) throw_system_error(info.Env(), error);
+}
+
+Napi::Value NativeBroker::listen(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  EngineListenSpec spec;
+  if (engine_ == nullptr || info.Length() < 1 || !info[0].IsObject()) {
+    Napi::Error::New(env, "listen(spec) on a running broker").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  if (!read_listen_spec(env, info[0].As<Napi::Object>(), spec)) return env.Undefined();
+  const ListenResult result = engine_->listen(spec);
+  if (result.error) {
+    throw_system_error(env, result.error);
+    return env.Undefined();
+  }
+  Napi::Object bound = Napi::Object::New(env);
+  bound.Set("id", Napi::Number::New(env, result.id));
+  bound.Set("address", Napi::String::New(env, result.address));
+  bound.Set("port", Napi::Number::New(env, result.port));
+  return bound;
+}
+
+void NativeBroker::unlisten(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr || info.Length() < 1 || !info[0].IsNumber()) return;
+  engine_->unlisten(info[0].As<Napi::Number>().Uint32Value());
+}
+
+Napi::Value NativeBroker::drain_events(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr) return Napi::Number::New(env, 0);
+  if (info.Length() < 1 || !info[0].IsTypedArray()) {
+    Napi::TypeError::New(env, "drainEvents(into: Uint8Array)").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  auto into = info[0].As<Napi::Uint8Array>();
+  return Napi::Number::New(
+      env, static_cast<double>(engine_->drain_events(into.Data(), into.ByteLength())));
+}
+
+void NativeBroker::submit(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr) return;
+  if (info.Length() < 2 || !info[0].IsTypedArray() || !info[1].IsNumber()) {
+    Napi::TypeError::New(env, "submit(commands: Uint8Array, byteLength: number)")
+        .ThrowAsJavaScriptException();
+    return;
+  }
+  const auto commands = info[0].As<Napi::Uint8Array>();
+  const std::size_t bytes = info[1].As<Napi::Number>().Uint32Value();
+  if (bytes > commands.ByteLength() || !engine_->submit({commands.Data(), bytes})) {
+    Napi::RangeError::New(env, "submit: a command record's lengths do not fit")
+        .ThrowAsJavaScriptException();
+  }
+}
+
+void NativeBroker::counters(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr || info.Length() < 1 || !info[0].IsTypedArray()) return;
+  auto into = info[0].As<Napi::BigInt64Array>();
+  engine_->counters({into.Data(), into.ElementLength()});
+}
+
+void NativeBroker::stop(const Napi::CallbackInfo&) { shut_down(); }
+
+}  // namespace stmqtt

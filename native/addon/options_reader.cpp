@@ -1,0 +1,181 @@
+#include "addon/options_reader.hpp"
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace stmqtt {
+namespace {
+
+/// Reads properties of one object; after the first that does not fit, an exception is pending.
+class Reader {
+ public:
+  Reader(Napi::Env env, Napi::Object from) : env_(env), from_(from) {}
+
+  template <class T>
+  void number(const char* name, T& to) {
+    if (failed_) return;
+    const Napi::Value value = from_.Get(name);
+    if (!value.IsNumber()) return fail(name, "a number");
+    const double given = value.As<Napi::Number>().DoubleValue();
+    if (!(given >= 0) || given != std::floor(given) ||
+        given > static_cast<double>(std::numeric_limits<T>::max())) {
+      return fail(name, "a whole number in range");
+    }
+    to = static_cast<T>(given);
+  }
+  void flag(const char* name, bool& to) {
+    if (failed_) return;
+    const Napi::Value value = from_.Get(name);
+    if (!value.IsBoolean()) return fail(name, "a boolean");
+    to = value.As<Napi::Boolean>().Value();
+  }
+  void text(const char* name, std::string& to) {
+    if (failed_) return;
+    const Napi::Value value = from_.Get(name);
+    if (!value.IsString()) return fail(name, "a string");
+    to = value.As<Napi::String>().Utf8Value();
+  }
+  template <class T>
+  void choice(const char* name, T& to,
+              std::initializer_list<std::pair<const char*, T>> choices) {
+    std::string given;
+    text(name, given);
+    if (failed_) return;
+    for (const auto& [word, value] : choices) {
+      if (given == word) {
+        to = value;
+        return;
+      }
+    }
+    fail(name, "one of its words");
+  }
+  [[nodiscard]] Napi::Object object(const char* name) {
+    const Napi::Value value = from_.Get(name);
+    if (!value.IsObject()) {
+      fail(name, "an object");
+      return Napi::Object::New(env_);
+    }
+    return value.As<Napi::Object>();
+  }
+  [[nodiscard]] bool has(const char* name) { return !from_.Get(name).IsUndefined(); }
+  void fail(const char* name, const char* wanted) {
+    if (failed_) return;
+    failed_ = true;
+    Napi::Error error =
+        Napi::TypeError::New(env_, std::string("native option ") + name + " must be " + wanted);
+    error.Set("code", Napi::String::New(env_, "ST_NATIVE_OPTION"));
+    error.ThrowAsJavaScriptException();
+  }
+  [[nodiscard]] bool good() const { return !failed_; }
+
+ private:
+  Napi::Env env_;
+  Napi::Object from_;
+  bool failed_ = false;
+};
+
+bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
+                 std::uint32_t& max_connections) {
+  Reader reader(env, from);
+  reader.number("connect_timeout_ms", to.connect_timeout_ms);
+  reader.number("max_connections", max_connections);
+  reader.number("max_packet_size", to.max_packet_size);
+  reader.number("max_inflight", to.max_inflight);
+  reader.number("receive_maximum", to.receive_maximum);
+  reader.number("max_queued_messages", to.max_queued_messages);
+  reader.number("max_queued_bytes", to.max_queued_bytes);
+  reader.choice("queue_overflow", to.queue_overflow,
+                {{"drop_newest", QueueOverflow::drop_newest},
+                 {"drop_oldest", QueueOverflow::drop_oldest},
+                 {"refuse", QueueOverflow::refuse}});
+  reader.number("max_qos", to.max_qos);
+  reader.flag("retain_available", to.retain_available);
+  reader.flag("wildcard_subscriptions", to.wildcard_subscriptions);
+  reader.flag("subscription_identifiers", to.subscription_identifiers);
+  reader.flag("shared_subscriptions", to.shared_subscriptions);
+  reader.number("topic_alias_maximum", to.topic_alias_maximum);
+  reader.number("max_topic_alias_out", to.max_topic_alias_out);
+  reader.number("max_keep_alive_s", to.max_keep_alive_s);
+  reader.number("default_keep_alive_s", to.default_keep_alive_s);
+  reader.flag("allow_zero_keep_alive", to.allow_zero_keep_alive);
+  reader.number("max_session_expiry_s", to.max_session_expiry_s);
+  reader.number("max_message_expiry_s", to.max_message_expiry_s);
+  reader.flag("allow_empty_client_id", to.allow_empty_client_id);
+  reader.number("max_client_id_bytes", to.max_client_id_bytes);
+  reader.number("max_topic_levels", to.max_topic_levels);
+  reader.number("max_subscriptions", to.max_subscriptions);
+  if (reader.good() && to.max_inflight == 0) reader.fail("max_inflight", "at least 1");
+  if (reader.good() && to.receive_maximum == 0) reader.fail("receive_maximum", "at least 1");
+  return reader.good();
+}
+
+}  // namespace
+
+bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions& to,
+                         Limits& link_limits) {
+  Reader reader(env, from);
+  reader.number("io_threads", to.io_threads);
+  reader.choice("placement", to.placement,
+                {{"round-robin", Placement::round_robin},
+                 {"least-connections", Placement::least_connections}});
+  reader.choice("shared_strategy", to.shared_strategy,
+                {{"roundrobin", SharedStrategy::roundrobin},
+                 {"random", SharedStrategy::random},
+                 {"sticky", SharedStrategy::sticky},
+                 {"hash_clientid", SharedStrategy::hash_clientid},
+                 {"hash_topic", SharedStrategy::hash_topic}});
+  reader.number("max_connections", to.max_connections);
+  reader.number("max_memory_bytes", to.max_memory_bytes);
+  reader.number("match_cache_bytes", to.match_cache_bytes);
+  reader.number("outbound_high_watermark_bytes", to.outbound_high_watermark_bytes);
+  reader.number("outbound_low_watermark_bytes", to.outbound_low_watermark_bytes);
+  reader.number("event_mask", to.event_mask);
+  std::uint8_t level = 0;
+  reader.number("log_level", level);
+  to.log_level = static_cast<contract::LogLevel>(level);
+  reader.flag("authenticate", to.authenticate);
+  reader.number("verdict_timeout_ms", to.verdict_timeout_ms);
+  reader.text("client_id_prefix", to.client_id_prefix);
+  if (!reader.good()) return false;
+  if (to.io_threads == 0 || to.io_threads > kMaxIoThreads) {
+    reader.fail("io_threads", "1 to 64");
+    return false;
+  }
+  Reader store(env, reader.object("store"));
+  std::string kind;
+  store.text("kind", kind);
+  if (kind == "slow") {
+    to.store = StoreKind::trial;
+    store.number("delay_ms", to.trial_store.delay_ms);
+  } else if (kind == "failing") {
+    to.store = StoreKind::trial;
+    store.number("after", to.trial_store.granted_tickets);
+  } else if (kind != "memory") {
+    store.fail("store.kind", "one of its words");
+  }
+  if (!reader.good() || !store.good()) return false;
+  if (!reader.has("link_limits")) return true;
+  std::uint32_t unused = 0;
+  return read_limits(env, reader.object("link_limits"), link_limits, unused);
+}
+
+bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec& to) {
+  Reader reader(env, from);
+  reader.text("unix_path", to.socket.unix_path);
+  if (to.socket.unix_path.empty()) {
+    reader.text("host", to.socket.host);
+    reader.number("port", to.socket.port);
+  } else {
+    reader.number("unix_mode", to.socket.unix_mode);
+  }
+  reader.number("backlog", to.socket.backlog);
+  std::uint8_t levels = 0;
+  reader.number("protocol_levels", levels);
+  const Napi::Object limits = reader.object("limits");
+  if (!reader.good() || !read_limits(env, limits, to.limits, to.max_connections)) return false;
+  to.limits.protocol_levels = levels;
+  return true;
+}
+
+}  // namespace stmqtt

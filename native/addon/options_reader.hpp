@@ -1,0 +1,17 @@
+// Plain JavaScript objects into the engine's options. TypeScript has validated and defaulted them;
+// what does not fit all the same throws an Error with code ST_NATIVE_OPTION.
+// Thread: JavaScript's.
+#pragma once
+
+#include <napi.h>
+
+#include "engine/options.hpp"
+
+namespace stmqtt {
+
+/// False: a JavaScript exception is pending.
+[[nodiscard]] bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions& to,
+                                       Limits& link_limits);
+[[nodiscard]] bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec& to);
+
+}  // namespace stmqtt
