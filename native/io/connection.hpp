@@ -49,8 +49,8 @@ class Connection final : public Outlet {
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
   /// Within on_bytes: how many bytes the next frame takes in all, counted from the first byte that
-  /// is left unconsumed. Until that many are there, on_bytes is not called again. Not told = one
-  /// more than there are.
+  /// is left unconsumed. Until that many are there, on_bytes is not called again; if they are there
+  /// already, it is called in the next turn. Not told = one more than there are.
   void want(std::uint32_t total_bytes) noexcept { wanted_ = total_bytes; }
 
   [[nodiscard]] bool paused() const noexcept { return pauses_ != 0; }
