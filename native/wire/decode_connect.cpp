@@ -159,6 +159,7 @@ ReasonCode decode_connect(std::uint8_t first_byte, Bytes body, ConnectView& out)
   }
   code = decode_credentials(reader, out);
   if (code != ReasonCode::success) return code;
+  // So a field without its flag is one too many [MQTT-3.1.2-16] [MQTT-3.1.2-18].
   if (!reader.empty()) return malformed(out, "bytes behind the payload of CONNECT");
 
   // Last, so that what is malformed is not answered with less. Only 5.0 lets a client that wants to

@@ -87,7 +87,8 @@ class PropertyReader {
         if (value.number != 0) return ReasonCode::success;
         return refuse(view, ReasonCode::topic_alias_invalid, "Topic Alias 0 [MQTT-3.3.2-8]");
       case PropertyRule::topic_name:
-        // Its wildcards [MQTT-3.3.2-14]; it is a Topic Name, so not empty [MQTT-4.7.3-1].
+        // UTF-8 [MQTT-3.3.2-13] without wildcards [MQTT-3.3.2-14]; as a Topic Name not empty
+        // [MQTT-4.7.3-1].
         if (valid_topic_name(value.view)) return ReasonCode::success;
         return protocol_error(view, "Response Topic is no Topic Name [MQTT-3.3.2-14]");
     }

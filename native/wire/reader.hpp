@@ -74,7 +74,8 @@ class Reader {
   }
   /// A UTF-8 Encoded String; also false if it is not one (a Malformed Packet as well, 1.5.4).
   [[nodiscard]] bool text(Bytes& out) noexcept { return binary(out) && valid_utf8(out); }
-  /// Properties: their length as a Variable Byte Integer, then that many bytes (2.2.2.1).
+  /// Properties: their length as a Variable Byte Integer, then that many bytes (2.2.2.1). A length
+  /// of zero says that there are none, and may not be left out [MQTT-2.2.2-1].
   [[nodiscard]] bool properties(Bytes& out) noexcept {
     std::uint32_t bytes = 0;
     return varint(bytes) && take(bytes, out);
@@ -85,8 +86,9 @@ class Reader {
   const std::uint8_t* end_;
 };
 
-/// Are the low four bits those that the type demands [MQTT-2.1.3-1] (3.1.1: [MQTT-2.2.2-1],
-/// [MQTT-2.2.2-2])? Not for PUBLISH. MQTT 3.1 calls them "not used", and lets DUP be set on PUBREL,
+/// Are the low four bits those that the type demands [MQTT-2.1.3-1], 0010 for [MQTT-3.6.1-1]
+/// [MQTT-3.8.1-1] [MQTT-3.10.1-1] and 0000 for the others, [MQTT-3.14.1-1] [MQTT-3.15.1-1] among
+/// them (3.1.1: [MQTT-2.2.2-1] [MQTT-2.2.2-2])? Not for PUBLISH. MQTT 3.1 calls them "not used", and lets DUP be set on PUBREL,
 /// SUBSCRIBE and UNSUBSCRIBE, whose QoS bits say 1.
 [[nodiscard]] constexpr bool flags_valid(std::uint8_t first_byte, Version version) noexcept {
   const PacketType type = packet_type(first_byte);
