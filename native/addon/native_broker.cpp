@@ -58,6 +58,12 @@ NativeBroker::NativeBroker(const Napi::CallbackInfo& info)
                                                      nullptr, napi_tsfn_nonblocking);
                      },
                      wake_});
+  if (const SystemError error = engine_->open()) {
+    engine_.reset();
+    napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+    throw_system_error(env, error);
+    return;
+  }
   // Hooks run last to first: ours before the thread-safe function's own, so that the threads are
   // gone before what they call.
   napi_add_env_cleanup_hook(env, on_environment_end, this);

@@ -68,11 +68,15 @@ Engine::Engine(EngineOptions options, const Limits& link_limits, JavascriptWake 
 
 Engine::~Engine() { stop(); }
 
-SystemError Engine::start() {
-  if (state_ != State::idle) return {};
+SystemError Engine::open() {
   for (auto& worker : workers_) {
     if (const SystemError error = worker->open()) return error;
   }
+  return {};
+}
+
+SystemError Engine::start() {
+  if (state_ != State::idle) return {};
   for (auto& worker : workers_) {
     if (const SystemError error = worker->start()) return error;
     state_ = State::running;
@@ -82,7 +86,7 @@ SystemError Engine::start() {
 
 ListenResult Engine::listen(const EngineListenSpec& spec) {
   ListenResult result;
-  if (state_ != State::running) {
+  if (state_ == State::stopped) {
     result.error = {EINVAL, "listen"};
     return result;
   }
@@ -106,7 +110,7 @@ ListenResult Engine::listen(const EngineListenSpec& spec) {
 
 void Engine::unlisten(ListenerId id) {
   ListenerEntry* entry = listener(id);
-  if (entry == nullptr || entry->removed || state_ != State::running) return;
+  if (entry == nullptr || entry->removed || state_ == State::stopped) return;
   entry->removed = true;
   workers_[entry->thread]->put(ListenerChange{entry, ListenerChange::Kind::remove});
 }
@@ -164,7 +168,7 @@ bool Engine::submit(std::span<const std::uint8_t> commands) {
     }
     at += header.record_bytes;
   }
-  if (state_ == State::running) {
+  if (state_ != State::stopped) {
     for (std::size_t thread = 0; thread < batches.size(); ++thread) {
       if (!batches[thread].records.empty()) workers_[thread]->put(std::move(batches[thread]));
     }

@@ -50,6 +50,9 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  /// Pollers and wake-ups; before everything else.
+  [[nodiscard]] SystemError open();
+  /// What was bound and submitted before is served from now on.
   [[nodiscard]] SystemError start();
   [[nodiscard]] ListenResult listen(const EngineListenSpec& spec);
   void unlisten(ListenerId id);
