@@ -1,5 +1,8 @@
 // The broker under test. The only file of the tests that creates one for them: when
 // STMQTTD_TEST_PORT is set, every test talks to that port of a broker that runs already.
+import { Broker } from '../../src/broker.js';
+import { kInternals } from '../../src/internal.js';
+import type { NativeStoreOptions } from '../../src/native/addon.js';
 import type { Address } from './wire.js';
 
 /** Named as in the configuration file; what is left out has its default there. */
@@ -45,10 +48,36 @@ const port = process.env.STMQTTD_TEST_PORT;
 /** True when the tests run against some other broker, whose options they cannot choose. */
 export const standIn = port !== undefined;
 
-export async function startBroker(_options: BrokerOptions = {}): Promise<TestBroker> {
+export async function startBroker(options: BrokerOptions = {}): Promise<TestBroker> {
   if (port !== undefined) {
     const host = process.env.STMQTTD_TEST_HOST ?? '127.0.0.1';
     return { host, port: Number(port), stop: async () => {} };
   }
-  throw new Error('there is no broker yet: set STMQTTD_TEST_PORT');
+  const { io_threads, shared_subscriptions_strategy, store, ...rest } = options;
+  const { accept_versions, connection_timeout_ms, ...mqtt } = rest;
+  const broker = new Broker({
+    broker: { io_threads: io_threads ?? 1 },
+    mqtt,
+    ...(shared_subscriptions_strategy ? { router: { shared_subscriptions_strategy } } : {}),
+    unified: {
+      test: {
+        listen: '127.0.0.1:0',
+        ...(accept_versions ? { accept_versions: [...accept_versions] } : {}),
+        ...(connection_timeout_ms ? { connections: { connection_timeout_ms } } : {}),
+      },
+    },
+    log: { to: 'off' },
+    [kInternals]: { placement: 'round-robin', store: nativeStore(store) },
+  } as unknown as ConstructorParameters<typeof Broker>[0]);
+  await broker.start();
+  const bound = broker.addresses[0];
+  if (bound === undefined) throw new Error('the broker listens nowhere');
+  return { host: '127.0.0.1', port: bound.port, stop: () => broker.stop({ timeoutMs: 500 }) };
+}
+
+function nativeStore(store: BrokerOptions['store']): NativeStoreOptions {
+  if (store === undefined || store.kind === 'memory') return { kind: 'memory' };
+  return store.kind === 'slow'
+    ? { kind: 'slow', delay_ms: store.ms }
+    : { kind: 'failing', after: 0 };
 }
