@@ -1,0 +1,52 @@
+// paho-mqtt for Python against the broker: each case of paho/cases.py is one test.
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type BrokerProcess, standIn, startProcess } from '../e2e/broker-process.js';
+import { run } from './programs.js';
+
+// `npm run test:clients` finds or installs a Python that has paho-mqtt 2.
+const python = process.env.STMQTTD_PAHO_PYTHON;
+const title = python === undefined ? 'paho-mqtt (missing: see npm run test:clients)' : 'paho-mqtt';
+const cases = join(import.meta.dirname, 'paho', 'cases.py');
+
+const everywhere = [
+  'all_qos',
+  'retained',
+  'will',
+  'persistent',
+  'broken_connections',
+  'large',
+  'wildcards',
+  'shared',
+  'taken_over',
+];
+const modern = ['properties', 'subscribe_options', 'flow_control', 'will_delay'];
+// What mosquitto, as a stand-in, does otherwise.
+const notOfStandIn = new Set(['taken_over 5.0', 'broken_connections 5.0', 'flow_control 5.0']);
+
+describe.skipIf(python === undefined)(title, () => {
+  let broker: BrokerProcess;
+  beforeAll(async () => {
+    broker = await startProcess();
+  });
+  afterAll(async () => {
+    await broker?.stop();
+  });
+
+  const chosen = [
+    ...['3.1', '3.1.1', '5.0'].flatMap((version) => everywhere.map((name) => ({ version, name }))),
+    ...modern.map((name) => ({ version: '5.0', name })),
+  ];
+  for (const { version, name } of chosen) {
+    test.skipIf(standIn && notOfStandIn.has(`${name} ${version}`))(
+      `${name}, MQTT ${version}`,
+      async () => {
+        const result = await run(python ?? '', [cases, name, version, `${broker.port}`], {
+          timeoutMs: 60_000,
+        });
+        expect(result).toEqual({ code: 0, stdout: '', stderr: '' });
+      },
+      65_000,
+    );
+  }
+});
