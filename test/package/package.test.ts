@@ -3,7 +3,7 @@
 // the release's prebuilds and tests every target, and the build from source.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   addonVersion,
   foundCompilers,
@@ -13,6 +13,7 @@ import {
   newMachine,
   pack,
   publishAndReceive,
+  removeFolders,
   root,
   runIn,
   startBroker,
@@ -34,6 +35,8 @@ beforeAll(async () => {
   bare = await newMachine();
   installed = await install(tarball, bare, '--ignore-scripts');
 }, 15 * minutes);
+
+afterAll(removeFolders);
 
 function prebuild(target: string): string {
   return join(installed, 'node_modules/st-mqttd/prebuilds', target, 'st-mqttd.glibc.node');

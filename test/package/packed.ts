@@ -1,6 +1,6 @@
 // What the package tests share: packing, machines that lack things, and a broker in a process.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
@@ -13,6 +13,8 @@ export const root = resolve(import.meta.dirname, '../..');
 
 export interface Outcome {
   readonly code: number;
+  readonly stdout: string;
+  /** Both streams, for the reader of a failure. */
   readonly output: string;
 }
 
@@ -24,33 +26,42 @@ export async function runIn(
 ): Promise<Outcome> {
   try {
     const { stdout, stderr } = await execute(command, args, { cwd: folder, env, maxBuffer: 1e8 });
-    return { code: 0, output: stdout + stderr };
+    return { code: 0, stdout, output: stdout + stderr };
   } catch (error) {
     const failed = error as { code?: number | string; stdout?: string; stderr?: string };
     if (typeof failed.code !== 'number') throw error;
-    return { code: failed.code, output: `${failed.stdout ?? ''}${failed.stderr ?? ''}` };
+    const stdout = failed.stdout ?? '';
+    return { code: failed.code, stdout, output: stdout + (failed.stderr ?? '') };
   }
 }
 
-/** Runs a command that must succeed; its output is the failure's text otherwise. */
+/** Runs a command that must succeed, for its standard output. */
 export async function mustRun(
   folder: string,
   env: NodeJS.ProcessEnv,
   command: string,
   ...args: readonly string[]
 ): Promise<string> {
-  const { code, output } = await runIn(folder, env, command, ...args);
+  const { code, stdout, output } = await runIn(folder, env, command, ...args);
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`);
-  return output;
+  return stdout;
 }
 
+const made: string[] = [];
+
 export function emptyFolder(name: string): string {
-  return mkdtempSync(join(tmpdir(), `st-mqttd-${name}-`));
+  const folder = mkdtempSync(join(tmpdir(), `st-mqttd-package-${name}-`));
+  made.push(folder);
+  return folder;
+}
+
+export function removeFolders(): void {
+  for (const folder of made.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
 async function which(program: string): Promise<string | undefined> {
-  const { code, output } = await runIn(root, process.env, 'sh', '-c', `command -v ${program}`);
-  return code === 0 ? output.trim() : undefined;
+  const { code, stdout } = await runIn(root, process.env, 'sh', '-c', `command -v ${program}`);
+  return code === 0 ? stdout.trim() : undefined;
 }
 
 const compilers = ['g++', 'c++', 'gcc', 'cc', 'make', 'python3'];
@@ -77,17 +88,26 @@ export async function newMachine(
   }
   // A compiler calls its parts by way of PATH: with compilers, the usual folders are there.
   const path = options.compilers === true ? [bin, '/usr/bin', '/bin'] : [bin];
-  const cache = await mustRun(root, process.env, 'npm', 'config', 'get', 'cache');
-  return {
-    PATH: path.join(delimiter),
-    HOME: home,
-    npm_config_cache: cache.trim().split('\n').at(-1),
+  return { PATH: path.join(delimiter), HOME: home, ...(await networkSettings()) };
+}
+
+/** How this machine reaches the registry; npm would look for it in HOME and beside Node. */
+async function networkSettings(): Promise<NodeJS.ProcessEnv> {
+  const names = ['cache', 'registry', 'cafile', 'proxy', 'https-proxy', 'noproxy'];
+  const json = await mustRun(root, process.env, 'npm', 'config', 'list', '--json');
+  const settings = JSON.parse(json) as Readonly<Record<string, unknown>>;
+  const env: NodeJS.ProcessEnv = {
     npm_config_prefer_offline: 'true',
     npm_config_update_notifier: 'false',
-    ...(process.env.npm_config_registry === undefined
-      ? {}
-      : { npm_config_registry: process.env.npm_config_registry }),
   };
+  for (const name of names) {
+    const value = settings[name];
+    if (typeof value === 'string' && value !== '') {
+      env[`npm_config_${name.replaceAll('-', '_')}`] = value;
+    }
+  }
+  const certificates = process.env.NODE_EXTRA_CA_CERTS;
+  return certificates === undefined ? env : { ...env, NODE_EXTRA_CA_CERTS: certificates };
 }
 
 export async function hasCompilers(): Promise<boolean> {
