@@ -61,6 +61,10 @@
           'dependencies': [ 'st_mqttd_core' ],
           'include_dirs': [ 'test/native' ],
           'sources': [ '<!@(node scripts/native-sources.mjs tests)' ],
+          # The tests' own code is compiled often and runs once.
+          'configurations': {
+            'Release': { 'cflags_cc!': [ '-O3' ], 'cflags_cc': [ '-O1' ] },
+          },
         },
       ],
     } ],
