@@ -109,11 +109,14 @@ conformance('MQTT 3.1', '3.1', {}, (s) => {
     await first.wire.expect('PUBREL');
     first.close();
     const second = await s.connect({ clientId, cleanStart: false });
-    expect(await second.wire.expect('PUBLISH')).toMatchObject({
-      dup: true,
-      packetId: one.packetId,
-    });
-    expect((await second.wire.expect('PUBREL')).packetId).toBe(two.packetId);
+    // The standard does not say which of the two comes first.
+    const resent = [await second.wire.next(), await second.wire.next()];
+    expect(resent).toContainEqual(
+      expect.objectContaining({ type: 'PUBREL', packetId: two.packetId }),
+    );
+    expect(resent).toContainEqual(
+      expect.objectContaining({ type: 'PUBLISH', dup: true, packetId: one.packetId }),
+    );
   });
 
   it('DUP on SUBSCRIBE, UNSUBSCRIBE and PUBREL is accepted', async () => {

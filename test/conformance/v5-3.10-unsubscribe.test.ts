@@ -78,8 +78,14 @@ conformance('MQTT 5.0, 3.10.4 UNSUBSCRIBE actions', '5.0', {}, (s) => {
     expect((await sub.wire.expect('PUBREL')).packetId).toBe(two.packetId);
     sub.close();
     const again = await s.connect({ clientId, cleanStart: false, properties });
-    expect(await again.wire.expect('PUBLISH')).toMatchObject({ dup: true, packetId: one.packetId });
-    expect((await again.wire.expect('PUBREL')).packetId).toBe(two.packetId);
+    // The standard does not say which of the two comes first.
+    const resent = [await again.wire.next(), await again.wire.next()];
+    expect(resent).toContainEqual(
+      expect.objectContaining({ type: 'PUBREL', packetId: two.packetId }),
+    );
+    expect(resent).toContainEqual(
+      expect.objectContaining({ type: 'PUBLISH', dup: true, packetId: one.packetId }),
+    );
   });
 
   it('[MQTT-3.10.4-4] [MQTT-3.10.4-5] UNSUBACK has the same Packet Identifier, and comes where nothing was deleted', async () => {

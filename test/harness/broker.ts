@@ -54,7 +54,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<TestBrok
     return { host, port: Number(port), stop: async () => {} };
   }
   const { io_threads, shared_subscriptions_strategy, store, ...rest } = options;
-  const { accept_versions, connection_timeout_ms, ...mqtt } = rest;
+  const { connection_timeout_ms, ...mqtt } = rest;
   const broker = new Broker({
     broker: { io_threads: io_threads ?? 1 },
     mqtt,
@@ -62,8 +62,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<TestBrok
     unified: {
       test: {
         listen: '127.0.0.1:0',
-        ...(accept_versions ? { accept_versions: [...accept_versions] } : {}),
-        ...(connection_timeout_ms ? { connections: { connection_timeout_ms } } : {}),
+        connections: {
+          ...(connection_timeout_ms ? { connection_timeout_ms } : {}),
+        },
       },
     },
     log: { to: 'off' },
