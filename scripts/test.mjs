@@ -13,7 +13,7 @@ const suites = [
   { name: 'native', body: async () => runNativeTests(await buildUnitTests()) },
   { name: 'unit', body: () => runVitest(['test/unit']) },
   { name: 'layers', body: () => runVitest(['test/layers']) },
-  { name: 'conformance', body: () => runVitest(['test/conformance']) },
+  { name: 'conformance', body: () => runVitest(['test/harness', 'test/conformance']) },
   { name: 'addon', body: () => runVitest(['test/addon']) },
   { name: 'e2e', body: () => runVitest(['test/e2e']) },
   {
