@@ -178,22 +178,22 @@ void Session::attach(SendContext& cx, Client& client) noexcept {
   unsent_ = 0;
   for (const std::uint16_t id : ids) {
     Delivery* d = window_.find(id);
-    switch (d->state) {
-      case DeliveryState::sent:
-        d->dup = 1;  // [MQTT-3.3.1-1]
-        d->state = DeliveryState::unsent;
-        ++unsent_;
-        break;
-      case DeliveryState::unsent:
-        ++unsent_;
-        break;
-      case DeliveryState::released:
-        write_pubrel(cx, id);  // [MQTT-4.4.0-1]
-        break;
-      case DeliveryState::queued:
-      case DeliveryState::committing:
-      case DeliveryState::pubrec_committing:
-        break;
+    if (d->state == DeliveryState::sent) {
+      d->dup = 1;  // [MQTT-3.3.1-1]
+      d->state = DeliveryState::unsent;
+    }
+    if (d->state == DeliveryState::unsent) ++unsent_;
+  }
+  // In the order in which they were sent first [MQTT-4.4.0-1], [MQTT-4.6.0-1], as far as this
+  // connection's Receive Maximum allows; pump() sends the rest.
+  for (const std::uint16_t id : ids) {
+    Delivery* d = window_.find(id);
+    if (d->state == DeliveryState::released) {
+      write_pubrel(cx, id);
+    } else if (d->state == DeliveryState::unsent &&
+               window_.size() - unsent_ < client.send_maximum && !client.outlet->above_high()) {
+      --unsent_;
+      send_in_window(cx, id);
     }
   }
   pump(cx);

@@ -109,6 +109,12 @@ Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
   Received received;
   while (client.state != ClientState::closed && client.paused == 0) {
     const Bytes rest = bytes.subspan(received.consumed);
+    if (client.state == ClientState::await_connect && !rest.empty() && rest[0] != 0x10) {
+      // Whatever it is, waiting for its end would only give it time [MQTT-3.1.0-1].
+      close(client, {CloseCause::protocol_error, ReasonCode::success,
+                     "first packet is not CONNECT"});
+      break;
+    }
     const wire::Scan scan = wire::scan(rest);
     if (scan.status == wire::Scan::Status::malformed ||
         (scan.overlong && client.is_v5())) [[unlikely]] {
@@ -139,7 +145,7 @@ Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes fr
     if (client.state != ClientState::await_connect) return Handled::later;
     counters_.add(Counter::packets_received);
     if (type == PacketType::connect) {
-      on_connect(client, scan.first_byte, body);
+      on_connect(client, scan, body);
     } else {  // the first packet must be CONNECT [MQTT-3.1.0-1]
       close(client, {CloseCause::protocol_error, ReasonCode::success,
                      "first packet is not CONNECT"});

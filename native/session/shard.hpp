@@ -114,7 +114,7 @@ class Shard {
   void resume(Client& client, PauseCause cause) noexcept;
 
   // shard_connect.cpp: CONNECT to CONNACK
-  void on_connect(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
+  void on_connect(Client& client, const wire::Scan& scan, Bytes body) noexcept;
   [[nodiscard]] Closing check_connect(const Client& client, ConnectState& state) const noexcept;
   void request_verdict(Client& client) noexcept;
   void place(Client& client) noexcept;

@@ -76,8 +76,7 @@ void Shard::refuse(Client& client, const Closing& closing) noexcept {
   // connection [MQTT-4.8.0-1 of 3.1.1].
   const bool broken = closing.cause == CloseCause::malformed_packet ||
                       closing.cause == CloseCause::protocol_error;
-  const bool answer = v5 ? state.view.answerable || !broken
-                         : closing.cause == CloseCause::version_refused || !broken;
+  const bool answer = state.view.answerable && (v5 || !broken);
   if (answer) {
     wire::ConnackOut out;
     out.version = state.view.version;

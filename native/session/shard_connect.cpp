@@ -43,18 +43,24 @@ void override_texts(ConnectState& state, Bytes client_id, Bytes username) noexce
 
 }  // namespace
 
-void Shard::on_connect(Client& client, std::uint8_t first_byte, Bytes body) noexcept {
-  ConnectState* state = ConnectState::make(first_byte, body);
+void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexcept {
+  ConnectState* state = ConnectState::make(scan.first_byte, body);
   client.connecting = state;
   // Decoding is repeated for its result: the copy is what the views must point into.
   const ReasonCode reason =
-      wire::decode_connect(first_byte, {state->body, state->body_bytes}, state->view);
+      wire::decode_connect(scan.first_byte, {state->body, state->body_bytes}, state->view);
   client.version = state->view.version;
+  if (scan.overlong && client.is_v5()) {  // only now the version is known [MQTT-1.5.5-1]
+    return refuse(client, {CloseCause::malformed_packet, ReasonCode::malformed_packet,
+                           "Remaining Length takes more bytes than it needs"});
+  }
   if (reason != ReasonCode::success) {
     const CloseCause cause = reason == ReasonCode::unsupported_protocol_version
                                  ? CloseCause::version_refused
                              : reason == ReasonCode::malformed_packet
                                  ? CloseCause::malformed_packet
+                             : reason == ReasonCode::client_identifier_not_valid
+                                 ? CloseCause::refused
                                  : CloseCause::protocol_error;
     return refuse(client, {cause, reason, state->view.fault});
   }

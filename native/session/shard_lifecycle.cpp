@@ -50,9 +50,12 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
   switch (closing.cause) {
     case CloseCause::peer_closed:
     case CloseCause::socket_error:
-    case CloseCause::client_disconnect:
     case CloseCause::link_closed:
       mode = CloseMode::now;
+      break;
+    case CloseCause::client_disconnect:
+      // What it was promised in this very turn still goes out.
+      if (client.outlet->queue.empty()) mode = CloseMode::now;
       break;
     default:
       break;

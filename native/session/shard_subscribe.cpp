@@ -80,8 +80,6 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
   if (wire::topic_levels(view.filter.filter) > limits.max_topic_levels) {
     return ReasonCode::topic_filter_invalid;
   }
-  if (session.subscriptions.size() >= limits.max_subscriptions) return ReasonCode::quota_exceeded;
-
   const std::uint8_t qos = view.qos < client.max_qos ? view.qos : client.max_qos;
   Subscriber subscriber;
   subscriber.session = session.ref();
@@ -92,6 +90,11 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
   subscriber.persistent = session.persistent();
   const FilterParts parts{view.filter.share_name, view.filter.filter};
   const SubscribeResult result = tables_.trie.subscribe(parts, subscriber);
+  if (!result.existed && session.subscriptions.size() >= limits.max_subscriptions) {
+    // Known only now to be a new one; replacing is always allowed.
+    static_cast<void>(tables_.trie.unsubscribe(parts, session.ref()));
+    return ReasonCode::quota_exceeded;
+  }
   SubscriptionRecord& record = session.subscriptions.insert(result.key);
   if (!result.existed) counters_.add(Counter::subscriptions_added);
   if (session.persistent() && !gate_.grants_at_once()) {
