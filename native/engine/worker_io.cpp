@@ -84,6 +84,8 @@ void Worker::on_accept_failed(ListenerId, int error, unsigned shed) noexcept {
 std::size_t Worker::on_bytes(Connection& connection, Bytes bytes) noexcept {
   auto* client = static_cast<Client*>(connection.user);
   if (client == nullptr) return bytes.size();
+  // After a long wait the shard's time is of the turn before: timers set from it would be early.
+  shard_.set_now(io_.turn_ms());
   in_bytes_ = &connection;
   const Received received = shard_.on_bytes(*client, bytes);
   in_bytes_ = nullptr;
@@ -101,10 +103,12 @@ std::size_t Worker::on_bytes(Connection& connection, Bytes bytes) noexcept {
 }
 
 void Worker::on_writable(Connection& connection) noexcept {
+  shard_.set_now(io_.turn_ms());
   if (auto* client = static_cast<Client*>(connection.user)) shard_.on_writable(*client);
 }
 
 void Worker::on_end(Connection& connection, EndReason reason) noexcept {
+  shard_.set_now(io_.turn_ms());
   if (auto* client = static_cast<Client*>(connection.user)) {
     // close_client() releases it.
     shard_.on_end(*client, reason.kind == EndKind::peer_closed ? CloseCause::peer_closed
