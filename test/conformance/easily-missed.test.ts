@@ -314,6 +314,8 @@ conformance('easily missed: queues', '5.0', { max_queued_messages: 4, max_inflig
     // The window's two may or may not count among the four while the Session is parked.
     expect(seen.length).toBeGreaterThanOrEqual(4);
     expect(seen.length).toBeLessThanOrEqual(6);
-    expect(seen).toEqual(Array.from({ length: seen.length }, (_, i) => `${i}`));
+    expect(seen.slice(0, 4)).toEqual(['0', '1', '2', '3']);
+    // A publish still on its way between two threads may find room again: later, never out of order.
+    expect(seen).toEqual([...seen].sort((a, b) => Number(a) - Number(b)));
   });
 });
