@@ -6,7 +6,10 @@ import { nativeSources, root } from '../../scripts/native-sources.mjs';
 import { main, PlainError, run, runLogged, which } from '../../scripts/run.mjs';
 
 const flags = ['-std=c++20', '-O2', '-fno-exceptions', '-fno-rtti', '-Wall', '-Wextra', '-Werror'];
-const programs = [{ name: 'wire', folders: ['native/wire/'] }];
+const programs = [
+  { name: 'wire', folders: ['native/wire/'] },
+  { name: 'route', folders: ['native/base/', 'native/route/'] },
+];
 
 await main(async () => {
   const [compiler, ...before] = (process.env.CXX ?? 'g++').split(' ');

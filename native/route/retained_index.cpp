@@ -59,6 +59,9 @@ void RetainedIndex::scan(Bytes filter, std::uint64_t since, std::uint64_t now_ms
                          std::size_t max_count, RetainedCursor& cursor,
                          std::vector<MessageRef>& out) const {
   if (cursor.done) return;
+#ifdef STMQTT_MUTANT_RETAINED_IGNORES_SINCE
+  since = ~std::uint64_t{0};
+#endif
   TopicSeek seek(filter);
   if (cursor.next_topic < seek.start()) cursor.next_topic = seek.start();
   std::size_t found = 0;
@@ -73,11 +76,7 @@ void RetainedIndex::scan(Bytes filter, std::uint64_t since, std::uint64_t now_ms
     }
     switch (seek.step(message->topic())) {
       case TopicSeek::Step::match:
-#ifdef STMQTT_MUTANT_RETAINED_IGNORES_SINCE
-        if (!expired(*message, now_ms)) {
-#else
         if (message->retain_sequence() <= since && !expired(*message, now_ms)) {
-#endif
           out.push_back(MessageRef::share(message));
           ++found;
         }

@@ -28,7 +28,7 @@ struct Validity {
 
 class TopicVersions {
  public:
-  static constexpr std::size_t kStripes = 4096;
+  static constexpr std::size_t kStripes = 65536;
   static constexpr std::size_t kMaxPrefixLevels = 6;
 
   /// `topic_hash` is TopicTrie::hash(topic).
