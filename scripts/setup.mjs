@@ -59,8 +59,13 @@ export function missingDependency() {
 }
 
 async function installDependencies() {
-  const missing = missingDependency();
-  if (missing === undefined) return;
+  if (missingDependency() === undefined) return;
+  await locked(async () => {
+    if (missingDependency() !== undefined) await installLocked();
+  });
+}
+
+async function installLocked() {
   say('installing dependencies (npm ci)');
   const npm = process.env.npm_execpath;
   const [command, first] =
