@@ -141,6 +141,16 @@ fn from_modern(event: v5::Event) -> Option<Event> {
     })
 }
 
+// A DISCONNECT from the broker is an error of rumqttc's event loop there, not an event.
+fn end_of_modern(error: v5::ConnectionError) -> Event {
+    match error {
+        v5::ConnectionError::MqttState(v5::StateError::ServerDisconnect {
+            reason_code, ..
+        }) => Event::Disconnected(Some(reason_code as u8)),
+        other => Event::Ended(other.to_string()),
+    }
+}
+
 impl Peer {
     pub async fn open(port: u16, version: Version, options: Options) -> Fallible<Peer> {
         let (sender, events) = unbounded_channel();
@@ -198,7 +208,7 @@ impl Peer {
                         let event = match event_loop.poll().await {
                             Ok(event) => from_modern(event),
                             Err(error) => {
-                                let _ = sender.send(Event::Ended(error.to_string()));
+                                let _ = sender.send(end_of_modern(error));
                                 return;
                             }
                         };
