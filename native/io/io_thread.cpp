@@ -46,9 +46,10 @@ SystemError IoThread::open() noexcept {
   read_buffer_ = static_cast<std::uint8_t*>(
       std::malloc(options_.read_buffer_bytes + kMaxJoinedFrameBytes));
   if (read_buffer_ == nullptr) return {ENOMEM, "malloc"};
-  reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   turn_ns_ = now_ns();
-  return poller_.open();
+  const SystemError error = poller_.open();
+  if (!error) reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return error;
 }
 
 SystemError IoThread::start() noexcept {

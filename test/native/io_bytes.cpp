@@ -73,9 +73,16 @@ STMQTT_TEST("io bytes: a frame of 10 MB arrives in one piece, and its memory fol
   const std::string claim("\x0c\x00\x00\x00", 4);
   CHECK(client.send(claim + pattern(100)));
   REQUIRE(io.received(9 + 104));
+  CHECK(client.send(pattern(50000)));
+  REQUIRE(io.received(9 + 104 + 50000));
   std::uint32_t capacity = 0;
-  io.handler.call([&] { capacity = connection->pending_bytes(); });
-  CHECK_EQ(capacity, 104);
+  io.handler.call([&] {
+    CHECK_EQ(connection->pending_bytes(), 50104);
+    const DetachedConnection away = io.io.detach(*connection, {});
+    capacity = away.unread->capacity;
+  });
+  CHECK_GE(capacity, 50104);
+  CHECK_LE(capacity, 150000);
   Client other(io.listener.port());
   const std::string big = pattern(10'000'000);
   std::string back;
@@ -140,8 +147,30 @@ STMQTT_TEST("io bytes: a slow reader gets everything, on_writable comes once bel
   CHECK(whole);
   CHECK(eventually([&] { return io.count(Counter::outbound_bytes) == 0; }));
   CHECK_EQ(writable.load(), 1);
+  io.handler.call([&] { io.handler.frame = nullptr; });  // echoes
+  CHECK(client.send(frame_of("small")));
+  CHECK_EQ(client.read_frame(), "small");
   io.stop();
+  CHECK_EQ(writable.load(), 1);
   CHECK_LE(left_at_writable, 100'000);
+}
+
+STMQTT_TEST("io bytes: what a handler does in on_writable is followed by a turn end") {
+  IoThreadOptions options;
+  options.outbound_high_watermark_bytes = 1000;
+  options.outbound_low_watermark_bytes = 500;
+  IoFixture io(options);
+  std::atomic<int> writable{0};
+  std::atomic<int> seen{0};
+  io.handler.writable = [&](Connection&) { writable++; };
+  io.handler.turn_end = [&] { seen = writable.load(); };
+  io.start();
+  Client client(io.listener.port());
+  // Taken by the kernel at once: above the mark and below it again within one flush.
+  const std::string text = frame_of(pattern(5000));
+  CHECK(client.send(text));
+  CHECK(client.read(text.size()) == text);
+  CHECK(eventually([&] { return seen.load() == 1; }));
 }
 
 STMQTT_TEST("io bytes: shared payloads and more slices than one send takes") {
@@ -173,17 +202,23 @@ STMQTT_TEST("io bytes: shared payloads and more slices than one send takes") {
 
 STMQTT_TEST("io bytes: a handler that takes one frame a turn, without pausing, gets them all") {
   IoFixture io;
+  std::size_t most = 0;
   io.handler.frame = [&](Connection& connection, std::string_view payload) {
     io.handler.echo(connection, payload);
+    most = std::max(most, io.handler.behind.size());
     connection.want(4);      // has it already: to be called again in the next turn
     io.handler.gone = true;  // stop after this one
   };
   io.start();
   Client client(io.listener.port());
   std::string text;
-  for (int i = 0; i < 300; i++) text += frame_of(pattern(1000, static_cast<std::uint32_t>(i)));
-  CHECK(client.send(text));
+  for (int i = 0; i < 1500; i++) text += frame_of(pattern(1000, static_cast<std::uint32_t>(i)));
+  std::thread sender([&] { CHECK(client.send(text)); });
   CHECK(client.read(text.size()) == text);
+  sender.join();
+  io.stop();
+  // Nothing more was read while bytes were left over.
+  CHECK_LE(most, (256U + 32U) << 10);
 }
 
 STMQTT_TEST("io pause: nothing is handed over while paused, all of it afterwards, in order") {

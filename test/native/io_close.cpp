@@ -158,6 +158,7 @@ STMQTT_TEST("io close: close_after_flush sends everything, then ends the stream"
 
 STMQTT_TEST("io close: the last bytes reach a client that goes on sending") {
   IoFixture io;
+  const std::string noise = pattern(900'000);
   io.handler.frame = [&](Connection& at, std::string_view) {
     at.queue.append(as_bytes("refused"));
     io.io.close_after_flush(at, now_ms() + 60000);
@@ -165,11 +166,10 @@ STMQTT_TEST("io close: the last bytes reach a client that goes on sending") {
   io.start();
   for (int round = 0; round < 20; round++) {
     Client client(io.listener.port());
-    CHECK(client.send(frame_of("x") + pattern(5000)));
-    // Arrives after the server is done: a plain close() would answer with a reset.
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    CHECK(client.send(pattern(50000)));
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    // More than one read takes: a plain close() would find the rest unread and reset.
+    CHECK(client.send(frame_of("x") + noise));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    CHECK(client.send("more"));
     CHECK_EQ(client.read(7), "refused");
     CHECK(client.at_end());
   }
@@ -326,6 +326,50 @@ STMQTT_TEST("io close: a handler may release long after the end, without the loo
   io.handler.call([&] { io.io.release(*ended); });
   CHECK(eventually([&] { return io.count(Counter::connections_closed) == 1; }));
   CHECK_EQ(io.handler.ends.load(), 1);
+  // The same after a flush, when the descriptor is still watched.
+  io.handler.call([&] {
+    io.handler.frame = [&](Connection& at, std::string_view) {
+      io.io.close_after_flush(at, now_ms() + 60000);
+    };
+  });
+  Client second(io.listener.port());
+  CHECK(second.send(frame_of("x")));
+  REQUIRE(eventually([&] { return io.handler.ends.load() == 2; }));
+  second.reset();
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const std::int64_t turns_now = io.count(Counter::loop_turns);
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  CHECK_EQ(io.count(Counter::loop_turns), turns_now);
+  io.handler.call([&] { io.io.release(*ended); });
+  CHECK(eventually([&] { return io.count(Counter::connections_closed) == 2; }));
+}
+
+STMQTT_TEST("io close: a connection that waits for its next turn may be released by another") {
+  IoFixture io;
+  Connection* first = nullptr;
+  std::vector<std::string> order;
+  io.handler.frame = [&](Connection& at, std::string_view payload) {
+    order.emplace_back(payload);
+    if (payload == "a1") first = &at;
+    if (payload == "b2") io.io.release(*first);
+    at.want(4);  // one frame a turn: both wait for the next one
+    io.handler.gone = true;
+  };
+  io.start();
+  Client a(io.listener.port());
+  Client b(io.listener.port());
+  REQUIRE(eventually([&] { return io.count(Counter::connections_accepted) == 2; }));
+  io.handler.call([&] {
+    CHECK(a.send(frame_of("a1") + frame_of("a2") + frame_of("a3") + frame_of("a4")));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    CHECK(b.send(frame_of("b1") + frame_of("b2") + frame_of("b3") + frame_of("b4")));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  });
+  CHECK(a.at_end());
+  b.close();
+  REQUIRE(eventually([&] { return io.count(Counter::connections_closed) == 2; }));
+  io.stop();
+  CHECK(order == std::vector<std::string>({"a1", "b1", "a2", "b2", "b3", "b4"}));
 }
 
 }  // namespace

@@ -206,7 +206,7 @@ STMQTT_TEST("io listener: removed in the middle of accepting, and added again") 
   io.handler.call([&] { CHECK_EQ(io.io.add_listener(io.listener).code, 0); });
   CHECK(second.at_end());
   CHECK_EQ(accepted.load(), 2);
-  CHECK_EQ(io.count(Counter::connections_closed), 2);
+  CHECK(eventually([&] { return io.count(Counter::connections_closed) == 2; }));
 }
 
 STMQTT_TEST("io listener: a burst of connections is accepted, all of it") {
@@ -268,6 +268,41 @@ STMQTT_TEST("io listener: without descriptors left newcomers are shed, the other
   served.emplace_back(io.listener.port());
   CHECK(served[1].send(frame_of("after")));
   CHECK_EQ(served[1].read_frame(), "after");
+}
+
+STMQTT_TEST("io listener: without even a reserve it rests, does not spin, and goes on by itself") {
+  rlimit before = {};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  contract::Counters counters;
+  FrameHandler handler;
+  std::atomic<int> failures{0};
+  handler.accept_failed = [&](ListenerId, int error, unsigned shed) {
+    CHECK_EQ(error, EMFILE);
+    CHECK_EQ(shed, 0U);
+    failures++;
+  };
+  Listener listener(7);
+  REQUIRE_EQ(listener.open(at("127.0.0.1")).code, 0);
+  Client client(listener.port());
+  IoThread io(0, handler, counters, {});
+  handler.io = &io;
+  // Room for the poller's two descriptors and no more.
+  const int next = ::dup(0);
+  const int after_next = ::dup(0);
+  ::close(next);
+  ::close(after_next);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(std::max(next, after_next)) + 1;
+  REQUIRE_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  CHECK_EQ(io.open().code, 0);
+  CHECK_EQ(io.add_listener(listener).code, 0);
+  CHECK_EQ(io.start().code, 0);
+  CHECK(eventually([&] { return failures.load() >= 2; }));
+  CHECK_LE(counters.read(Counter::loop_turns), 20);
+  REQUIRE_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  CHECK(client.send(frame_of("waited")));
+  CHECK_EQ(client.read_frame(), "waited");
+  io.join();
 }
 
 }  // namespace
