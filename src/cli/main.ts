@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+/** `st-mqttd`. What is not needed for the start is not loaded. */
+import { StMqttdError } from '../errors.js';
+import { type CommandLine, parseCommandLine } from './flags.js';
+
+async function main(args: readonly string[]): Promise<void> {
+  const line = parseCommandLine(args);
+  if (line.help) {
+    const { helpText } = await import('./help.js');
+    console.log(await helpText());
+  } else if (line.version) {
+    const { packageVersion } = await import('../native/load.js');
+    console.log(packageVersion());
+  } else if (line.command === 'generate-config') {
+    const { defaultConfigText } = await import('../config/report.js');
+    process.stdout.write(defaultConfigText());
+  } else if (line.check) {
+    await check(line);
+  } else {
+    const { run } = await import('./run.js');
+    await run(line);
+  }
+}
+
+async function check(line: CommandLine): Promise<void> {
+  const { resolveCommandLine } = await import('./run.js');
+  const { effectiveText } = await import('../config/report.js');
+  const resolution = await resolveCommandLine(line);
+  for (const warning of resolution.warnings) console.error(`st-mqttd: ${warning}`);
+  process.stdout.write(effectiveText(resolution));
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  // What an operator can mend is one line; anything else is a defect and keeps its stack.
+  console.error(error instanceof StMqttdError ? `st-mqttd: ${error.message}` : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,118 @@
+/** docs/OPTIONS.md, made from the option table by scripts/options-doc.mjs; a test holds it fresh. */
+import { brokerRows, listenerRows, logRows, mqttRows, routerRows, topRows } from './options.js';
+import { defaultText } from './report.js';
+import type { Row, Rows } from './rows.js';
+import { deadKeys, type Scope, type UnsupportedKey, unsupported } from './unsupported.js';
+
+const kEnvironment = 'ST_MQTTD_';
+
+export function optionsMarkdown(): string {
+  return `${[
+    '# Options',
+    '',
+    '<!-- Made by `node scripts/options-doc.mjs` from src/config/. Edit the table there. -->',
+    '',
+    'A configuration file (`-c FILE`) is TOML, or YAML or JSON by the ending of its name. Over it lies the environment',
+    '(`ST_MQTTD_*`, `__` between the levels; lists with commas), over that the command line. `st-mqttd --check` prints what is',
+    'in effect and where each value came from; `st-mqttd generate-config` prints a file with all defaults.',
+    'A wrong value stops the start with one line that names file, line, key, what was found and what is allowed.',
+    'An unknown key is a warning, unless its name is about access: then it stops the start too.',
+    '',
+    'The configuration is read at start. *Reload* says what a changed value will touch once a running broker can reload:',
+    'everything at once (live), new connections, or nothing before a restart.',
+    '',
+    ...section('Top level', '', topRows),
+    ...section('`[mqtt]`: protocol limits and defaults', 'MQTT__', mqttRows, [
+      'For all listeners; the `.connections` table of a listener may override each.',
+    ]),
+    ...section(
+      'Listeners: `[v4.NAME]`, `[v5.NAME]`, `[unified.NAME]`',
+      'UNIFIED__NAME__',
+      listenerRows,
+      [
+        '`v4` takes MQTT 3.1 and 3.1.1, `v5` takes 5.0, `unified` all of them on one port. Without any listener in file, environment',
+        'and command line, one on loopback is opened: 127.0.0.1:1883 and [::1]:1883.',
+        '`[….connections]` takes all keys of `[mqtt]`, and ST-RMQTT’s `max_payload_size` (for `max_packet_size`) and',
+        '`max_inflight_count` (for `max_inflight`).',
+      ],
+    ),
+    ...section('`[broker]`', 'BROKER__', brokerRows),
+    ...section('`[router]`', 'ROUTER__', routerRows),
+    ...section('`[log]`', 'LOG__', logRows),
+    '## Keys that this version does not serve',
+    '',
+    'What a file asks for about access or about the disk is never left out silently: such a key stops the start.',
+    'A feature that is merely missing is named once, as a warning, and left out.',
+    '',
+    '| key | answer | why |',
+    '|---|---|---|',
+    ...(Object.keys(unsupported) as Scope[]).flatMap((scope) =>
+      Object.entries(unsupported[scope]).map(([key, row]) => unsupportedLine(scope, key, row)),
+    ),
+    `| ${[...deadKeys].map((key) => `\`${key}\``).join(', ')} | warning | nothing reads them in rumqttd either |`,
+  ].join('\n')}\n`;
+}
+
+function section(
+  title: string,
+  prefix: string,
+  rows: Rows,
+  text: readonly string[] = [],
+): string[] {
+  return [
+    `## ${title}`,
+    '',
+    ...(text.length === 0 ? [] : [...text, '']),
+    '| key | default | range | environment | reload | meaning |',
+    '|---|---|---|---|---|---|',
+    ...Object.entries(rows).map(([key, row]) => line(prefix, key, row)),
+    '',
+  ];
+}
+
+function line(prefix: string, key: string, row: Row): string {
+  const flag = row.flag === undefined ? '' : ` Flag: \`${row.flag}\`.`;
+  const cells = [
+    `\`${key}\``,
+    key === 'name'
+      ? 'from the table'
+      : row.type === 'addresses' || key === 'unix'
+        ? 'none'
+        : defaultText(row),
+    rangeText(row),
+    `\`${kEnvironment}${prefix}${key.toUpperCase()}\``,
+    row.reload,
+    `${row.help}${flag}`,
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function rangeText(row: Row): string {
+  switch (row.type) {
+    case 'integer':
+      return `${row.min} to ${row.max}${row.unit === undefined ? '' : ` ${row.unit}`}`;
+    case 'boolean':
+      return 'true, false';
+    case 'enum':
+      return row.values.join(', ');
+    case 'versions':
+      return '3.1, 3.1.1, 5.0';
+    case 'addresses':
+      return 'HOST:PORT, or a list';
+    case 'mode':
+      return 'octal digits';
+    case 'string':
+      return row.allowed ?? 'text';
+  }
+}
+
+function unsupportedLine(scope: Scope, key: string, row: UnsupportedKey): string {
+  const table = {
+    top: `[${key}]`,
+    listener: `a listener's ${key}`,
+    connections: `….connections ${key}`,
+  } as const;
+  const name = scope in table ? table[scope as keyof typeof table] : `${scope}.${key}`;
+  const answer = row.answer === 'refuse' ? 'stops the start' : 'warning';
+  return `| \`${name}\` | ${answer} | ${row.text} |`;
+}

@@ -1,0 +1,377 @@
+/**
+ * The option table: one row per option, in the tables of the configuration file. Environment names
+ * follow from table and key (ST_MQTTD_MQTT__MAX_QOS). docs/OPTIONS.md is made from it.
+ */
+import { totalmem } from 'node:os';
+import {
+  addresses,
+  allVersions,
+  boolean,
+  integer,
+  mode,
+  oneOf,
+  string,
+  type ValueTable,
+  versions,
+  type WrittenTable,
+} from './rows.js';
+
+const kMiB = 1024 * 1024;
+const kU32 = 0xffffffff;
+/** The largest Control Packet there can be: Remaining Length and the fixed header [2.1.4]. */
+const kLargestPacket = 268_435_460;
+
+/** How many threads serve connections unless configured; follows the benchmark. */
+export const kDefaultIoThreads = 1;
+
+/** Half of what this process may use: the other half is for V8, the sockets and the tables. */
+function defaultMemoryBudget(): number {
+  const limit = process.constrainedMemory?.() ?? 0;
+  const physical = totalmem();
+  return Math.floor((limit > 0 && limit < physical ? limit : physical) / 2);
+}
+
+export const topRows = {
+  id: integer({
+    default: 0,
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    reload: 'restart',
+    flag: '--id',
+    help: "This broker's number, in each of its log records.",
+  }),
+} as const;
+
+/** Protocol limits and defaults; a listener's `.connections` table may override each. */
+export const mqttRows = {
+  max_packet_size: integer({
+    default: kMiB,
+    unit: 'bytes',
+    min: 64,
+    max: kLargestPacket,
+    reload: 'new-connections',
+    help: 'The largest Control Packet taken from a client, told to MQTT 5.0 clients. A larger one ends the connection (0x95).',
+  }),
+  max_inflight: integer({
+    default: 100,
+    min: 1,
+    max: 65535,
+    reload: 'new-connections',
+    help: 'How many QoS 1 and 2 messages a client may have unacknowledged; lowered by its Receive Maximum.',
+  }),
+  receive_maximum: integer({
+    default: 100,
+    min: 1,
+    max: 65535,
+    reload: 'new-connections',
+    help: 'How many QoS 1 and 2 messages a client may send before they are acknowledged (Receive Maximum).',
+  }),
+  max_queued_messages: integer({
+    default: 10_000,
+    min: 1,
+    max: kU32,
+    reload: 'new-connections',
+    help: 'Messages that may wait for one session beyond its in-flight window.',
+  }),
+  max_queued_bytes: integer({
+    default: 8 * kMiB,
+    unit: 'bytes',
+    min: 1024,
+    max: Number.MAX_SAFE_INTEGER,
+    reload: 'new-connections',
+    help: 'Bytes that may wait for one session beyond its in-flight window.',
+  }),
+  queue_overflow: oneOf({
+    default: 'drop_newest',
+    values: ['drop_newest', 'drop_oldest', 'refuse'],
+    reload: 'new-connections',
+    help: "What happens when a session's queue is full: the new message or the oldest is dropped and counted, or the publisher is refused (0x97) or paused.",
+  }),
+  max_qos: integer({
+    default: 2,
+    min: 0,
+    max: 2,
+    reload: 'new-connections',
+    help: 'The highest QoS that clients may publish with.',
+  }),
+  retain_available: boolean({
+    default: true,
+    reload: 'new-connections',
+    help: 'Whether clients may publish retained messages.',
+  }),
+  wildcard_subscriptions: boolean({
+    default: true,
+    reload: 'new-connections',
+    help: 'Whether Topic Filters may have wildcards.',
+  }),
+  subscription_identifiers: boolean({
+    default: true,
+    reload: 'new-connections',
+    help: 'Whether MQTT 5.0 clients may give Subscription Identifiers.',
+  }),
+  shared_subscriptions: boolean({
+    default: true,
+    reload: 'new-connections',
+    help: 'Whether clients may subscribe to $share/….',
+  }),
+  topic_alias_maximum: integer({
+    default: 32,
+    min: 0,
+    max: 65535,
+    reload: 'new-connections',
+    help: 'Topic Aliases that an MQTT 5.0 client may use towards the broker.',
+  }),
+  max_topic_alias_out: integer({
+    default: 32,
+    min: 0,
+    max: 65535,
+    reload: 'new-connections',
+    help: 'Topic Aliases that the broker uses towards an MQTT 5.0 client, at most what that client allows.',
+  }),
+  max_keep_alive_s: integer({
+    default: 65535,
+    unit: 's',
+    min: 1,
+    max: 65535,
+    reload: 'new-connections',
+    help: 'The longest Keep Alive; a longer one is lowered (told to MQTT 5.0 clients).',
+  }),
+  default_keep_alive_s: integer({
+    default: 0,
+    unit: 's',
+    min: 0,
+    max: 65535,
+    reload: 'new-connections',
+    help: 'The Keep Alive of clients that ask for none while allow_zero_keep_alive is false; 0 = max_keep_alive_s.',
+  }),
+  allow_zero_keep_alive: boolean({
+    default: true,
+    reload: 'new-connections',
+    help: 'Whether clients may turn Keep Alive off.',
+  }),
+  max_session_expiry_s: integer({
+    default: 604_800,
+    unit: 's',
+    min: 0,
+    max: kU32,
+    reload: 'new-connections',
+    help: 'How long a session outlives its connection at most; 4294967295 = for ever. MQTT 3.x persistent sessions get it.',
+  }),
+  max_message_expiry_s: integer({
+    default: 0,
+    unit: 's',
+    min: 0,
+    max: kU32,
+    reload: 'new-connections',
+    help: 'How long a message waits for a receiver at most; 0 = no limit but its own.',
+  }),
+  allow_empty_client_id: boolean({
+    default: true,
+    reload: 'new-connections',
+    help: 'Whether the broker assigns a Client Identifier to clients that have none.',
+  }),
+  max_client_id_bytes: integer({
+    default: 256,
+    unit: 'bytes',
+    // [MQTT-3.1.3-5]: those of up to 23 bytes must be allowed.
+    min: 23,
+    max: 65535,
+    reload: 'new-connections',
+    help: 'The longest Client Identifier.',
+  }),
+  max_topic_levels: integer({
+    default: 64,
+    min: 1,
+    max: 32768,
+    reload: 'new-connections',
+    help: 'Levels of a Topic Name or Topic Filter.',
+  }),
+  max_subscriptions: integer({
+    default: 10_000,
+    min: 1,
+    max: kU32,
+    reload: 'new-connections',
+    help: 'Subscriptions of one session.',
+  }),
+  connection_timeout_ms: integer({
+    default: 10_000,
+    unit: 'ms',
+    min: 1,
+    max: 3_600_000,
+    reload: 'new-connections',
+    help: 'How long a new connection may take to send its CONNECT.',
+  }),
+  accept_versions: versions({
+    default: allVersions,
+    reload: 'new-connections',
+    help: 'MQTT versions that unified listeners accept. A v4 listener accepts 3.1 and 3.1.1, a v5 listener 5.0, unless their own table says otherwise.',
+  }),
+} as const;
+
+export const brokerRows = {
+  io_threads: integer({
+    default: kDefaultIoThreads,
+    min: 1,
+    max: 64,
+    reload: 'restart',
+    help: 'Threads that serve connections.',
+  }),
+  max_connections: integer({
+    default: 100_000,
+    min: 1,
+    max: 100_000_000,
+    reload: 'restart',
+    help: 'Connections in all; a further client is refused (0x97). [router] max_connections sets it too.',
+  }),
+  max_memory_bytes: integer({
+    default: {
+      text: 'half of the cgroup limit, or of the RAM',
+      value: defaultMemoryBudget,
+    },
+    unit: 'bytes',
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    reload: 'restart',
+    help: 'Bytes that messages may take in all. Beyond it QoS 0 is dropped first, then publishers pause. 0 = no limit.',
+  }),
+  drain_timeout_ms: integer({
+    default: 5000,
+    unit: 'ms',
+    min: 0,
+    max: 600_000,
+    reload: 'live',
+    help: 'How long stopping may take to send what waits before connections are cut.',
+  }),
+  verdict_timeout_ms: integer({
+    default: 10_000,
+    unit: 'ms',
+    min: 1,
+    max: 600_000,
+    reload: 'restart',
+    help: 'How long an authenticator of an embedding application may take for one client; then it is refused (0x88).',
+  }),
+  client_id_prefix: string({
+    default: 'st-mqttd-',
+    allowed: 'text of at most 64 bytes without control characters',
+    check: (value) => Buffer.byteLength(value) <= 64 && !/\p{Cc}/u.test(value),
+    reload: 'restart',
+    help: 'What assigned Client Identifiers start with; a UUID follows.',
+  }),
+  match_cache_bytes: integer({
+    default: 8 * kMiB,
+    unit: 'bytes',
+    min: 0,
+    max: kU32,
+    reload: 'restart',
+    help: "Bytes of each I/O thread's cache from Topic Names to subscribers.",
+  }),
+  outbound_high_watermark_bytes: integer({
+    default: kMiB,
+    unit: 'bytes',
+    min: 4096,
+    max: kU32,
+    reload: 'restart',
+    help: 'Bytes that may wait for a slow connection; above it QoS 0 is dropped, QoS 1 and 2 wait in the session.',
+  }),
+  outbound_low_watermark_bytes: integer({
+    default: 256 * 1024,
+    unit: 'bytes',
+    min: 0,
+    max: kU32,
+    reload: 'restart',
+    help: 'Bytes below which a slow connection is served as usual again.',
+  }),
+} as const;
+
+export const routerRows = {
+  shared_subscriptions_strategy: oneOf({
+    default: 'roundrobin',
+    values: ['roundrobin', 'random', 'sticky', 'hash_clientid', 'hash_topic'],
+    reload: 'restart',
+    help: 'Which member of a shared subscription gets a message: by turn, at random, the oldest, by the publisher, or by the topic.',
+  }),
+} as const;
+
+export const logRows = {
+  to: oneOf({
+    default: 'console',
+    values: ['off', 'console'],
+    reload: 'restart',
+    help: 'Where log records go: stderr, or nowhere. The default of an embedded broker is "off": it emits "log" events.',
+  }),
+  level: oneOf({
+    default: 'warn',
+    values: ['error', 'warn', 'info', 'debug', 'trace'],
+    reload: 'restart',
+    flag: '-v',
+    help: 'The least important records that are kept. -v = info, -vv = debug, -vvv = trace.',
+  }),
+  format: oneOf({
+    default: 'auto',
+    values: ['auto', 'pretty', 'json'],
+    reload: 'restart',
+    help: 'How records are written; auto = pretty on a terminal, JSON lines elsewhere.',
+  }),
+} as const;
+
+/** Of `[v4.NAME]`, `[v5.NAME]`, `[unified.NAME]`. */
+export const listenerRows = {
+  name: string({
+    default: '',
+    allowed: 'text of at most 128 characters',
+    check: (value) => value.length <= 128,
+    reload: 'restart',
+    help: 'Its name in logs and events; the default is made of the table, as "v4-1".',
+  }),
+  listen: addresses({
+    default: [],
+    reload: 'restart',
+    flag: '--listen',
+    help: 'The address, or a list of them. Port 0 = any free port.',
+  }),
+  unix: string({
+    default: '',
+    allowed: 'the path of a socket, at most 100 bytes',
+    check: (value) => value !== '' && !value.includes('\0') && Buffer.byteLength(value) <= 100,
+    reload: 'restart',
+    help: 'The path of a Unix socket, besides or instead of listen.',
+  }),
+  unix_mode: mode({
+    default: 0o660,
+    reload: 'restart',
+    help: 'The file mode of the Unix socket.',
+  }),
+  max_connections: integer({
+    default: 0,
+    min: 0,
+    max: 100_000_000,
+    reload: 'restart',
+    help: "Connections of this listener; 0 = only the broker's limit.",
+  }),
+} as const;
+
+export type MqttConfig = ValueTable<typeof mqttRows>;
+export type BrokerTable = ValueTable<typeof brokerRows>;
+export type RouterConfig = ValueTable<typeof routerRows>;
+export type LogConfig = ValueTable<typeof logRows>;
+
+export interface ListenerOptions extends WrittenTable<typeof listenerRows> {
+  readonly connections?: WrittenTable<typeof mqttRows> | undefined;
+}
+
+/** The configuration as an object: the tables and keys of the configuration file. */
+export interface ConfigTables extends WrittenTable<typeof topRows> {
+  readonly mqtt?: WrittenTable<typeof mqttRows> | undefined;
+  readonly broker?: WrittenTable<typeof brokerRows> | undefined;
+  readonly router?: WrittenTable<typeof routerRows> | undefined;
+  readonly log?: WrittenTable<typeof logRows> | undefined;
+  readonly v4?: Readonly<Record<string, ListenerOptions>> | undefined;
+  readonly v5?: Readonly<Record<string, ListenerOptions>> | undefined;
+  readonly unified?: Readonly<Record<string, ListenerOptions>> | undefined;
+}
+
+/** ST-RMQTT's names of options that have another name here, by the table they stand in. */
+export const aliases = {
+  connections: { max_payload_size: 'max_packet_size', max_inflight_count: 'max_inflight' },
+  router: { max_connections: ['broker', 'max_connections'] },
+} as const;

@@ -1,0 +1,156 @@
+/**
+ * Finds the line of each key of a TOML document: parsers give values without positions, and an
+ * error should name its line. Reads only documents that the parser has accepted.
+ */
+
+const kSeparator = '\0';
+
+/** Lines by path (steps joined by NUL); the first line of a table's header or key counts. */
+export class TomlLines {
+  readonly #lines = new Map<string, number>();
+  readonly #text: string;
+  #at = 0;
+  #line = 1;
+
+  constructor(text: string) {
+    this.#text = text;
+    this.#document();
+  }
+
+  /** The line of a key, or of the nearest table around it. */
+  find(path: readonly string[]): number | undefined {
+    for (let length = path.length; length > 0; length--) {
+      const line = this.#lines.get(path.slice(0, length).join(kSeparator));
+      if (line !== undefined) return line;
+    }
+    return undefined;
+  }
+
+  #document(): void {
+    let table: string[] = [];
+    for (;;) {
+      this.#skipBlank();
+      const next = this.#text[this.#at];
+      if (next === undefined) return;
+      if (next === '[') {
+        const brackets = this.#text[this.#at + 1] === '[' ? 2 : 1;
+        this.#at += brackets;
+        const line = this.#line;
+        table = this.#key();
+        this.#note(table, line);
+        this.#at += brackets;
+      } else {
+        this.#assignment(table);
+      }
+    }
+  }
+
+  #assignment(table: readonly string[]): void {
+    const line = this.#line;
+    const path = [...table, ...this.#key()];
+    this.#note(path, line);
+    this.#skipBlank();
+    this.#at++; // the equals sign
+    this.#skipBlank();
+    this.#value(path);
+  }
+
+  #note(path: readonly string[], line: number): void {
+    for (let length = 1; length <= path.length; length++) {
+      const key = path.slice(0, length).join(kSeparator);
+      if (!this.#lines.has(key)) this.#lines.set(key, line);
+    }
+  }
+
+  /** A dotted key; stops at the bracket or equals sign behind it. */
+  #key(): string[] {
+    const steps: string[] = [];
+    for (;;) {
+      this.#skipBlank();
+      const quote = this.#text[this.#at];
+      if (quote === '"' || quote === "'") {
+        const start = this.#at;
+        this.#string();
+        const raw = this.#text.slice(start, this.#at);
+        steps.push(quote === '"' ? unquote(raw) : raw.slice(1, -1));
+      } else {
+        const start = this.#at;
+        while (/[\w-]/.test(this.#text[this.#at] ?? '')) this.#at++;
+        if (this.#at === start) return steps; // only a document the parser refuses gets here
+        steps.push(this.#text.slice(start, this.#at));
+      }
+      this.#skipBlank();
+      if (this.#text[this.#at] !== '.') return steps;
+      this.#at++;
+    }
+  }
+
+  #value(path: readonly string[]): void {
+    const next = this.#text[this.#at];
+    if (next === '"' || next === "'") {
+      this.#string();
+    } else if (next === '[') {
+      this.#list(']', () => this.#value(path));
+    } else if (next === '{') {
+      this.#list('}', () => this.#assignment(path));
+    } else {
+      while (!/[\s,\]}#]|^$/.test(this.#text[this.#at] ?? '')) this.#at++;
+    }
+  }
+
+  #list(end: string, element: () => void): void {
+    this.#at++;
+    for (;;) {
+      this.#skipBlank();
+      const next = this.#text[this.#at];
+      if (next === undefined) return;
+      if (next === end || next === ',') {
+        this.#at++;
+        if (next === end) return;
+        continue;
+      }
+      const before = this.#at;
+      element();
+      // Only in a document that the parser refuses.
+      if (this.#at === before) this.#at++;
+    }
+  }
+
+  /** From the opening quote to behind the closing one; three quotes make it span lines. */
+  #string(): void {
+    const quote = this.#text[this.#at] ?? '';
+    const long = this.#text.startsWith(quote.repeat(3), this.#at);
+    const end = long ? quote.repeat(3) : quote;
+    this.#at += end.length;
+    while (this.#at < this.#text.length && !this.#text.startsWith(end, this.#at)) {
+      // A backslash hides the quote behind it, and may stand before a line's end.
+      if (quote === '"' && this.#text[this.#at] === '\\') this.#at++;
+      if (this.#text[this.#at] === '\n') this.#line++;
+      this.#at++;
+    }
+    this.#at += end.length;
+    // A long string may end with up to two quotes of its own.
+    while (long && this.#text[this.#at] === quote) this.#at++;
+  }
+
+  #skipBlank(): void {
+    for (;;) {
+      const next = this.#text[this.#at];
+      if (next === '\n') this.#line++;
+      else if (next === '#') {
+        while (this.#at < this.#text.length && this.#text[this.#at] !== '\n') this.#at++;
+        continue;
+      } else if (next !== ' ' && next !== '\t' && next !== '\r') return;
+      this.#at++;
+    }
+  }
+}
+
+/** A basic string's text. Its escapes are JSON's, but for \UXXXXXXXX, \e and \xHH. */
+function unquote(raw: string): string {
+  try {
+    return JSON.parse(raw) as string;
+  } catch {
+    return raw.slice(1, -1);
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Keys that a configuration may have and this version does not serve. Three ways to answer:
+ * refuse    about access, or about what must survive: starting without it would open a port that
+ *           the file wants closed, or keep in memory what it wants on disk;
+ * not-yet   a feature that is merely missing: said once, and left out;
+ * no-effect nothing here answers to it, and nothing is lost: said once.
+ */
+export type Scope =
+  | 'top'
+  | 'router'
+  | 'broker'
+  | 'mqtt'
+  | 'log'
+  | 'device'
+  | 'listener'
+  | 'connections';
+
+export interface UnsupportedKey {
+  readonly answer: 'refuse' | 'not-yet' | 'no-effect';
+  readonly text: string;
+  /** Values that ask for nothing more than there is; they pass without a word. */
+  readonly harmless?: (value: unknown) => boolean;
+}
+
+const refuse = (text: string, harmless?: (value: unknown) => boolean): UnsupportedKey => ({
+  answer: 'refuse',
+  text,
+  ...(harmless && { harmless }),
+});
+const notYet = (text: string, harmless?: (value: unknown) => boolean): UnsupportedKey => ({
+  answer: 'not-yet',
+  text,
+  ...(harmless && { harmless }),
+});
+const noEffect = (text: string, harmless?: (value: unknown) => boolean): UnsupportedKey => ({
+  answer: 'no-effect',
+  text,
+  ...(harmless && { harmless }),
+});
+const is =
+  (...values: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    values.includes(value);
+
+const kAuth = 'this version cannot authenticate clients, and would let everyone in';
+const kAccess = 'this version cannot restrict what clients may do';
+const kSegments =
+  'not yet supported in this version (logs of dynamic filters); messages without a subscriber are dropped and counted';
+const kLogFile = 'not yet supported in this version; log records go to stderr only';
+
+export const unsupported: Readonly<Record<Scope, Readonly<Record<string, UnsupportedKey>>>> = {
+  top: {
+    persistence: refuse(
+      'this version keeps sessions and messages in memory only, and would lose what the file wants on disk',
+    ),
+    auth: refuse(kAuth),
+    acl: refuse(kAccess),
+    limits: refuse('this version has no rates and quotas'),
+    tenants: refuse('this version cannot tell tenants apart'),
+    plugins: refuse('this version has no plugins, and they may decide about access'),
+    ws: notYet('not yet supported in this version: WebSocket listeners; skipped'),
+    quic: notYet('not yet supported in this version: QUIC listeners; skipped'),
+    console: notYet('not yet supported in this version: the console; skipped'),
+    prometheus: notYet('not yet supported in this version: the Prometheus exporter; skipped'),
+    metrics: notYet('not yet supported in this version: pushed metrics and alerts; skipped'),
+    bridge: notYet('not yet supported in this version: the bridge; skipped'),
+    cluster: notYet('not yet supported in this version: the cluster; skipped'),
+  },
+  router: {
+    id: noEffect('has no effect, as in rumqttd'),
+    max_outgoing_packet_count: noEffect(
+      'has no effect: connections are served by bytes and by their windows, not by packets per sweep',
+    ),
+    max_segment_size: notYet(kSegments),
+    max_segment_count: notYet(kSegments),
+    custom_segment: notYet(kSegments),
+    initialized_filters: notYet(kSegments, (value) => Array.isArray(value) && value.length === 0),
+  },
+  broker: {
+    node_id: notYet('not yet supported in this version: the cluster'),
+  },
+  mqtt: {
+    sys_interval_s: notYet('not yet supported in this version: $SYS topics', is(0, '0')),
+  },
+  log: {
+    filter: notYet('not yet supported in this version; use log.level'),
+    dir: notYet(kLogFile),
+    file: notYet(kLogFile),
+    rotate_bytes: notYet(kLogFile),
+    rotate_s: notYet(kLogFile),
+    keep: notYet(kLogFile),
+    timezone: notYet('not yet supported in this version; times are UTC'),
+  },
+  device: {
+    me_topics: refuse(
+      'this version has no device identities, so /me/ topics are plain ones',
+      is('off'),
+    ),
+    me_patterns: refuse('this version has no device identities, so /me/ topics are plain ones'),
+    device_id_from: refuse('this version has no device identities'),
+    dynamic_replay: notYet(kSegments),
+    max_dynamic_filters: notYet(kSegments),
+  },
+  listener: {
+    tls: refuse('this version has no TLS, and would open the port unencrypted'),
+    auth: refuse(kAuth),
+    allow_anonymous: refuse(kAuth, is(true, 'true')),
+    role: refuse(kAccess),
+    proxy_protocol: refuse('this version cannot read the PROXY header', is('off')),
+    trusted_proxies: refuse('this version cannot read the PROXY header'),
+    max_connect_rate: refuse('this version cannot limit the rate of connections'),
+    next_connection_delay_ms: noEffect(
+      'has no effect: connections are accepted as they come, without a pause',
+      // 1 is in every ST-RMQTT file, and asks for at most about 1000 connections a second there.
+      is(0, 1, '0', '1'),
+    ),
+  },
+  connections: {
+    auth: refuse(kAuth),
+    external_auth: refuse(kAuth),
+    validate_tenant_prefix: refuse('this version cannot tell tenants apart', is(false, 'false')),
+    verify_client_cert: refuse('this version has no TLS', is('none')),
+    duplicate_client_id: refuse(
+      'this version knows only "takeover": the newer connection takes the session over',
+      is('takeover'),
+    ),
+    dynamic_filters: notYet(
+      'not yet supported in this version; messages without a subscriber are dropped and counted',
+      is(false, 'false'),
+    ),
+  },
+};
+
+/** Keys that ST-RMQTT's shipped files have and nothing there reads, wherever they stand. */
+export const deadKeys: ReadonlySet<string> = new Set([
+  'max_client_id_len',
+  'throttle_delay_ms',
+  'max_inflight_size',
+  'timeout_delay',
+  'instant_ack',
+  'max_read_len',
+  'backlog',
+]);
+
+/** A key that nobody knows, but whose name is about access: it is not left out silently either. */
+const accessWords =
+  /auth|acl|anonym|tls|ssl|cert|cipher|passw|secret|token|credential|user|allow|deny|permi|role|tenant|psk|verify|persist|durab|plugin/i;
+
+export function isAboutAccess(key: string): boolean {
+  return accessWords.test(key);
+}

@@ -1,0 +1,117 @@
+/**
+ * Every error this package throws or logs: one class, one table of codes and texts. Tell errors
+ * apart by `code`, never by message. docs/ERRORS.md explains each code; a test holds the two
+ * together. Codes are never renamed or reused.
+ */
+import { reasonName } from './link/reason-codes.js';
+
+const texts = {
+  ST_ADDON_MISSING: (p: { folder: string; platform: string; why: string }) =>
+    `loading the native addon: none was found for ${p.platform} under ${p.folder} (${p.why}). ` +
+    'Run `npm rebuild st-mqttd` (it needs g++ or clang++, make and python3; ' +
+    'on Debian: apt-get install g++ make python3), or use a platform that has a prebuilt addon',
+  ST_ADDON_UNLOADABLE: (p: { folder: string; platform: string; why: string }) =>
+    `loading the native addon for ${p.platform} from ${p.folder} failed: ${p.why}. ` +
+    'It was built for another platform, C library or processor: run `npm rebuild st-mqttd` on this machine',
+  ST_ADDON_VERSION: (p: { found: string; wanted: string }) =>
+    `loading the native addon: it is version ${p.found}, this package is ${p.wanted}: ` +
+    'run `npm rebuild st-mqttd`',
+
+  ST_CONFIG_READ: (p: { file: string; why: string }) =>
+    `reading the configuration file ${p.file}: ${p.why}`,
+  ST_CONFIG_SYNTAX: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
+  ST_CONFIG_VALUE: (p: { where: string; key: string; found: string; allowed: string }) =>
+    `${p.where}: ${p.key} is ${p.found}; allowed: ${p.allowed}`,
+  ST_CONFIG_MISSING: (p: { where: string; key: string; allowed: string }) =>
+    `${p.where}: ${p.key} is missing; allowed: ${p.allowed}`,
+  ST_CONFIG_CONFLICT: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
+  ST_CONFIG_UNSUPPORTED: (p: { where: string; key: string; why: string }) =>
+    `${p.where}: ${p.key}: ${p.why}; refusing to start`,
+  ST_CONFIG_NO_LISTENER: (p: { where: string }) =>
+    `${p.where}: no listener is configured; add one, as [unified.1] listen = "127.0.0.1:1883", or start with --listen 127.0.0.1:1883`,
+
+  ST_USAGE: (p: { why: string }) => `${p.why}; st-mqttd --help lists what there is`,
+  ST_LISTEN: (p: { address: string; why: string; next: string }) =>
+    `cannot listen on ${p.address}: ${p.why}; ${p.next}`,
+  ST_RESOLVE: (p: { address: string; why: string }) =>
+    `cannot listen on ${p.address}: the host name does not resolve (${p.why}); use an address, as 0.0.0.0 or [::]`,
+
+  ST_BROKER_STATE: (p: { doing: string; state: string; next: string }) =>
+    `${p.doing}: the broker is ${p.state}; ${p.next}`,
+  ST_ARGUMENT: (p: { doing: string; name: string; found: string; allowed: string }) =>
+    `${p.doing}: ${p.name} is ${p.found}; allowed: ${p.allowed}`,
+  ST_AUTHENTICATOR: (p: { clientId: string; why: string }) =>
+    `authenticating client "${p.clientId}": ${p.why}; refused with 0x88`,
+
+  ST_LINK_REFUSED: (p: { clientId: string; reasonCode: number; reason: string }) =>
+    `opening the link "${p.clientId}": refused with ${describe(p.reasonCode, p.reason)}`,
+  ST_LINK_CLOSED: (p: { doing: string; why: string }) =>
+    `${p.doing}: the link is closed (${p.why}); open another with broker.link()`,
+  ST_LINK_PUBLISH_REFUSED: (p: { topic: string; reasonCode: number; reason: string }) =>
+    `publishing to "${p.topic}": refused with ${describe(p.reasonCode, p.reason)}`,
+  ST_LINK_SUBSCRIBE_REFUSED: (p: { filter: string; reasonCode: number; reason: string }) =>
+    `subscribing to "${p.filter}": refused with ${describe(p.reasonCode, p.reason)}`,
+  ST_LINK_UNSUBSCRIBE_REFUSED: (p: { filter: string; reasonCode: number; reason: string }) =>
+    `unsubscribing from "${p.filter}": refused with ${describe(p.reasonCode, p.reason)}`,
+  ST_LINK_FILTER_IN_USE: (p: { filter: string }) =>
+    `subscribing to "${p.filter}": this link already has that Topic Filter; close the first subscription or use another link`,
+  ST_LINK_TOO_LARGE: (p: { topic: string; bytes: number; limit: number }) =>
+    `publishing to "${p.topic}": the packet has ${p.bytes} bytes, the broker takes ${p.limit}; raise mqtt.max_packet_size or send less`,
+  ST_LINK_CAPABILITY: (p: { doing: string; why: string }) => `${p.doing}: ${p.why}`,
+  ST_LINK_PROTOCOL: (p: { why: string }) =>
+    `reading from the broker on a link: ${p.why}; this is a defect of st-mqttd, please report it`,
+} as const;
+
+export type ErrorCode = keyof typeof texts;
+export const errorCodes: readonly ErrorCode[] = Object.keys(texts) as ErrorCode[];
+
+type Parameters_<C extends ErrorCode> = Parameters<(typeof texts)[C]>[0];
+
+export class StMqttdError extends Error {
+  override readonly name = 'StMqttdError';
+  readonly code: ErrorCode;
+  /** The MQTT 5.0 Reason Code, where the broker gave one. */
+  readonly reasonCode: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; reasonCode?: number }) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.reasonCode = options.reasonCode;
+  }
+}
+
+/** Makes an error of the table. `cause` is kept as it is. */
+export function fail<C extends ErrorCode>(
+  code: C,
+  parameters: Parameters_<C>,
+  options: { cause?: unknown } = {},
+): StMqttdError {
+  // One row's parameters fit that row's text: TypeScript cannot see it through the index.
+  const text = (texts[code] as (p: Parameters_<C>) => string)(parameters);
+  const reasonCode =
+    'reasonCode' in parameters && typeof parameters.reasonCode === 'number'
+      ? { reasonCode: parameters.reasonCode }
+      : {};
+  return new StMqttdError(code, text, { ...options, ...reasonCode });
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** A system error's code ('EADDRINUSE'), or undefined. */
+export function systemCode(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
+  return typeof thrown.code === 'string' ? thrown.code : undefined;
+}
+
+export function assertNever(value: never): never {
+  throw new TypeError(`not a known case: ${JSON.stringify(value)}`);
+}
+
+function describe(reasonCode: number, reason: string): string {
+  const hex = `0x${reasonCode.toString(16).toUpperCase().padStart(2, '0')}`;
+  const name = `${hex} ${reasonName(reasonCode)}`;
+  return reason === '' ? name : `${name}: ${reason}`;
+}

@@ -1,0 +1,35 @@
+/** What `import … from 'st-mqttd'` gives. */
+export type {
+  Accept,
+  AuthContext,
+  AuthHandler,
+  AuthVerdict,
+  Refuse,
+} from './auth/authenticator.js';
+export { Broker, type BrokerOptions } from './broker.js';
+export type { ConfigTables, ListenerOptions } from './config/options.js';
+export { type ErrorCode, StMqttdError } from './errors.js';
+export type { Link, LinkEnd, LinkOptions, PublishOptions } from './link/link.js';
+export type { Message } from './link/message.js';
+export type { PublishResult } from './link/outgoing.js';
+export type { MessageProperties, Qos, UserProperties, WillOptions } from './link/packets.js';
+export type { Granted, SubscribeOptions, Subscription } from './link/subscription.js';
+export type { BoundAddress } from './listener/listeners.js';
+export type { LogRecord, RecordLevel } from './log/logger.js';
+export type { Metrics } from './metrics/counters.js';
+export type {
+  AlertName,
+  CloseCauseName,
+  CounterName,
+  LogLevelName,
+  SessionEndCauseName,
+} from './native/contract.js';
+export type { ProtocolVersion } from './native/events.js';
+export type {
+  AlertInfo,
+  BrokerEvents,
+  ConnectInfo,
+  DisconnectInfo,
+  RefusedInfo,
+  SessionEndInfo,
+} from './session/events.js';

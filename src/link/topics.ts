@@ -1,0 +1,59 @@
+/** Topic Names and Topic Filters that a link is given: checked (4.7), and encoded once. */
+import { fail } from '../errors.js';
+import { encodeString } from './encode.js';
+
+const kMaxBytes = 65_535;
+const kCachedTopics = 256;
+
+/** Topic Names as bytes with their length; the latest ones are kept. */
+export class TopicWriter {
+  readonly #known = new Map<string, Buffer>();
+
+  encode(topic: string): Buffer {
+    const known = this.#known.get(topic);
+    if (known !== undefined) return known;
+    checkTopic(topic);
+    const bytes = encodeString(topic);
+    if (this.#known.size >= kCachedTopics) this.#known.clear();
+    this.#known.set(topic, bytes);
+    return bytes;
+  }
+}
+
+function checkTopic(topic: unknown): void {
+  const fits = isText(topic) && !/[+#]/.test(topic);
+  if (!fits) {
+    refuse('publishing', 'topic', topic, 'a Topic Name: 1 to 65535 bytes without +, # and NUL');
+  }
+}
+
+export function checkFilter(filter: unknown): void {
+  const fits = isText(filter) && filter.split('/').every(isLevel);
+  if (!fits) {
+    refuse(
+      'subscribing',
+      'filter',
+      filter,
+      'a Topic Filter: 1 to 65535 bytes without NUL, + alone in its level, # alone in the last one',
+    );
+  }
+}
+
+function isText(text: unknown): text is string {
+  return (
+    typeof text === 'string' &&
+    text !== '' &&
+    !text.includes('\0') &&
+    Buffer.byteLength(text) <= kMaxBytes
+  );
+}
+
+function isLevel(level: string, index: number, levels: readonly string[]): boolean {
+  if (level === '+') return true;
+  if (level === '#') return index === levels.length - 1;
+  return !/[+#]/.test(level);
+}
+
+function refuse(doing: string, name: string, found: unknown, allowed: string): never {
+  throw fail('ST_ARGUMENT', { doing, name, found: JSON.stringify(found) ?? 'undefined', allowed });
+}

@@ -1,0 +1,104 @@
+/** The addon's JavaScript face: what native/addon exports. Nothing here runs. */
+
+export type SharedStrategy = 'roundrobin' | 'random' | 'sticky' | 'hash_clientid' | 'hash_topic';
+export type QueueOverflow = 'drop_newest' | 'drop_oldest' | 'refuse';
+export type Placement = 'round-robin' | 'least-connections';
+
+export type NativeStoreOptions =
+  | { kind: 'memory' }
+  /** For tests only: grants each ticket after a while. */
+  | { kind: 'slow'; delay_ms: number }
+  /** For tests only: fails every ticket behind the first `after`. */
+  | { kind: 'failing'; after: number };
+
+export interface NativeBrokerOptions {
+  io_threads: number;
+  placement: Placement;
+  shared_strategy: SharedStrategy;
+  max_connections: number;
+  /** 0 = none. */
+  max_memory_bytes: number;
+  match_cache_bytes: number;
+  outbound_high_watermark_bytes: number;
+  outbound_low_watermark_bytes: number;
+  /** 1 << EventKind for each kind that is wanted, of those that may be left out. */
+  event_mask: number;
+  /** LogLevel; records of a higher number are not sent. */
+  log_level: number;
+  /** Every CONNECT crosses as connect_request and waits for a verdict. */
+  authenticate: boolean;
+  verdict_timeout_ms: number;
+  client_id_prefix: string;
+  store: NativeStoreOptions;
+}
+
+/** The [mqtt] table after a listener's overrides. */
+export interface NativeLimits {
+  connect_timeout_ms: number;
+  max_connections: number;
+  max_packet_size: number;
+  max_inflight: number;
+  receive_maximum: number;
+  max_queued_messages: number;
+  max_queued_bytes: number;
+  queue_overflow: QueueOverflow;
+  max_qos: number;
+  retain_available: boolean;
+  wildcard_subscriptions: boolean;
+  subscription_identifiers: boolean;
+  shared_subscriptions: boolean;
+  topic_alias_maximum: number;
+  max_topic_alias_out: number;
+  max_keep_alive_s: number;
+  default_keep_alive_s: number;
+  allow_zero_keep_alive: boolean;
+  max_session_expiry_s: number;
+  max_message_expiry_s: number;
+  allow_empty_client_id: boolean;
+  max_client_id_bytes: number;
+  max_topic_levels: number;
+  max_subscriptions: number;
+}
+
+export interface NativeListenSpec {
+  host: string;
+  port: number;
+  backlog: number;
+  /** '' = TCP. */
+  unix_path: string;
+  unix_mode: number;
+  name: string;
+  /** Bit set: 1 = 3.1, 2 = 3.1.1, 4 = 5.0. */
+  protocol_levels: number;
+  limits: NativeLimits;
+}
+
+export interface NativeBound {
+  id: number;
+  address: string;
+  /** 0 = a Unix socket. */
+  port: number;
+}
+
+export interface NativeBroker {
+  /** Spawns the I/O threads; idempotent. */
+  start(): void;
+  /** Throws an Error with `code` ('EADDRINUSE') and `syscall`. */
+  listen(spec: NativeListenSpec): NativeBound;
+  unlisten(id: number): void;
+  /** Copies whole records; bytes written, 0 = none left, -n = the next record needs n bytes. */
+  drainEvents(into: Uint8Array): number;
+  /** Whole command records. They are copied before this returns. */
+  submit(commands: Uint8Array, byteLength: number): void;
+  /** In the order of counterNames. */
+  counters(into: BigInt64Array): void;
+  /** Joins all threads and frees; blocks briefly; idempotent. */
+  stop(): void;
+}
+
+export interface NativeAddon {
+  version(): string;
+  contractLayout(): string;
+  /** `wake` is called on the JavaScript thread, at most once per pending batch. */
+  createBroker(options: NativeBrokerOptions, wake: () => void): NativeBroker;
+}

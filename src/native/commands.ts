@@ -1,0 +1,196 @@
+/**
+ * Commands to the native half: encoded into one reused buffer and handed over once per microtask
+ * round, so that a burst of publishes costs one crossing. Consecutive packets of one link share
+ * one record.
+ */
+import {
+  CommandKind,
+  Disconnect,
+  Drain,
+  kVerdictUnset8,
+  kVerdictUnset16,
+  kVerdictUnset32,
+  LinkBytes,
+  LinkClose,
+  LinkCredit,
+  LinkOpen,
+  Verdict,
+} from './contract.js';
+
+export interface VerdictCommand {
+  readonly connectionId: bigint;
+  /** 0 = accept. */
+  readonly reasonCode: number;
+  readonly reasonText?: string | undefined;
+  readonly maxSessionExpiry?: number | undefined;
+  readonly serverKeepAlive?: number | undefined;
+  readonly maxQos?: number | undefined;
+  readonly refuseWill?: boolean | undefined;
+  readonly clientId?: string | undefined;
+  readonly username?: string | undefined;
+}
+
+const kInitialBytes = 16 * 1024;
+/** Beyond this much the batch is handed over at once: native work starts earlier. */
+const kFlushBytes = 64 * 1024;
+/** A buffer that one huge publish has grown is not kept. */
+const kKeepBytes = 1024 * 1024;
+
+export class CommandWriter {
+  readonly #submit: (commands: Uint8Array, byteLength: number) => void;
+  #buffer = Buffer.allocUnsafeSlow(kInitialBytes);
+  #used = 0;
+  #recordAt = -1;
+  /** The link whose link_bytes record is open, that is, may still grow; -1 = none. */
+  #openLink = -1;
+  #scheduled = false;
+  readonly #flushSoon = () => {
+    this.#scheduled = false;
+    this.flush();
+  };
+
+  constructor(submit: (commands: Uint8Array, byteLength: number) => void) {
+    this.#submit = submit;
+  }
+
+  /** Borrowed: valid until the next call of any method. */
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
+
+  verdict(command: VerdictCommand): void {
+    const clientId = text(command.clientId);
+    const username = text(command.username);
+    const reason = text(command.reasonText);
+    const tail = clientId.length + username.length + reason.length;
+    const at = this.#begin(CommandKind.verdict, Verdict.bytes, tail);
+    const b = this.#buffer;
+    const l = Verdict.at;
+    b.writeBigUInt64LE(command.connectionId, at + l.connection_id);
+    b.writeUInt32LE(command.maxSessionExpiry ?? kVerdictUnset32, at + l.max_session_expiry_s);
+    b.writeUInt16LE(command.serverKeepAlive ?? kVerdictUnset16, at + l.server_keep_alive_s);
+    b.writeUInt8(command.reasonCode, at + l.reason_code);
+    b.writeUInt8(command.maxQos ?? kVerdictUnset8, at + l.max_qos);
+    b.writeUInt8(command.refuseWill === true ? 1 : 0, at + l.will_refused);
+    b.writeUInt32LE(clientId.length, at + l.client_id_bytes);
+    b.writeUInt32LE(username.length, at + l.username_bytes);
+    b.writeUInt32LE(reason.length, at + l.reason_text_bytes);
+    this.#strings(at + Verdict.bytes, clientId, username, reason);
+  }
+
+  linkOpen(linkId: number, creditBytes: number): void {
+    const at = this.#begin(CommandKind.link_open, LinkOpen.bytes, 0);
+    this.#buffer.writeUInt32LE(linkId, at + LinkOpen.at.link_id);
+    this.#buffer.writeUInt32LE(creditBytes, at + LinkOpen.at.credit_bytes);
+  }
+
+  linkCredit(linkId: number, consumedBytes: number): void {
+    const at = this.#begin(CommandKind.link_credit, LinkCredit.bytes, 0);
+    this.#buffer.writeUInt32LE(linkId, at + LinkCredit.at.link_id);
+    this.#buffer.writeUInt32LE(consumedBytes, at + LinkCredit.at.consumed_bytes);
+  }
+
+  linkClose(linkId: number): void {
+    const at = this.#begin(CommandKind.link_close, LinkClose.bytes, 0);
+    this.#buffer.writeUInt32LE(linkId, at + LinkClose.at.link_id);
+  }
+
+  disconnect(clientId: string, reasonCode: number, reasonText: string): void {
+    const id = text(clientId);
+    const reason = text(reasonText);
+    const at = this.#begin(CommandKind.disconnect, Disconnect.bytes, id.length + reason.length);
+    this.#buffer.writeUInt8(reasonCode, at + Disconnect.at.reason_code);
+    this.#buffer.writeUInt32LE(id.length, at + Disconnect.at.client_id_bytes);
+    this.#buffer.writeUInt32LE(reason.length, at + Disconnect.at.reason_text_bytes);
+    this.#strings(at + Disconnect.bytes, id, reason);
+  }
+
+  drain(deadlineMs: number): void {
+    const at = this.#begin(CommandKind.drain, Drain.bytes, 0);
+    this.#buffer.writeUInt32LE(deadlineMs, at + Drain.at.deadline_ms);
+  }
+
+  /**
+   * Room for `bytes` of a link's Control Packets; returns the offset in `buffer` to write them at.
+   * All of them must be written before the next call.
+   */
+  linkBytes(linkId: number, bytes: number): number {
+    if (this.#openLink === linkId && this.#used < kFlushBytes) {
+      this.#reserve(bytes);
+    } else {
+      const record = this.#begin(CommandKind.link_bytes, LinkBytes.bytes, 0);
+      this.#reserve(bytes);
+      this.#buffer.writeUInt32LE(linkId, record + LinkBytes.at.link_id);
+      this.#openLink = linkId;
+    }
+    const at = this.#used;
+    this.#used += bytes;
+    return at;
+  }
+
+  /** Hands over what is there. */
+  flush(): void {
+    if (this.#used === 0) return;
+    this.#close();
+    const bytes = this.#used;
+    this.#used = 0;
+    const buffer = this.#buffer;
+    if (buffer.length > kKeepBytes) this.#buffer = Buffer.allocUnsafeSlow(kInitialBytes);
+    this.#submit(buffer, bytes);
+  }
+
+  /** Starts a record; its header's length is written when it is closed. */
+  #begin(kind: number, fixedBytes: number, tailBytes: number): number {
+    this.#close();
+    if (this.#used >= kFlushBytes) this.flush();
+    this.#reserve(fixedBytes + tailBytes);
+    const at = this.#used;
+    this.#buffer.fill(0, at, at + fixedBytes);
+    this.#buffer.writeUInt16LE(kind, at + 4);
+    this.#recordAt = at;
+    this.#used = at + fixedBytes + tailBytes;
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      queueMicrotask(this.#flushSoon);
+    }
+    return at;
+  }
+
+  /** Pads the record that is being written to 8 and writes its lengths. */
+  #close(): void {
+    const at = this.#recordAt;
+    if (at < 0) return;
+    if (this.#openLink >= 0) {
+      const data = this.#used - at - LinkBytes.bytes;
+      this.#buffer.writeUInt32LE(data, at + LinkBytes.at.data_bytes);
+      this.#openLink = -1;
+    }
+    const padding = -this.#used & 7;
+    this.#reserve(padding);
+    this.#buffer.fill(0, this.#used, this.#used + padding);
+    this.#used += padding;
+    this.#buffer.writeUInt32LE(this.#used - at, at);
+    this.#recordAt = -1;
+  }
+
+  #reserve(bytes: number): void {
+    const wanted = this.#used + bytes;
+    if (wanted <= this.#buffer.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(wanted + 8, this.#buffer.length * 2));
+    this.#buffer.copy(grown, 0, 0, this.#used);
+    this.#buffer = grown;
+  }
+
+  #strings(at: number, ...strings: Buffer[]): void {
+    let to = at;
+    for (const bytes of strings) {
+      bytes.copy(this.#buffer, to);
+      to += bytes.length;
+    }
+  }
+}
+
+const kEmpty = Buffer.alloc(0);
+function text(value: string | undefined): Buffer {
+  return value === undefined || value === '' ? kEmpty : Buffer.from(value, 'utf8');
+}

@@ -1,0 +1,326 @@
+/**
+ * The contract's shape: the same kinds, fields, enums and counters as native/contract/*.hpp, from
+ * which test/unit/native/contract.test.ts checks every number here. Decoding is in events.ts,
+ * encoding in commands.ts.
+ */
+
+export const EventKind = {
+  connect_request: 1,
+  connected: 2,
+  disconnected: 3,
+  refused: 4,
+  session_ended: 5,
+  link_bytes: 6,
+  link_closed: 7,
+  log: 8,
+  alert: 9,
+  drained: 10,
+} as const;
+
+export const CommandKind = {
+  verdict: 1,
+  link_open: 2,
+  link_bytes: 3,
+  link_credit: 4,
+  link_close: 5,
+  disconnect: 6,
+  drain: 7,
+} as const;
+
+export const ConnectFlag = {
+  clean_start: 1,
+  has_username: 2,
+  has_password: 4,
+  has_will: 8,
+  session_present: 16,
+  is_link: 32,
+  assigned_id: 64,
+} as const;
+
+export const CloseCause = {
+  none: 0,
+  client_disconnect: 1,
+  peer_closed: 2,
+  socket_error: 3,
+  keep_alive_timeout: 4,
+  connect_timeout: 5,
+  malformed_packet: 6,
+  protocol_error: 7,
+  packet_too_large: 8,
+  taken_over: 9,
+  refused: 10,
+  receive_maximum_exceeded: 11,
+  topic_alias_invalid: 12,
+  quota_exceeded: 13,
+  administrative: 14,
+  shutting_down: 15,
+  topic_invalid: 16,
+  store_failed: 17,
+  outbound_overflow: 18,
+  version_refused: 19,
+  connections_exceeded: 20,
+  capability_refused: 21,
+  link_closed: 22,
+} as const;
+
+export const SessionEndCause = { expired: 1, clean_start: 2, with_connection: 3 } as const;
+export const LogLevel = { error: 1, warn: 2, info: 3, debug: 4, trace: 5 } as const;
+export const AlertKind = { queue_overflow: 1, memory_budget: 2 } as const;
+
+/** In a verdict: a field left as it was asked for. */
+export const kVerdictUnset32 = 0xfffffffe;
+export const kVerdictUnset16 = 0xffff;
+export const kVerdictUnset8 = 0xff;
+
+const widths = { u8: 1, u16: 2, u32: 4, u64: 8 } as const;
+type Width = keyof typeof widths;
+
+export interface Layout<F extends string = string> {
+  readonly name: string;
+  /** Size of the fixed part, header included: byte strings start behind it. */
+  readonly bytes: number;
+  readonly at: Readonly<Record<F, number>>;
+  readonly widths: Readonly<Record<F, number>>;
+}
+
+const kHeaderBytes = 8;
+
+/** Lays fields out as a C++ compiler does: each aligned to its width, the whole to the widest. */
+function layout<const F extends Record<string, Width>>(
+  name: string,
+  fields: F,
+): Layout<keyof F & string> {
+  const at: Record<string, number> = {};
+  const bytesOf: Record<string, number> = {};
+  let offset = kHeaderBytes;
+  let alignment = 4;
+  for (const [field, width] of Object.entries(fields)) {
+    const bytes = widths[width];
+    offset = Math.ceil(offset / bytes) * bytes;
+    at[field] = offset;
+    bytesOf[field] = bytes;
+    offset += bytes;
+    alignment = Math.max(alignment, bytes);
+  }
+  const bytes = Math.ceil(offset / alignment) * alignment;
+  return { name, bytes, at, widths: bytesOf } as Layout<keyof F & string>;
+}
+
+/** Padding is not listed: it is written as zero and never read. */
+export const ConnectRequest = layout('ConnectRequest', {
+  connection_id: 'u64',
+  listener_id: 'u32',
+  session_expiry_s: 'u32',
+  keep_alive_s: 'u16',
+  protocol_level: 'u8',
+  flags: 'u8',
+  client_id_bytes: 'u32',
+  username_bytes: 'u32',
+  password_bytes: 'u32',
+  address_bytes: 'u32',
+  will_topic_bytes: 'u32',
+});
+
+export const Connected = layout('Connected', {
+  connection_id: 'u64',
+  listener_id: 'u32',
+  session_expiry_s: 'u32',
+  keep_alive_s: 'u16',
+  protocol_level: 'u8',
+  flags: 'u8',
+  client_id_bytes: 'u32',
+  username_bytes: 'u32',
+  address_bytes: 'u32',
+});
+
+export const Disconnected = layout('Disconnected', {
+  connection_id: 'u64',
+  cause: 'u16',
+  reason_code: 'u8',
+  flags: 'u8',
+  client_id_bytes: 'u32',
+  username_bytes: 'u32',
+  address_bytes: 'u32',
+  detail_bytes: 'u32',
+});
+
+export const Refused = layout('Refused', {
+  connection_id: 'u64',
+  listener_id: 'u32',
+  cause: 'u16',
+  reason_code: 'u8',
+  protocol_level: 'u8',
+  client_id_bytes: 'u32',
+  address_bytes: 'u32',
+  detail_bytes: 'u32',
+});
+
+export const SessionEnded = layout('SessionEnded', {
+  cause: 'u16',
+  client_id_bytes: 'u32',
+});
+
+export const LinkBytes = layout('LinkBytes', { link_id: 'u32', data_bytes: 'u32' });
+
+export const LinkClosed = layout('LinkClosed', {
+  link_id: 'u32',
+  cause: 'u16',
+  reason_code: 'u8',
+});
+
+export const Log = layout('Log', {
+  connection_id: 'u64',
+  suppressed: 'u32',
+  cause: 'u16',
+  level: 'u8',
+  reason_code: 'u8',
+  client_id_bytes: 'u32',
+  address_bytes: 'u32',
+  text_bytes: 'u32',
+});
+
+export const Alert = layout('Alert', { count: 'u64', alert: 'u16', client_id_bytes: 'u32' });
+
+export const Drained = layout('Drained', { unflushed_connections: 'u32', padding: 'u32' });
+
+export const Verdict = layout('Verdict', {
+  connection_id: 'u64',
+  max_session_expiry_s: 'u32',
+  server_keep_alive_s: 'u16',
+  reason_code: 'u8',
+  max_qos: 'u8',
+  will_refused: 'u8',
+  client_id_bytes: 'u32',
+  username_bytes: 'u32',
+  reason_text_bytes: 'u32',
+});
+
+export const LinkOpen = layout('LinkOpen', { link_id: 'u32', credit_bytes: 'u32' });
+export const LinkCredit = layout('LinkCredit', { link_id: 'u32', consumed_bytes: 'u32' });
+export const LinkClose = layout('LinkClose', { link_id: 'u32', padding: 'u32' });
+
+export const Disconnect = layout('Disconnect', {
+  reason_code: 'u8',
+  client_id_bytes: 'u32',
+  reason_text_bytes: 'u32',
+});
+
+export const Drain = layout('Drain', { deadline_ms: 'u32', padding: 'u32' });
+
+export const eventLayouts = {
+  connect_request: ConnectRequest,
+  connected: Connected,
+  disconnected: Disconnected,
+  refused: Refused,
+  session_ended: SessionEnded,
+  link_bytes: LinkBytes,
+  link_closed: LinkClosed,
+  log: Log,
+  alert: Alert,
+  drained: Drained,
+} as const satisfies Record<keyof typeof EventKind, Layout>;
+
+export const commandLayouts = {
+  verdict: Verdict,
+  link_open: LinkOpen,
+  link_bytes: LinkBytes,
+  link_credit: LinkCredit,
+  link_close: LinkClose,
+  disconnect: Disconnect,
+  drain: Drain,
+} as const satisfies Record<keyof typeof CommandKind, Layout>;
+
+/** The order of the numbers that counters() fills in. */
+export const counterNames = [
+  'connections_accepted',
+  'connections_closed',
+  'clients_connected_v31',
+  'clients_connected_v311',
+  'clients_connected_v5',
+  'clients_disconnected_v31',
+  'clients_disconnected_v311',
+  'clients_disconnected_v5',
+  'connections_refused',
+  'takeovers',
+  'connections_migrated',
+  'verdicts_waited',
+  'verdicts_stale',
+  'sessions_created',
+  'sessions_resumed',
+  'sessions_ended',
+  'sessions_expired',
+  'subscriptions_added',
+  'subscriptions_removed',
+  'bytes_received',
+  'bytes_sent',
+  'packets_received',
+  'packets_sent',
+  'publish_received_qos0',
+  'publish_received_qos1',
+  'publish_received_qos2',
+  'publish_sent_qos0',
+  'publish_sent_qos1',
+  'publish_sent_qos2',
+  'publish_unmatched',
+  'match_cache_hits',
+  'match_cache_misses',
+  'messages_crossed',
+  'retained_set',
+  'retained_cleared',
+  'retained_delivered',
+  'wills_published',
+  'shared_redispatched',
+  'dropped_outbound_watermark',
+  'dropped_queue_full_newest',
+  'dropped_queue_full_oldest',
+  'dropped_queue_bytes',
+  'dropped_expired',
+  'dropped_packet_too_large',
+  'dropped_stale_receiver',
+  'dropped_no_local',
+  'dropped_offline_qos0',
+  'dropped_shared_no_member',
+  'dropped_memory_budget',
+  'dropped_session_ended',
+  'dropped_refused_by_receiver',
+  'publish_refused_quota',
+  'paused_outbox',
+  'paused_verdict',
+  'paused_store',
+  'paused_queue_full',
+  'paused_memory_budget',
+  'tickets_issued',
+  'tickets_granted',
+  'tickets_failed',
+  'promises_dropped_on_close',
+  'events_sent',
+  'event_bytes',
+  'commands_received',
+  'commands_stale',
+  'events_dropped',
+  'log_records_suppressed',
+  'loop_turns',
+  'wakeups',
+  'busy_ns',
+  'messages_queued',
+  'messages_in_flight',
+  'message_bytes',
+  'outbound_bytes',
+] as const;
+
+export type CounterName = (typeof counterNames)[number];
+export type CloseCauseName = keyof typeof CloseCause;
+export type SessionEndCauseName = keyof typeof SessionEndCause;
+export type LogLevelName = keyof typeof LogLevel;
+export type AlertName = keyof typeof AlertKind;
+
+function inverse<K extends string>(of: Readonly<Record<K, number>>): readonly (K | undefined)[] {
+  const names: (K | undefined)[] = [];
+  for (const name of Object.keys(of) as K[]) names[of[name]] = name;
+  return names;
+}
+export const eventKindNames = inverse(EventKind);
+export const closeCauseNames = inverse(CloseCause);
+export const sessionEndCauseNames = inverse(SessionEndCause);
+export const logLevelNames = inverse(LogLevel);
+export const alertNames = inverse(AlertKind);

@@ -1,0 +1,52 @@
+/** The resolved configuration in the form the native half takes. */
+import type { BrokerConfig, ListenerConfig } from '../config/resolve.js';
+import type { NativeBrokerOptions, NativeLimits, NativeListenSpec } from './addon.js';
+import { LogLevel } from './contract.js';
+import type { ProtocolVersion } from './events.js';
+
+/** Connections that may wait to be accepted; the system lowers it to its own limit. */
+const kBacklog = 4096;
+const versionBits: Readonly<Record<ProtocolVersion, number>> = { '3.1': 1, '3.1.1': 2, '5.0': 4 };
+
+export function nativeBrokerOptions(
+  { broker, router, log }: BrokerConfig,
+  own: Pick<NativeBrokerOptions, 'placement' | 'store' | 'event_mask' | 'authenticate'>,
+): NativeBrokerOptions {
+  return {
+    ...own,
+    io_threads: broker.io_threads,
+    shared_strategy: router.shared_subscriptions_strategy,
+    max_connections: broker.max_connections,
+    max_memory_bytes: broker.max_memory_bytes,
+    match_cache_bytes: broker.match_cache_bytes,
+    outbound_high_watermark_bytes: broker.outbound_high_watermark_bytes,
+    outbound_low_watermark_bytes: broker.outbound_low_watermark_bytes,
+    log_level: LogLevel[log.level],
+    verdict_timeout_ms: broker.verdict_timeout_ms,
+    client_id_prefix: broker.client_id_prefix,
+  };
+}
+
+export function nativeLimits(listener: ListenerConfig, broker: BrokerConfig): NativeLimits {
+  const { accept_versions: _, connection_timeout_ms, ...limits } = listener.mqtt;
+  const max_connections =
+    listener.maxConnections === 0 ? broker.broker.max_connections : listener.maxConnections;
+  return { ...limits, connect_timeout_ms: connection_timeout_ms, max_connections };
+}
+
+export function nativeListenSpec(
+  listener: ListenerConfig,
+  broker: BrokerConfig,
+  place: { host: string; port: number } | { path: string; mode: number },
+): NativeListenSpec {
+  return {
+    host: 'host' in place ? place.host : '',
+    port: 'host' in place ? place.port : 0,
+    backlog: kBacklog,
+    unix_path: 'path' in place ? place.path : '',
+    unix_mode: 'path' in place ? place.mode : 0,
+    name: listener.name,
+    protocol_levels: listener.versions.reduce((bits, version) => bits | versionBits[version], 0),
+    limits: nativeLimits(listener, broker),
+  };
+}

@@ -1,0 +1,192 @@
+/** What the broker tells its application about clients, made of the native half's events. */
+
+import type { BoundAddress } from '../listener/listeners.js';
+import type { LogRecord } from '../log/logger.js';
+import type { AlertName, CloseCauseName, SessionEndCauseName } from '../native/contract.js';
+import type {
+  AlertEvent,
+  ConnectedEvent,
+  DisconnectedEvent,
+  LogEvent,
+  ProtocolVersion,
+  RefusedEvent,
+} from '../native/events.js';
+
+export interface ConnectInfo {
+  /** Final: after assignment and the authenticator's change. */
+  readonly clientId: string;
+  readonly username: string | undefined;
+  /** "127.0.0.1:52110", "[::1]:4040", "unix"; of a link: "link". */
+  readonly address: string;
+  /** The listener's name; undefined = a link of this process. */
+  readonly listener: string | undefined;
+  readonly protocolVersion: ProtocolVersion;
+  readonly cleanStart: boolean;
+  readonly sessionPresent: boolean;
+  /** Seconds, as in force; 0 = off. */
+  readonly keepAlive: number;
+  /** Seconds, as granted. */
+  readonly sessionExpiry: number | 'never';
+  readonly hasWill: boolean;
+  /** Never reused while the process runs. */
+  readonly connectionId: bigint;
+}
+
+export interface DisconnectInfo {
+  readonly clientId: string;
+  readonly username: string | undefined;
+  readonly address: string;
+  readonly cause: CloseCauseName;
+  /** Of the DISCONNECT that was received or sent; 0 = none. */
+  readonly reasonCode: number;
+  /** For the operator; may be empty. */
+  readonly detail: string;
+  readonly connectionId: bigint;
+}
+
+export interface RefusedInfo {
+  /** Empty where the connection ended before it was known. */
+  readonly clientId: string;
+  readonly address: string;
+  readonly listener: string;
+  readonly cause: CloseCauseName;
+  /** As in MQTT 5.0, for 3.x clients too. */
+  readonly reasonCode: number;
+  readonly protocolVersion: ProtocolVersion | undefined;
+  readonly detail: string;
+  readonly connectionId: bigint;
+}
+
+export interface SessionEndInfo {
+  readonly clientId: string;
+  readonly cause: SessionEndCauseName;
+}
+
+export interface AlertInfo {
+  readonly alert: AlertName;
+  /** Messages lost since the last alert of this kind and client. */
+  readonly count: number;
+  /** Empty = not about one client. */
+  readonly clientId: string;
+}
+
+/** The broker's events and what their listeners are called with. */
+export interface BrokerEvents {
+  listening: [addresses: readonly BoundAddress[]];
+  connect: [client: ConnectInfo];
+  disconnect: [client: DisconnectInfo];
+  refused: [attempt: RefusedInfo];
+  sessionEnd: [session: SessionEndInfo];
+  alert: [alert: AlertInfo];
+  log: [record: LogRecord];
+}
+
+export function connectInfo(event: ConnectedEvent, listener: string): ConnectInfo {
+  const { flags } = event;
+  return {
+    clientId: event.clientId,
+    username: event.username === '' ? undefined : event.username,
+    address: flags.isLink ? 'link' : event.address,
+    listener: flags.isLink ? undefined : listener,
+    protocolVersion: event.protocolVersion,
+    cleanStart: flags.cleanStart,
+    sessionPresent: flags.sessionPresent,
+    keepAlive: event.keepAlive,
+    sessionExpiry: event.sessionExpiry,
+    hasWill: flags.hasWill,
+    connectionId: event.connectionId,
+  };
+}
+
+export function disconnectInfo(event: DisconnectedEvent): DisconnectInfo {
+  return {
+    clientId: event.clientId,
+    username: event.username === '' ? undefined : event.username,
+    address: event.flags.isLink ? 'link' : event.address,
+    cause: event.cause,
+    reasonCode: event.reasonCode,
+    detail: event.detail,
+    connectionId: event.connectionId,
+  };
+}
+
+export function refusedInfo(event: RefusedEvent, listener: string): RefusedInfo {
+  return {
+    clientId: event.clientId,
+    address: event.address,
+    listener,
+    cause: event.cause,
+    reasonCode: event.reasonCode,
+    protocolVersion: event.protocolVersion,
+    detail: event.detail,
+    connectionId: event.connectionId,
+  };
+}
+
+/** Log records of the native half, and of what it reports. */
+export function nativeLogRecord(event: LogEvent): LogRecord {
+  return {
+    level: event.level,
+    text: event.text,
+    fields: {
+      ...(event.clientId === '' ? {} : { clientId: event.clientId }),
+      ...(event.address === '' ? {} : { address: event.address }),
+      ...(event.cause === 'none' ? {} : { cause: event.cause }),
+      ...(event.reasonCode === 0 ? {} : { reasonCode: event.reasonCode }),
+      ...(event.suppressed === 0 ? {} : { suppressed: event.suppressed }),
+    },
+  };
+}
+
+export function connectRecord(client: ConnectInfo): LogRecord {
+  const { clientId, address, listener, protocolVersion, username, sessionPresent } = client;
+  return {
+    level: 'info',
+    text: 'client connected',
+    fields: {
+      clientId,
+      address,
+      ...(listener === undefined ? {} : { listener }),
+      ...(username === undefined ? {} : { username }),
+      version: protocolVersion,
+      sessionPresent,
+    },
+  };
+}
+
+export function disconnectRecord(client: DisconnectInfo): LogRecord {
+  const { clientId, address, cause, reasonCode, detail } = client;
+  return {
+    level: 'info',
+    text: 'client disconnected',
+    fields: { clientId, address, cause, reasonCode, ...(detail === '' ? {} : { detail }) },
+  };
+}
+
+export function refusedRecord(attempt: RefusedInfo): LogRecord {
+  const { clientId, address, listener, cause, reasonCode, detail } = attempt;
+  return {
+    level: 'info',
+    text: 'client refused',
+    fields: {
+      clientId,
+      address,
+      listener,
+      cause,
+      reasonCode,
+      ...(detail === '' ? {} : { detail }),
+    },
+  };
+}
+
+export function alertRecord(event: AlertEvent): LogRecord {
+  const { clientId, count } = event;
+  return {
+    level: 'warn',
+    text:
+      event.alert === 'queue_overflow'
+        ? "a session's queue is full: messages were dropped"
+        : 'the memory budget is used up: messages were dropped',
+    fields: { ...(clientId === '' ? {} : { clientId }), count },
+  };
+}

@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { parse } from 'smol-toml';
+import { describe, expect, test } from 'vitest';
+import { formatAddress, parseListenAddress } from '../../../src/config/address.ts';
+import { optionsMarkdown } from '../../../src/config/markdown.ts';
+import {
+  brokerRows,
+  listenerRows,
+  logRows,
+  mqttRows,
+  routerRows,
+} from '../../../src/config/options.ts';
+import { defaultConfigText, effectiveText } from '../../../src/config/report.ts';
+import { resolveConfig } from '../../../src/config/resolve.ts';
+import { checkValue, defaultOf } from '../../../src/config/rows.ts';
+import { nearest } from '../../../src/config/suggest.ts';
+import { resolveText } from './resolving.ts';
+
+describe('listen addresses', () => {
+  test.each([
+    ['0.0.0.0:1883', '0.0.0.0', 1883],
+    ['localhost:0', 'localhost', 0],
+    ['[::1]:65535', '::1', 65535],
+    ['[fe80::1%eth0]:1', 'fe80::1%eth0', 1],
+    ['my-host.example:8883', 'my-host.example', 8883],
+  ])('%s', (text, host, port) => {
+    expect(parseListenAddress(text)).toEqual({ host, port });
+    expect(formatAddress(host, port)).toBe(text);
+  });
+  test.each([
+    '',
+    ':1883',
+    '1883',
+    'host',
+    'host:',
+    'a b:1',
+    '::1:1883',
+    'h:65536',
+    'h:-1',
+    'h:1x',
+    '[h]:1',
+    'mqtt://h:1',
+  ])('not %j', (text) => expect(parseListenAddress(text)).toBeUndefined());
+});
+
+describe('did you mean', () => {
+  const known = ['max_qos', 'max_inflight', 'listen', 'tls', 'auth'];
+  test.each([
+    ['max_qso', 'max_qos'],
+    ['maxinflight', 'max_inflight'],
+    ['LISTEN', 'listen'],
+    ['max-inflight', 'max_inflight'],
+    ['lsiten', 'listen'],
+    ['tsl', 'tls'],
+    ['wombat', undefined],
+    ['t', undefined],
+  ])('%s', (word, meant) => expect(nearest(word, known)).toBe(meant));
+  test('a known word is its own nearest', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.stringMatching(/^[a-z_]{3,12}$/), { minLength: 1 }),
+        (words) => {
+          for (const word of words) expect(nearest(word, words)).toBe(word);
+        },
+      ),
+    );
+  });
+});
+
+test('every default fits its own row', () => {
+  for (const rows of [mqttRows, brokerRows, routerRows, logRows]) {
+    for (const [key, row] of Object.entries(rows)) {
+      expect([key, checkValue(row, defaultOf(row), false)]).not.toEqual([key, 'refused']);
+    }
+  }
+  expect(defaultOf(listenerRows.unix_mode)).toBe(0o660);
+});
+
+describe('file modes', () => {
+  test.each([
+    ['0660', 0o660],
+    ['660', 0o660],
+    ['0o777', 0o777],
+    [0o600, 0o600],
+  ])('%j', (given, value) => {
+    expect(checkValue(listenerRows.unix_mode, given, false)).toEqual({ value });
+  });
+  test.each(['888', '66', 'rw', -1, 99999, 1.5, true])('not %j', (given) => {
+    expect(checkValue(listenerRows.unix_mode, given, false)).toBe('refused');
+  });
+});
+
+describe('configuration as text', () => {
+  test('--check prints a configuration that configures the same, with origins', async () => {
+    const file = new URL('fixtures/rumqttd.toml', import.meta.url);
+    const given = await resolveText(readFileSync(file, 'utf8'));
+    const text = effectiveText(given);
+    expect(text).toMatch(/^max_connections = 10010 +# \S+:4$/m);
+    expect(text).toMatch(/^max_packet_size = 20480 +# \S+:18 \(max_payload_size\)$/m);
+    const again = await resolveText(text);
+    expect(again.config).toEqual(given.config);
+    expect(again.warnings).toEqual([]);
+  });
+
+  test('--check without a file shows the loopback listener', async () => {
+    const text = effectiveText(resolveConfig([]));
+    expect(text).toContain('listen = ["127.0.0.1:1883", "[::1]:1883"]');
+    expect(parse(text)).toHaveProperty('mqtt.max_qos', 2);
+  });
+
+  test('generate-config prints the defaults, commented and, uncommented, in force', async () => {
+    const text = defaultConfigText();
+    const commented = await resolveText(text);
+    expect(commented.warnings).toEqual([]);
+    const uncommented = await resolveText(text.replaceAll(/^# (\w+ = .*|\[.*\])$/gm, '$1'));
+    expect(uncommented.warnings).toEqual([]);
+    const [listener] = uncommented.config.listeners;
+    expect(listener).toMatchObject({ name: 'unified-1', unix: { path: '/run/st-mqttd.sock' } });
+    expect({ ...uncommented.config.broker, max_memory_bytes: 0 }).toEqual({
+      ...commented.config.broker,
+      max_memory_bytes: 0,
+    });
+    expect(uncommented.config.log).toEqual(commented.config.log);
+    for (const rows of [mqttRows, brokerRows, routerRows, logRows, listenerRows]) {
+      for (const key of Object.keys(rows)) expect(text).toMatch(new RegExp(`^(# )?${key} = `, 'm'));
+    }
+  });
+
+  test('docs/OPTIONS.md is fresh (npm run build && node scripts/options-doc.mjs)', () => {
+    const file = new URL('../../../docs/OPTIONS.md', import.meta.url);
+    expect(readFileSync(file, 'utf8')).toBe(optionsMarkdown());
+  });
+});
