@@ -151,6 +151,28 @@ conformance('MQTT 5.0, 3.1.2 CONNECT variable header', '5.0', {}, (s) => {
     await s.connect({ password: 'secret' });
   });
 
+  it('[MQTT-3.1.2-23] with a Session Expiry Interval the Session is stored, with what comes meanwhile', async () => {
+    const [clientId, topic] = [unique(), unique('t')];
+    const properties = { sessionExpiryInterval: 60 };
+    const first = await s.connect({ clientId, properties });
+    await first.subscribe({ filter: topic, qos: 2 });
+    await first.disconnect();
+    const pub = await s.connect();
+    await pub.publish(topic, 'one', { qos: 1 });
+    await pub.publish(topic, 'two', { qos: 2 });
+    const second = await s.connect({ clientId, cleanStart: false, properties });
+    expect(second.connack.sessionPresent).toBe(true);
+    expect((await second.receiveTexts(2)).sort()).toEqual(['one', 'two']);
+  });
+
+  it('[MQTT-3.1.2-23] without a Session Expiry Interval the Session ends with the connection', async () => {
+    const clientId = unique();
+    const first = await s.connect({ clientId });
+    await first.disconnect();
+    const second = await s.connect({ clientId, cleanStart: false });
+    expect(second.connack.sessionPresent).toBe(false);
+  });
+
   it.concurrent('[MQTT-3.1.2-22] silence for one and a half times the Keep Alive ends the connection', async () => {
     const client = await s.connect({ keepAlive: 1 });
     const start = performance.now();
@@ -177,28 +199,6 @@ conformance('MQTT 5.0, 3.1.2 CONNECT variable header', '5.0', {}, (s) => {
     const client = await s.connect({ keepAlive: 0 });
     await client.wire.expectNothing(2000);
     await client.ping();
-  });
-
-  it('[MQTT-3.1.2-23] with a Session Expiry Interval the Session is stored, with what comes meanwhile', async () => {
-    const [clientId, topic] = [unique(), unique('t')];
-    const properties = { sessionExpiryInterval: 60 };
-    const first = await s.connect({ clientId, properties });
-    await first.subscribe({ filter: topic, qos: 2 });
-    await first.disconnect();
-    const pub = await s.connect();
-    await pub.publish(topic, 'one', { qos: 1 });
-    await pub.publish(topic, 'two', { qos: 2 });
-    const second = await s.connect({ clientId, cleanStart: false, properties });
-    expect(second.connack.sessionPresent).toBe(true);
-    expect((await second.receiveTexts(2)).sort()).toEqual(['one', 'two']);
-  });
-
-  it('[MQTT-3.1.2-23] without a Session Expiry Interval the Session ends with the connection', async () => {
-    const clientId = unique();
-    const first = await s.connect({ clientId });
-    await first.disconnect();
-    const second = await s.connect({ clientId, cleanStart: false });
-    expect(second.connack.sessionPresent).toBe(false);
   });
 });
 

@@ -56,36 +56,6 @@ conformance('MQTT 5.0, 3.1.2.5 Will Flag', '5.0', {}, (s) => {
     expect((await watcher.receive()).payload.toString()).toBe('taken over');
   });
 
-  it.concurrent('[MQTT-3.1.2-8] it is published when Keep Alive has run out', async () => {
-    const { topic, watcher } = await watch(s);
-    await s.connect({ keepAlive: 1, will: { topic, payload: 'silent' } });
-    expect((await watcher.receive()).payload.toString()).toBe('silent');
-  });
-
-  it.concurrent('[MQTT-3.1.2-8] it waits for the Will Delay Interval', async () => {
-    const { topic, watcher } = await watch(s);
-    const client = await s.connect({
-      properties: { sessionExpiryInterval: 60 },
-      will: { topic, payload: 'late', properties: { willDelayInterval: 1 } },
-    });
-    const start = performance.now();
-    client.close();
-    expect((await watcher.receive()).payload.toString()).toBe('late');
-    expect(performance.now() - start).toBeGreaterThan(800);
-  });
-
-  it.concurrent('[MQTT-3.1.2-8] the end of the Session comes before a longer Will Delay', async () => {
-    for (const sessionExpiryInterval of [0, 1]) {
-      const { topic, watcher } = await watch(s);
-      const client = await s.connect({
-        properties: { sessionExpiryInterval },
-        will: { topic, payload: 'session end', properties: { willDelayInterval: 600 } },
-      });
-      client.close();
-      expect((await watcher.receive()).payload.toString()).toBe('session end');
-    }
-  });
-
   it('[MQTT-3.1.2-8] a Clean Start ends the old Session, and publishes its delayed will at once', async () => {
     const { topic, watcher } = await watch(s);
     const clientId = unique();
@@ -136,31 +106,6 @@ conformance('MQTT 5.0, 3.1.2.5 Will Flag', '5.0', {}, (s) => {
     await later.publish(topic, '', { retain: true });
   });
 
-  it('[MQTT-3.1.3-9] a new connection before the Will Delay passed stops it', async () => {
-    const { topic, watcher } = await watch(s);
-    const clientId = unique();
-    const properties = { sessionExpiryInterval: 60 };
-    const client = await s.connect({
-      clientId,
-      properties,
-      will: { topic, payload: 'never', properties: { willDelayInterval: 1 } },
-    });
-    client.close();
-    const second = await s.connect({ clientId, cleanStart: false, properties });
-    expect(second.connack.sessionPresent).toBe(true);
-    await watcher.wire.expectNothing(1500);
-  });
-
-  it('[MQTT-3.1.3-9] a takeover that resumes the Session stops a delayed will', async () => {
-    const { topic, watcher } = await watch(s);
-    const clientId = unique();
-    const properties = { sessionExpiryInterval: 60 };
-    const will = { topic, payload: 'never', properties: { willDelayInterval: 1 } };
-    await s.connect({ clientId, properties, will });
-    await s.connect({ clientId, cleanStart: false, properties });
-    await watcher.wire.expectNothing(1400);
-  });
-
   it('[MQTT-3.1.3-10] its User Properties keep their order', async () => {
     const { topic, watcher } = await watch(s);
     const userProperty: [string, string][] = [
@@ -186,6 +131,61 @@ conformance('MQTT 5.0, 3.1.2.5 Will Flag', '5.0', {}, (s) => {
     });
     client.close();
     expect((await watcher.receive()).properties).toEqual(message);
+  });
+
+  it.concurrent('[MQTT-3.1.2-8] it is published when Keep Alive has run out', async () => {
+    const { topic, watcher } = await watch(s);
+    await s.connect({ keepAlive: 1, will: { topic, payload: 'silent' } });
+    expect((await watcher.receive()).payload.toString()).toBe('silent');
+  });
+
+  it.concurrent('[MQTT-3.1.2-8] it waits for the Will Delay Interval', async () => {
+    const { topic, watcher } = await watch(s);
+    const client = await s.connect({
+      properties: { sessionExpiryInterval: 60 },
+      will: { topic, payload: 'late', properties: { willDelayInterval: 1 } },
+    });
+    const start = performance.now();
+    client.close();
+    expect((await watcher.receive()).payload.toString()).toBe('late');
+    expect(performance.now() - start).toBeGreaterThan(800);
+  });
+
+  it.concurrent('[MQTT-3.1.2-8] the end of the Session comes before a longer Will Delay', async () => {
+    for (const sessionExpiryInterval of [0, 1]) {
+      const { topic, watcher } = await watch(s);
+      const client = await s.connect({
+        properties: { sessionExpiryInterval },
+        will: { topic, payload: 'session end', properties: { willDelayInterval: 600 } },
+      });
+      client.close();
+      expect((await watcher.receive()).payload.toString()).toBe('session end');
+    }
+  });
+
+  it.concurrent('[MQTT-3.1.3-9] a new connection before the Will Delay passed stops it', async () => {
+    const { topic, watcher } = await watch(s);
+    const clientId = unique();
+    const properties = { sessionExpiryInterval: 60 };
+    const client = await s.connect({
+      clientId,
+      properties,
+      will: { topic, payload: 'never', properties: { willDelayInterval: 1 } },
+    });
+    client.close();
+    const second = await s.connect({ clientId, cleanStart: false, properties });
+    expect(second.connack.sessionPresent).toBe(true);
+    await watcher.wire.expectNothing(1500);
+  });
+
+  it.concurrent('[MQTT-3.1.3-9] a takeover that resumes the Session stops a delayed will', async () => {
+    const { topic, watcher } = await watch(s);
+    const clientId = unique();
+    const properties = { sessionExpiryInterval: 60 };
+    const will = { topic, payload: 'never', properties: { willDelayInterval: 1 } };
+    await s.connect({ clientId, properties, will });
+    await s.connect({ clientId, cleanStart: false, properties });
+    await watcher.wire.expectNothing(1400);
   });
 
   it.concurrent('[MQTT-3.1.2-8] its expiry counts from its publication, not from the CONNECT', async () => {

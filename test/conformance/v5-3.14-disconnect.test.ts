@@ -86,21 +86,6 @@ conformance('MQTT 5.0, 3.14 DISCONNECT', '5.0', {}, (s) => {
     await watcher.wire.expectNothing();
   });
 
-  it('[MQTT-3.14.4-3] DISCONNECT 0x00 discards the will, a delayed one too', async () => {
-    const topic = unique('t');
-    const watcher = await s.connect();
-    await watcher.subscribe(topic);
-    const delayed = { topic, payload: 'never', properties: { willDelayInterval: 1 } };
-    await (await s.connect({ will: { topic, payload: 'never' } })).disconnect();
-    await (
-      await s.connect({ will: delayed, properties: { sessionExpiryInterval: 60 } })
-    ).disconnect();
-    const client = await s.connect({ will: { topic, payload: 'never' } });
-    client.send(hex('e0 01 00'));
-    await client.wire.expectClosed();
-    await watcher.wire.expectNothing(1500);
-  });
-
   it('[MQTT-3.14.2-1] a Session Expiry Interval in DISCONNECT replaces the one of CONNECT', async () => {
     const clientId = unique();
     const first = await s.connect({ clientId, properties: { sessionExpiryInterval: 600 } });
@@ -114,6 +99,21 @@ conformance('MQTT 5.0, 3.14 DISCONNECT', '5.0', {}, (s) => {
     const properties = { sessionExpiryInterval: 10 };
     client.send({ type: 'DISCONNECT', reasonCode: 0, properties });
     await client.wire.expectDisconnect(Reason.protocolError);
+  });
+
+  it.concurrent('[MQTT-3.14.4-3] DISCONNECT 0x00 discards the will, a delayed one too', async () => {
+    const topic = unique('t');
+    const watcher = await s.connect();
+    await watcher.subscribe(topic);
+    const delayed = { topic, payload: 'never', properties: { willDelayInterval: 1 } };
+    await (await s.connect({ will: { topic, payload: 'never' } })).disconnect();
+    await (
+      await s.connect({ will: delayed, properties: { sessionExpiryInterval: 60 } })
+    ).disconnect();
+    const client = await s.connect({ will: { topic, payload: 'never' } });
+    client.send(hex('e0 01 00'));
+    await client.wire.expectClosed();
+    await watcher.wire.expectNothing(1500);
   });
 
   it.concurrent('[MQTT-3.14.2-1] it can be lowered to one second, and then holds', async () => {

@@ -66,67 +66,6 @@ conformance('MQTT 5.0, 3.3.2.3 PUBLISH properties', '5.0', {}, (s) => {
     expect(await forwarded(s, properties)).toEqual(properties);
   });
 
-  it.concurrent('[MQTT-3.3.2-5] an expired message is not delivered to a parked Session', async () => {
-    const [clientId, topic] = [unique(), unique('t')];
-    const session = { sessionExpiryInterval: 60 };
-    const first = await s.connect({ clientId, properties: session });
-    await first.subscribe({ filter: topic, qos: 2 });
-    await first.disconnect();
-    const pub = await s.connect();
-    const properties = { messageExpiryInterval: 1 };
-    await pub.publish(topic, 'short 1', { qos: 1, properties });
-    await pub.publish(topic, 'short 2', { qos: 2, properties });
-    await pub.publish(topic, 'long', { qos: 1, properties: { messageExpiryInterval: 600 } });
-    await sleep(2100);
-    const second = await s.connect({ clientId, cleanStart: false, properties: session });
-    expect((await second.receive()).payload.toString()).toBe('long');
-    await second.wire.expectNothing();
-  });
-
-  it.concurrent('[MQTT-3.3.2-5] an expired retained message is not delivered', async () => {
-    const topic = unique('t');
-    const pub = await s.connect();
-    const properties = { messageExpiryInterval: 1 };
-    await pub.publish(topic, 'x', { qos: 1, retain: true, properties });
-    await sleep(2100);
-    const sub = await s.connect();
-    await sub.subscribe(topic);
-    await sub.wire.expectNothing();
-  });
-
-  it.concurrent('[MQTT-3.3.2-5] an expired message waiting behind a full window is not delivered', async () => {
-    const topic = unique('t');
-    const sub = await s.connect({ properties: { receiveMaximum: 1 } });
-    await sub.subscribe({ filter: topic, qos: 1 });
-    const pub = await s.connect();
-    await pub.publish(topic, 'in the window', { qos: 1 });
-    await pub.publish(topic, 'expires', { qos: 1, properties: { messageExpiryInterval: 1 } });
-    await pub.publish(topic, 'stays', { qos: 1 });
-    await sleep(2100);
-    expect(await sub.receiveTexts(2)).toEqual(['in the window', 'stays']);
-  });
-
-  it.concurrent('[MQTT-3.3.2-6] the interval is lowered by the time waited', async () => {
-    const [clientId, topic] = [unique(), unique('t')];
-    const session = { sessionExpiryInterval: 60 };
-    const first = await s.connect({ clientId, properties: session });
-    await first.subscribe({ filter: topic, qos: 1 });
-    await first.disconnect();
-    const pub = await s.connect();
-    const properties = { messageExpiryInterval: 100 };
-    await pub.publish(topic, 'queued', { qos: 1, retain: true, properties });
-    await sleep(2100);
-    const second = await s.connect({ clientId, cleanStart: false, properties: session });
-    const queued = (await second.receive()).properties.messageExpiryInterval;
-    expect(queued).toBeGreaterThanOrEqual(90);
-    expect(queued).toBeLessThanOrEqual(98);
-    const late = await s.connect();
-    await late.subscribe(topic);
-    const retained = (await late.receive()).properties.messageExpiryInterval;
-    expect(retained).toBeLessThanOrEqual(98);
-    await pub.publish(topic, '', { retain: true });
-  });
-
   it('[MQTT-3.3.2-6] delivered at once it is as received', async () => {
     const interval = (await forwarded(s, { messageExpiryInterval: 1000 })).messageExpiryInterval;
     expect(interval).toBeGreaterThanOrEqual(995);
@@ -206,6 +145,67 @@ conformance('MQTT 5.0, 3.3.2.3 PUBLISH properties', '5.0', {}, (s) => {
     for (const contentType of ['', 'text/plain; charset=utf-8', 'é']) {
       expect(await forwarded(s, { contentType })).toEqual({ contentType });
     }
+  });
+
+  it.concurrent('[MQTT-3.3.2-5] an expired message is not delivered to a parked Session', async () => {
+    const [clientId, topic] = [unique(), unique('t')];
+    const session = { sessionExpiryInterval: 60 };
+    const first = await s.connect({ clientId, properties: session });
+    await first.subscribe({ filter: topic, qos: 2 });
+    await first.disconnect();
+    const pub = await s.connect();
+    const properties = { messageExpiryInterval: 1 };
+    await pub.publish(topic, 'short 1', { qos: 1, properties });
+    await pub.publish(topic, 'short 2', { qos: 2, properties });
+    await pub.publish(topic, 'long', { qos: 1, properties: { messageExpiryInterval: 600 } });
+    await sleep(2100);
+    const second = await s.connect({ clientId, cleanStart: false, properties: session });
+    expect((await second.receive()).payload.toString()).toBe('long');
+    await second.wire.expectNothing();
+  });
+
+  it.concurrent('[MQTT-3.3.2-5] an expired retained message is not delivered', async () => {
+    const topic = unique('t');
+    const pub = await s.connect();
+    const properties = { messageExpiryInterval: 1 };
+    await pub.publish(topic, 'x', { qos: 1, retain: true, properties });
+    await sleep(2100);
+    const sub = await s.connect();
+    await sub.subscribe(topic);
+    await sub.wire.expectNothing();
+  });
+
+  it.concurrent('[MQTT-3.3.2-5] an expired message waiting behind a full window is not delivered', async () => {
+    const topic = unique('t');
+    const sub = await s.connect({ properties: { receiveMaximum: 1 } });
+    await sub.subscribe({ filter: topic, qos: 1 });
+    const pub = await s.connect();
+    await pub.publish(topic, 'in the window', { qos: 1 });
+    await pub.publish(topic, 'expires', { qos: 1, properties: { messageExpiryInterval: 1 } });
+    await pub.publish(topic, 'stays', { qos: 1 });
+    await sleep(2100);
+    expect(await sub.receiveTexts(2)).toEqual(['in the window', 'stays']);
+  });
+
+  it.concurrent('[MQTT-3.3.2-6] the interval is lowered by the time waited', async () => {
+    const [clientId, topic] = [unique(), unique('t')];
+    const session = { sessionExpiryInterval: 60 };
+    const first = await s.connect({ clientId, properties: session });
+    await first.subscribe({ filter: topic, qos: 1 });
+    await first.disconnect();
+    const pub = await s.connect();
+    const properties = { messageExpiryInterval: 100 };
+    await pub.publish(topic, 'queued', { qos: 1, retain: true, properties });
+    await sleep(2100);
+    const second = await s.connect({ clientId, cleanStart: false, properties: session });
+    const queued = (await second.receive()).properties.messageExpiryInterval;
+    expect(queued).toBeGreaterThanOrEqual(90);
+    expect(queued).toBeLessThanOrEqual(98);
+    const late = await s.connect();
+    await late.subscribe(topic);
+    const retained = (await late.receive()).properties.messageExpiryInterval;
+    expect(retained).toBeLessThanOrEqual(98);
+    await pub.publish(topic, '', { retain: true });
   });
 });
 
