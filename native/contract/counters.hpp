@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/counter_block.hpp"
+#include "contract/records.hpp"
 
 namespace stmqtt::contract {
 
@@ -18,6 +19,15 @@ namespace stmqtt::contract {
   X(clients_disconnected_v31)    X(clients_disconnected_v311)   X(clients_disconnected_v5)        \
   X(connections_refused)         X(takeovers)                                                     \
   X(connections_migrated)        X(verdicts_waited)             X(verdicts_stale)                 \
+  /* closed connections, in the order of CloseCause */                                             \
+  X(closed_none)                     X(closed_client_disconnect)        X(closed_peer_closed)       \
+  X(closed_socket_error)             X(closed_keep_alive_timeout)       X(closed_connect_timeout)   \
+  X(closed_malformed_packet)         X(closed_protocol_error)           X(closed_packet_too_large)  \
+  X(closed_taken_over)               X(closed_refused)                  X(closed_receive_maximum_exceeded)\
+  X(closed_topic_alias_invalid)      X(closed_quota_exceeded)           X(closed_administrative)    \
+  X(closed_shutting_down)            X(closed_topic_invalid)            X(closed_store_failed)      \
+  X(closed_outbound_overflow)        X(closed_version_refused)          X(closed_connections_exceeded)\
+  X(closed_capability_refused)       X(closed_link_closed)                                          \
   /* sessions */                                                                                  \
   X(sessions_created)            X(sessions_resumed)            X(sessions_ended)                 \
   X(sessions_expired)            X(subscriptions_added)         X(subscriptions_removed)          \
@@ -63,6 +73,13 @@ inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::c
 
 /// One thread's counters. Thread: the owner writes, any reads.
 using Counters = CounterBlock<Counter, kCounterCount>;
+
+/// The counter of connections that ended for this cause.
+[[nodiscard]] constexpr Counter closed_counter(CloseCause cause) noexcept {
+  return static_cast<Counter>(static_cast<std::size_t>(Counter::closed_none) +
+                              static_cast<std::size_t>(cause));
+}
+static_assert(closed_counter(CloseCause::link_closed) == Counter::closed_link_closed);
 
 /// Counter names by index, for the addon's layout export.
 inline constexpr const char* kCounterNames[kCounterCount] = {

@@ -180,7 +180,8 @@ enum class AlertKind : std::uint16_t {
 
 struct Alert {
   RecordHeader header;
-  std::uint64_t count;  ///< messages lost since the last alert of this kind and client
+  std::uint64_t count;  ///< messages lost since the last alert of this kind and client;
+                        ///< memory_budget: bytes in use
   std::uint16_t alert;  ///< AlertKind
   std::uint16_t padding;
   std::uint32_t client_id_bytes;

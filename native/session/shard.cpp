@@ -12,6 +12,13 @@ using contract::Counter;
 using wire::PacketType;
 using wire::ReasonCode;
 
+namespace {
+
+constexpr std::uint64_t kSweepMs = 1'000;
+constexpr std::size_t kSweepEntries = 1'000;  ///< looked at in each sweep, in turn
+
+}  // namespace
+
 Shard::Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
              ShardOptions options, std::uint64_t now_ms) noexcept
     : tables_(tables),
@@ -23,6 +30,9 @@ Shard::Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& c
       wheel_(now_ms),
       cx_{counters, gate, promises_, scratch_, losers_, now_ms} {
   retry_timer_.kind = kRetryTimer;
+  sweep_timer_.kind = kSweepTimer;
+  // One thread looks for expired retained messages; nobody would miss them, but for the memory.
+  if (options_.thread == 0) wheel_.schedule(sweep_timer_, now_ms + kSweepMs);
 }
 
 Shard::~Shard() {
@@ -236,6 +246,10 @@ void Shard::on_timers() noexcept {
       case kSessionTimer:
         on_session_timer(static_cast<Session&>(node));
         break;
+      case kSweepTimer:
+        static_cast<void>(tables_.retained.expire(cx_.now_ms, kSweepEntries));
+        wheel_.schedule(sweep_timer_, cx_.now_ms + kSweepMs);
+        break;
       case kRetryTimer: {
         std::vector<ClientRef> retrying;
         retrying.swap(retrying_);
@@ -324,11 +338,12 @@ void Shard::end_turn() noexcept {
   if (!promises_.empty()) keep_promises();
   if (!gate_.grants_at_once()) gate_.end_batch();
   if (!losers_.empty()) emit_alerts();
-  const std::int64_t bytes = Message::thread_bytes();
-  if (bytes != reported_message_bytes_) {
-    tables_.memory_bytes.fetch_add(bytes - reported_message_bytes_, std::memory_order_relaxed);
-    counters_.add(Counter::message_bytes, bytes - reported_message_bytes_);
-    reported_message_bytes_ = bytes;
+  const std::int64_t message_bytes = Message::thread_bytes();
+  counters_.add(Counter::message_bytes, message_bytes - counters_.read(Counter::message_bytes));
+  const std::int64_t bytes = message_bytes + counters_.read(Counter::outbound_bytes);
+  if (bytes != reported_bytes_) {
+    tables_.memory_bytes.fetch_add(bytes - reported_bytes_, std::memory_order_relaxed);
+    reported_bytes_ = bytes;
   }
   counters_.add(Counter::tickets_issued,
                 static_cast<std::int64_t>(gate_.last_issued() - reported_tickets_));

@@ -102,7 +102,8 @@ class Shard {
 
  private:
   friend class ShardTestPeer;
-  enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3 };
+  enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
+                                   kSweepTimer = 4 };
   enum class Handled : std::uint8_t { done, later };
 
   // shard.cpp: dispatch
@@ -191,6 +192,7 @@ class Shard {
   void emit_disconnected(const Client& client, const Closing& closing) noexcept;
   void emit_refused(const Client& client, const Closing& closing) noexcept;
   void emit_alerts() noexcept;
+  void alert_memory() noexcept;
 
   [[nodiscard]] Session* find_session(const SessionRef& ref) const noexcept {
     return sessions_.find(ref.slot, ref.generation);
@@ -219,11 +221,13 @@ class Shard {
   std::vector<ClientRef> outbox_paused_;
   std::vector<ClientRef> retrying_;            ///< paused: queue_full or memory
   TimerNode retry_timer_;
-  std::int64_t reported_message_bytes_ = 0;
+  TimerNode sweep_timer_;
+  std::int64_t reported_bytes_ = 0;
   std::uint64_t reported_tickets_ = 0;
   std::uint64_t reported_hits_ = 0;
   std::uint64_t reported_misses_ = 0;
   std::uint64_t last_alert_ms_ = 0;
+  std::uint64_t last_memory_alert_ms_ = 0;
 };
 
 }  // namespace stmqtt

@@ -94,4 +94,14 @@ void Shard::emit_alerts() noexcept {
   losers_.clear();
 }
 
+/// The budget is used up: QoS 0 is being dropped, or publishers pause. At most every ten seconds.
+void Shard::alert_memory() noexcept {
+  if (last_memory_alert_ms_ != 0 && cx_.now_ms - last_memory_alert_ms_ < 10'000) return;
+  last_memory_alert_ms_ = cx_.now_ms;
+  contract::Alert event{};
+  event.alert = static_cast<std::uint16_t>(contract::AlertKind::memory_budget);
+  event.count = static_cast<std::uint64_t>(tables_.memory_bytes.load(std::memory_order_relaxed));
+  host_.event(contract::EventKind::alert, event.header, sizeof event, {Bytes{}});
+}
+
 }  // namespace stmqtt

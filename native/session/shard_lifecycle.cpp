@@ -87,6 +87,7 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
     emit_refused(client, closing);
     counters_.add(Counter::connections_refused);
   }
+  counters_.add(contract::closed_counter(closing.cause));
   Session* session = client.session;
   client.session = nullptr;
   client.state = ClientState::closed;

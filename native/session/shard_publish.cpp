@@ -83,6 +83,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   }
   const MemoryPressure pressure = tables_.pressure();
   if (pressure != MemoryPressure::none) [[unlikely]] {
+    alert_memory();
     if (view.qos == 0) {
       counters_.add(Counter::packets_received);
       counters_.add(Counter::publish_received_qos0);
