@@ -156,7 +156,8 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind) noexcept
       std::memcpy(&disconnect, record, sizeof disconnect);
       const std::uint8_t* at = record + sizeof disconnect;
       return shard_.disconnect({at, disconnect.client_id_bytes},
-                               static_cast<wire::ReasonCode>(disconnect.reason_code));
+                               static_cast<wire::ReasonCode>(disconnect.reason_code),
+                               {at + disconnect.client_id_bytes, disconnect.reason_text_bytes});
     }
     case CommandKind::drain: {
       contract::Drain drain_command;

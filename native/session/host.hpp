@@ -29,7 +29,8 @@ struct CrossItem {
   enum class Kind : std::uint8_t {
     publish,     ///< message, match: deliver to the receiving thread's partition
     shared,      ///< message, members, member: deliver to this member, or pick again
-    disconnect,  ///< session, reason: close its client
+    disconnect,  ///< session, reason, and as the message's payload the Reason String, if any:
+                 ///< close its client
   };
   Kind kind = Kind::publish;
   std::uint8_t tried = 0;               ///< shared: how many members were found gone before

@@ -294,14 +294,15 @@ void Shard::on_item(CrossItem& item) noexcept {
     case CrossItem::Kind::disconnect: {
       Session* session = find_session(item.session);
       if (session != nullptr && session->client() != nullptr) {
-        close(*session->client(), {CloseCause::administrative, item.reason, nullptr});
+        close(*session->client(), {CloseCause::administrative, item.reason, nullptr,
+                                   item.message ? item.message->payload() : Bytes{}});
       }
       break;
     }
   }
 }
 
-void Shard::disconnect(Bytes client_id, ReasonCode reason) noexcept {
+void Shard::disconnect(Bytes client_id, ReasonCode reason, Bytes reason_text) noexcept {
   const SessionRef ref = tables_.directory.find(client_id, tables_.directory.hash(client_id));
   if (!ref.valid()) {
     counters_.add(Counter::commands_stale);
@@ -311,6 +312,11 @@ void Shard::disconnect(Bytes client_id, ReasonCode reason) noexcept {
   item.kind = CrossItem::Kind::disconnect;
   item.session = ref;
   item.reason = reason;
+  if (!reason_text.empty()) {
+    MessageParts parts;
+    parts.payload = reason_text;
+    item.message = MessageRef::adopt(Message::make(parts));
+  }
   if (ref.thread == options_.thread) {
     on_item(item);
   } else {

@@ -71,7 +71,7 @@ class Shard {
   void on_verdict(ClientRef client, const contract::Verdict& verdict, Bytes client_id,
                   Bytes username, Bytes reason_text) noexcept;
   /// Closes the client of a session that may live on any thread.
-  void disconnect(Bytes client_id, wire::ReasonCode reason) noexcept;
+  void disconnect(Bytes client_id, wire::ReasonCode reason, Bytes reason_text) noexcept;
   /// Says goodbye to every client: DISCONNECT 0x8B, flush, close.
   void close_all() noexcept;
   void on_uncongested() noexcept;
