@@ -85,6 +85,8 @@ export const brokers = {
     },
   },
   aedes: {
+    // MQTT 3.1 and 3.1.1 only.
+    versions: [3, 4],
     missing() {
       try {
         createRequire(join(root, 'package.json')).resolve('aedes');

@@ -92,19 +92,35 @@ async function processRound(name) {
  * One and two I/O threads under the same load. With three cores or more the rates are compared; with
  * two, generator and broker would share one, so the gain is derived from the CPU time per message:
  * two threads that cost 1.2 times as much CPU as one could carry 2 / 1.2 times the load.
+ * Where a row is about pairs that share a thread, it runs a second time with one more connection
+ * between subscribers and publishers, which puts each pair's ends apart; the cheaper run is the shared.
  */
 async function threadsRound(row, ioThreads, options) {
   const enough = availableParallelism() >= 3;
-  const cores = enough ? '0,1' : '0-1';
-  const broker = await startBroker('st-mqttd', { cores, ioThreads });
+  // An open loop's generator spins: on two cores it needs one for itself.
+  const alone = row.p99AtMost !== undefined;
+  const cores = enough ? ['0,1', '2'] : alone ? [brokerCore, generatorCore] : ['0-1', '0-1'];
+  const broker = await startBroker('st-mqttd', { cores: cores[0], ioThreads });
   try {
     const timing = ['--seconds', options.seconds, '--warmup', options.warmup];
     const where = ['--port', broker.port, '--pid', broker.pids.join(',')];
-    const report = await generate(
-      [...row.args, ...timing, ...where, '--version', options.version],
-      enough ? '2' : '0-1',
-    );
-    return { ...report, capacity: enough ? report.perSecond : ioThreads / report.brokerCpuUs };
+    const reports = [];
+    for (const spare of row.pairs && ioThreads > 1 ? [0, 1] : [0]) {
+      const args = [...row.args, ...timing, ...where, '--version', options.version];
+      reports.push(await generate([...args, '--spare', spare], cores[1]));
+    }
+    reports.sort((a, b) => a.brokerCpuUs - b.brokerCpuUs);
+    const [report, apart] = reports;
+    const faults = ['lost', 'doubled', 'disordered'].map((name) => [
+      name,
+      reports.reduce((sum, one) => sum + one[name], 0),
+    ]);
+    return {
+      ...report,
+      ...Object.fromEntries(faults),
+      apartCpuUs: apart?.brokerCpuUs,
+      capacity: enough ? report.perSecond : ioThreads / report.brokerCpuUs,
+    };
   } finally {
     await broker.stop();
   }

@@ -21,6 +21,7 @@ const figures = [
   'subscribeCpuUs',
   'closeCpuUs',
   'capacity',
+  'apartCpuUs',
 ];
 const faults = ['lost', 'doubled', 'disordered', 'refused'];
 
@@ -56,11 +57,15 @@ export function summarize(row, results) {
   for (const [name, reports] of Object.entries(results)) brokers[name] = summarizeBroker(reports);
   const summary = { id: row.id, title: row.title, kind: row.kind, brokers, verdicts: [] };
   if (row.kind === 'threads') {
+    const key = row.p99AtMost === undefined ? 'capacity' : 'p99us';
     const share = spread(
-      results['2'].map((report, round) => report.capacity / results['1'][round].capacity),
+      results['2'].map((report, round) => report[key] / results['1'][round][key]),
     );
-    const met = share === undefined ? undefined : share.median >= row.atLeast;
-    summary.verdicts.push({ label: 'gain', atLeast: row.atLeast, share, met });
+    const verdict =
+      key === 'capacity'
+        ? { label: 'gain', atLeast: row.atLeast, met: share && share.median >= row.atLeast }
+        : { label: 'p99', atMost: row.p99AtMost, met: share && share.median <= row.p99AtMost };
+    summary.verdicts.push({ ...verdict, share, against: 'one thread' });
     return summary;
   }
   const ours = results['st-mqttd'];
@@ -82,6 +87,7 @@ export function rowText(summary) {
     const label = summary.kind === 'threads' ? `${name} thread${name === '1' ? '' : 's'}` : name;
     const parts = [];
     if (broker.brokerCpuUs) parts.push(`CPU ${withSpread(broker.brokerCpuUs)} µs`);
+    if (broker.apartCpuUs) parts.push(`(pairs apart: ${withSpread(broker.apartCpuUs)} µs)`);
     if (broker.perSecond) parts.push(`${figure(broker.perSecond.median)}/s`);
     if (broker.p50us) parts.push(`p50 ${figure(broker.p50us.median)} µs`);
     if (broker.p99us) parts.push(`p99 ${figure(broker.p99us.median)} µs`);
@@ -109,7 +115,7 @@ export function rowText(summary) {
   for (const verdict of summary.verdicts) {
     if (verdict.atMost === undefined && verdict.atLeast === undefined) continue;
     const unit = verdict.unit === undefined ? '' : ` ${verdict.unit}`;
-    const against = verdict.against === undefined ? '' : ` of ${verdict.against}'s`;
+    const against = verdict.against === undefined ? '' : ` of that of ${verdict.against}`;
     lines.push(
       `  → ${verdict.label}: ${withSpread(verdict.share)}${unit}${against}, wanted ${bound(verdict)}${unit}: ${word(verdict)}`,
     );
