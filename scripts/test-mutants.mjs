@@ -1,54 +1,150 @@
 // `npm run test:mutants [-- NAME…]`: for each STMQTT_MUTANT_<NAME> in native/ (a gate, barrier or
-// invalidation that the name leaves out) a build in which at least one unit test must fail.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { cmakeBuild } from './cmake.mjs';
-import { root } from './native-sources.mjs';
-import { ask, main, PlainError, runKeeping } from './run.mjs';
-import { say, setUp } from './setup.mjs';
+// invalidation that the name leaves out) a unit test program in which at least one test must fail.
+// Everything is compiled once; a mutant compiles only the sources that mention it, themselves or in
+// a header, and is linked with the others' objects.
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { nativeSources, root } from './native-sources.mjs';
+import { ask, main, PlainError, run, runLogged, which } from './run.mjs';
+import { say } from './setup.mjs';
 import { parseCounts, runSuites } from './suites.mjs';
 
+const folder = join(root, 'build', 'mutants');
+const [compiler, ...before] = (process.env.CXX ?? 'g++').split(' ');
+const flags = ['-std=c++20', '-O1', '-fno-exceptions', '-fno-rtti', '-pthread'];
+const includes = [`-I${join(root, 'native')}`, `-I${join(root, 'test', 'native')}`];
+
+/** Mutants by name, each with the files that mention it. */
 function mutants() {
-  const names = new Set();
+  const found = new Map();
   for (const entry of readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })) {
     if (!/\.[ch]pp$/.test(entry.name)) continue;
-    const text = readFileSync(join(entry.parentPath, entry.name), 'utf8');
-    for (const [, name] of text.matchAll(/\bSTMQTT_MUTANT_([A-Z0-9_]+)/g)) names.add(name);
+    const path = join(entry.parentPath, entry.name);
+    for (const [, name] of readFileSync(path, 'utf8').matchAll(/\bSTMQTT_MUTANT_([A-Z0-9_]+)/g)) {
+      found.set(name, (found.get(name) ?? new Set()).add(path));
+    }
   }
-  return [...names].sort();
+  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function survives(name) {
-  // One folder for all: the sources without the name stay compiled only where flags are equal, so
-  // each mutant compiles anew, but none leaves hundreds of megabytes behind.
-  const folder = await cmakeBuild('mutant', { STMQTT_MUTANT: name, STMQTT_WERROR: 'OFF' });
+/** Runs `body` on all items, on as many processors as there are. */
+async function inParallel(items, body) {
+  const waiting = [...items];
+  const worker = async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await body(item);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+}
+
+const objectOf = (name, source) => join(folder, name, source.replace(/\.cpp$/, '.o'));
+
+/** The files that an object was compiled from, as the compiler noted them; undefined without it. */
+function inputsOf(object) {
+  const notes = object.replace(/\.o$/, '.d');
+  if (!existsSync(object) || !existsSync(notes)) return undefined;
+  const text = readFileSync(notes, 'utf8').replace(/\\\n/g, ' ');
+  return text
+    .slice(text.indexOf(':') + 1)
+    .trim()
+    .split(/\s+/);
+}
+
+function isFresh(object) {
+  const made = existsSync(object) ? statSync(object).mtimeMs : 0;
+  const inputs = inputsOf(object);
+  return inputs?.every((path) => existsSync(path) && statSync(path).mtimeMs < made) ?? false;
+}
+
+async function compile(name, source, defines) {
+  const object = objectOf(name, source);
+  mkdirSync(dirname(object), { recursive: true });
+  await runLogged(
+    compiler,
+    [...before, ...flags, ...defines, ...includes, '-MMD', '-c', join(root, source), '-o', object],
+    { log: `${object}.log`, doing: `Compiling ${source} (${name})` },
+  );
+}
+
+/** Links and runs; resolves to the titles of the tests that failed, or what else went wrong. */
+async function failures(name, objects) {
+  const program = join(folder, name, 'unit_tests');
+  await runLogged(compiler, [...before, ...flags, ...objects, '-ldl', '-o', program], {
+    log: `${program}.log`,
+    doing: `Linking the tests (${name})`,
+  });
   // A mutant may hang instead of failing a check: that is a failure too.
   const limit = ask('timeout', ['--version']) === undefined ? [] : ['timeout', '-k', '5', '300'];
-  const [command, ...args] = [...limit, join(folder, 'unit_tests')];
-  const { code, output } = await runKeeping(command, args);
-  const counts = parseCounts(output);
-  return code === 0 && counts !== undefined && counts.failed === 0;
+  const [command, ...args] = [...limit, program];
+  const output = openSync(`${program}.out`, 'w');
+  const code = await run(command, args, { stdio: ['ignore', output, output] });
+  closeSync(output);
+  const text = readFileSync(`${program}.out`, 'utf8');
+  const titles = [...text.matchAll(/^FAIL {2}(.*) \(.*\)$/gm)].map(([, title]) => title);
+  if (titles.length > 0) return titles;
+  if (code !== 0) return [/^crashed in test: .*/m.exec(text)?.[0] ?? `exit code ${code}`];
+  if (parseCounts(text) === undefined) return ['the program gave no result'];
+  return [];
 }
 
 await main(async () => {
   const all = mutants();
   const chosen = process.argv.slice(2);
-  const unknown = chosen.find((name) => !all.includes(name));
+  const unknown = chosen.find((name) => !all.has(name));
   if (unknown !== undefined) {
-    throw new PlainError(`no STMQTT_MUTANT_${unknown} in native/; there are: ${all.join(', ')}`);
+    const names = [...all.keys()].join(', ');
+    throw new PlainError(`no STMQTT_MUTANT_${unknown} in native/; there are: ${names}`);
   }
-  await setUp({ addon: false, typeScript: false });
-  const suites = (chosen.length === 0 ? all : chosen).map((name) => ({
-    name,
-    body: async () => {
-      say(`compiling the mutant ${name}`);
-      const lived = await survives(name);
-      console.log(
-        lived ? `FAIL  no test noticed that ${name} is left out` : `ok    ${name} was noticed`,
+  if (all.size === 0) throw new PlainError('there is no STMQTT_MUTANT_<NAME> in native/');
+  if (which(compiler) === undefined) {
+    throw new PlainError(`'${compiler}' is missing: on Debian or Ubuntu, apt-get install g++`);
+  }
+
+  const sources = [...nativeSources('core'), ...nativeSources('tests')];
+  const stale = sources.filter((source) => !isFresh(objectOf('none', source)));
+  say(`compiling the unit tests without a mutant (${stale.length} of ${sources.length} files)`);
+  await inParallel(stale, (source) => compile('none', source, []));
+  const objects = sources.map((source) => objectOf('none', source));
+
+  say('running them');
+  const already = await failures('none', objects);
+  if (already.length > 0) {
+    throw new PlainError(
+      `A test that fails anyway notices nothing; without a mutant: ${already.join('; ')}`,
+    );
+  }
+  const noticed = async (name) => {
+    const mentions = all.get(name);
+    const affected = sources.filter((source) =>
+      inputsOf(objectOf('none', source)).some((path) => mentions.has(path)),
+    );
+    say(`compiling the mutant ${name} (${affected.length} files)`);
+    try {
+      const define = `-DSTMQTT_MUTANT_${name}=1`;
+      await inParallel(affected, (source) => compile(name, source, [define]));
+      const noticedBy = await failures(
+        name,
+        sources.map((source) => objectOf(affected.includes(source) ? name : 'none', source)),
       );
-      return { passed: lived ? 0 : 1, failed: lived ? 1 : 0, skipped: 0 };
-    },
-  }));
-  if (suites.length === 0) throw new PlainError('there is no STMQTT_MUTANT_<NAME> in native/');
-  return runSuites(suites);
+      if (noticedBy.length === 0) {
+        console.log(`FAIL  no test noticed that ${name} is left out`);
+        return { passed: 0, failed: 1, skipped: 0 };
+      }
+      console.log(`ok    ${name} was noticed: ${noticedBy.slice(0, 3).join('; ')}`);
+      return { passed: 1, failed: 0, skipped: 0 };
+    } finally {
+      rmSync(join(folder, name), { recursive: true, force: true });
+    }
+  };
+  const names = chosen.length === 0 ? [...all.keys()] : chosen;
+  return runSuites(names.map((name) => ({ name, body: () => noticed(name) })));
 });
