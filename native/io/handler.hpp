@@ -50,7 +50,8 @@ class Handler {
   virtual void on_timers(std::uint64_t now_ms) noexcept = 0;
   /// When on_timers should be called, on the clock of now_ms(); UINT64_MAX = not at all.
   [[nodiscard]] virtual std::uint64_t next_timer_ms() noexcept = 0;
-  /// Once per turn, after all input and before the flush.
+  /// Once per turn, after all input and before the flush. Another turn, and so another turn end,
+  /// follows at once if the flush called the handler (on_writable, on_end, flush_link).
   virtual void on_turn_end() noexcept = 0;
   /// Flush of a marked outlet of Kind::link.
   virtual void flush_link(Outlet& outlet) noexcept = 0;

@@ -220,6 +220,7 @@ void IoThread::flush_all() noexcept {
         flush(*static_cast<Connection*>(outlet));
         break;
       case Outlet::Kind::link:
+        turn_again_ = true;
         handler_.flush_link(*outlet);
         break;
     }

@@ -77,6 +77,8 @@ STMQTT_TEST("io loop: wake-ups from several threads while the loop is busy") {
 STMQTT_TEST("io loop: links are flushed by the handler, once per turn, in the order of marking") {
   IoFixture io;
   std::vector<Outlet*> flushed;
+  std::atomic<std::size_t> seen_by_turn_end{0};
+  io.handler.turn_end = [&] { seen_by_turn_end = flushed.size(); };
   io.handler.link = [&](Outlet& outlet) {
     flushed.push_back(&outlet);
     // Marked again from within: the next turn's, not an endless one.
@@ -97,6 +99,7 @@ STMQTT_TEST("io loop: links are flushed by the handler, once per turn, in the or
       io.handler.call([&] { quiet = !first.marked() && !second.marked(); });
       return quiet;
     }));
+    CHECK(eventually([&] { return seen_by_turn_end.load() == 5; }));
     io.stop();
     REQUIRE_EQ(flushed.size(), 5);
     CHECK(flushed[0] == &second && flushed[1] == &first && flushed[2] == &second);
