@@ -1,5 +1,6 @@
 // The texts of topic levels, each kept once and counted: the trie compares 32-bit ids. Short ones
-// lie in the record itself. ShareNames are kept here too.
+// lie in the record itself. ShareNames are kept here too. Texts are equal when their bytes are:
+// nothing is normalized [MQTT-4.7.3-4].
 // Thread: guarded by the trie's lock.
 #pragma once
 

@@ -233,6 +233,7 @@ SharedMembersRef TrieNodes::members_of(SubscriptionKey key) const noexcept {
 }
 
 // ---- matching ------------------------------------------------------------------------------------
+// What is found here is all that a session is sent for a topic [MQTT-3.3.2-3].
 
 void TrieNodes::collect(std::uint32_t id, MatchBuilder& builder) const noexcept {
   const Node& node = nodes_[id];
@@ -262,7 +263,7 @@ void TrieNodes::match(Bytes topic, MatchBuilder& builder) const noexcept {
     open.pop_back();
     const Node& node = nodes_[step.node];
     const bool wildcards = step.depth > 0 || !starts_with_dollar(topic);  // [MQTT-4.7.2-1]
-    // "#" stands for any number of levels, none included: at the end too [MQTT-4.7.1-2].
+    // "#" stands for any number of levels, none included: at the end too [MQTT-4.7.1-1].
     if ((node.children & kHasHash) != 0 && wildcards) {
       collect(child(step.node, LevelNames::kHash), builder);
     }
@@ -270,7 +271,7 @@ void TrieNodes::match(Bytes topic, MatchBuilder& builder) const noexcept {
       collect(step.node, builder);
       continue;
     }
-    // "+" stands for exactly one level, be it empty [MQTT-4.7.1-3].
+    // "+" stands for exactly one level, be it empty [MQTT-4.7.1-2].
     if ((node.children & kHasPlus) != 0 && wildcards) {
       open.push_back({child(step.node, LevelNames::kPlus), step.depth + 1});
     }

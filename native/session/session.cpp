@@ -89,7 +89,8 @@ bool Session::on_puback(SendContext& cx, std::uint16_t packet_id,
                         wire::ReasonCode reason) noexcept {
   Delivery* d = window_.find(packet_id);
   if (d == nullptr || d->qos != 1 || d->state != DeliveryState::sent) return false;
-  // A refusal discards the message too [MQTT-4.8.2-6]; it is never offered to another member.
+  // A refusal acknowledges, and discards the message too [MQTT-4.4.0-2], [MQTT-4.8.2-6]; it is
+  // never offered to another member.
   if (wire::is_error(reason)) cx.counters.add(Counter::dropped_refused_by_receiver);
   finish(cx, *d);
   pump(cx);
@@ -132,6 +133,7 @@ bool Session::on_pubrec(SendContext& cx, std::uint16_t packet_id,
     cx.promises.push_back(std::move(promise));
     return true;
   }
+  // From here on PUBREL is what may be sent again [MQTT-4.3.3-5], PUBLISH is not [MQTT-4.3.3-6].
   d->state = DeliveryState::released;
   write_pubrel(cx, packet_id);
   return true;
@@ -185,7 +187,8 @@ void Session::attach(SendContext& cx, Client& client) noexcept {
     if (d->state == DeliveryState::unsent) ++unsent_;
   }
   // In the order in which they were sent first [MQTT-4.4.0-1], [MQTT-4.6.0-1], as far as this
-  // connection's Receive Maximum allows; pump() sends the rest.
+  // connection's Receive Maximum allows; pump() sends the rest. Expiry is not looked at: it ends
+  // with the first PUBLISH [MQTT-4.3.3-7].
   for (const std::uint16_t id : ids) {
     Delivery* d = window_.find(id);
     if (d->state == DeliveryState::released) {

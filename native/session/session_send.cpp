@@ -44,6 +44,7 @@ void Session::send_retained(SendContext& cx, Publication& publication,
   }
 }
 
+/// With QoS 0 and DUP 0 [MQTT-4.3.1-1].
 void Session::send_qos0(SendContext& cx, Publication& publication,
                         const DeliveryOptions& options) noexcept {
   const bool plain = !client_->is_v5() ||
@@ -56,7 +57,8 @@ void Session::send_qos0(SendContext& cx, Publication& publication,
   if (sent == Sent::too_large) cx.counters.add(Counter::dropped_packet_too_large);
 }
 
-/// Opens a place in the window and sends. The window is open.
+/// Opens a place in the window and sends, with DUP 0 [MQTT-4.3.2-2], [MQTT-4.3.3-2]. The window is
+/// open. The place is taken until PUBACK [MQTT-4.3.2-3], or PUBREC and PUBCOMP [MQTT-4.3.3-3].
 void Session::send_first(SendContext& cx, Publication& publication,
                          const DeliveryOptions& options) noexcept {
   Delivery d;
@@ -248,6 +250,8 @@ void Session::drop_front(SendContext& cx) noexcept {
   cx.counters.add(Counter::messages_queued, -1);
 }
 
+/// A full window holds back PUBLISH of QoS 1 and 2 and nothing else [MQTT-3.3.4-10],
+/// [MQTT-4.9.0-3].
 void Session::pump(SendContext& cx) noexcept {
   if (!can_send()) return;
   while (unsent_ > 0 && window_.size() - unsent_ < client_->send_maximum &&
@@ -277,7 +281,7 @@ void Session::pump(SendContext& cx) noexcept {
       drop_front(cx);
       continue;
     }
-    if (window_.size() >= client_->send_maximum) return;
+    if (window_.size() >= client_->send_maximum) return;  // [MQTT-3.3.4-9], [MQTT-4.9.0-2]
     Delivery d = front;
     queued_bytes_ -= d.message->logical_bytes();
     queue_.pop_front();
@@ -313,7 +317,8 @@ void Session::send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept 
 }
 
 std::uint16_t Session::take_packet_id() noexcept {
-  // Unused and not zero [MQTT-2.2.1-4]; the window is smaller than the number space.
+  // Unused and not zero [MQTT-2.2.1-4], [MQTT-4.3.2-1], [MQTT-4.3.3-1]; the window is smaller than
+  // the number space.
   while (next_packet_id_ == 0 || window_.find(next_packet_id_) != nullptr) ++next_packet_id_;
   return next_packet_id_++;
 }

@@ -201,7 +201,8 @@ Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes fr
     case PacketType::publish:
       break;  // handled above
     case PacketType::auth: {
-      // No Authentication Method was agreed upon, so AUTH must not come [MQTT-4.12.0-7].
+      // No Authentication Method was agreed upon, so AUTH must not come [MQTT-4.12.0-7]; that
+      // holds for re-authentication too [MQTT-4.12.1-2].
       wire::AuthView view;
       const ReasonCode reason = wire::decode_auth(scan.first_byte, body, client.version,
                                                   wire::Direction::from_client, view);

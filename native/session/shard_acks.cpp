@@ -63,11 +63,13 @@ void Shard::on_pubrel(Client& client, std::uint16_t packet_id) noexcept {
   promise_ack(client, PromiseKind::pubcomp, packet_id, ReasonCode::success, ticket);
 }
 
+/// With the Packet Identifier of the PUBLISH [MQTT-2.2.1-5].
 void Shard::send_ack(Client& client, PacketType type, std::uint16_t packet_id,
                      ReasonCode reason) noexcept {
   OutboundQueue& queue = client.outlet->queue;
   counters_.add(Counter::packets_sent);
   client.outlet->mark();
+  // [MQTT-3.1.2-29]
   if (wire::is_error(reason) && client.is_v5() && client.problem_information) [[unlikely]] {
     wire::AckOut out;
     out.type = type;
@@ -75,7 +77,10 @@ void Shard::send_ack(Client& client, PacketType type, std::uint16_t packet_id,
     out.reason = reason;
     out.reason_string = as_bytes(wire::reason_text(reason));
     const std::size_t bytes = wire::size_ack(out);
-    if (bytes <= client.max_packet_out) {  // [MQTT-3.4.2-2], [MQTT-3.5.2-2], and the like
+    // The Reason String only where it fits [MQTT-3.4.2-2], [MQTT-3.5.2-2], [MQTT-3.6.2-2],
+    // [MQTT-3.7.2-2]; User Properties never [MQTT-3.4.2-3], [MQTT-3.5.2-3], [MQTT-3.6.2-3],
+    // [MQTT-3.7.2-3].
+    if (bytes <= client.max_packet_out) {
       std::uint8_t* at = queue.reserve(bytes);
       wire::encode_ack(out, at);
       queue.commit(bytes);
@@ -123,12 +128,13 @@ void Shard::send_codes(Client& client, PromiseKind kind, std::uint16_t packet_id
   wire::SubackOut out;
   out.type = kind == PromiseKind::suback ? PacketType::suback : PacketType::unsuback;
   out.version = client.version;
-  out.packet_id = packet_id;
+  out.packet_id = packet_id;  // [MQTT-2.2.1-6], [MQTT-3.8.4-2]
   out.reasons = codes;
   if (client.is_v5() && client.problem_information) {
     for (const ReasonCode code : codes) {
       if (wire::is_error(code)) out.reason_string = as_bytes(wire::reason_text(code));
     }
+    // [MQTT-3.9.2-1], [MQTT-3.11.2-1]; User Properties never [MQTT-3.9.2-2], [MQTT-3.11.2-2]
     if (wire::size_suback(out) > client.max_packet_out) out.reason_string = {};
   }
   PoolVector<std::uint8_t> buffer;

@@ -29,6 +29,7 @@ void Shard::send_connack(Client& client) noexcept {
   wire::ConnackOut out;
   out.version = client.version;
   out.session_present = client.session->resumable;  // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
+  // Never Response Information [MQTT-3.1.2-28], nor an Authentication Method [MQTT-4.12.0-6].
   wire::Properties properties;
   if (client.is_v5()) {
     const std::uint32_t asked =
@@ -90,11 +91,13 @@ void Shard::refuse(Client& client, const Closing& closing) noexcept {
       out.properties = &properties;
       const std::uint32_t maximum = state.view.properties.number_or(
           PropertyId::maximum_packet_size, wire::kMaxRemainingLength);
-      if (wire::size_connack(out) > maximum) out.properties = nullptr;  // [MQTT-3.2.2-19]
+      // [MQTT-3.2.2-19]; User Properties are never sent [MQTT-3.2.2-20]
+      if (wire::size_connack(out) > maximum) out.properties = nullptr;
     }
     write_connack(client, out);
     counters_.add(Counter::packets_sent);
   }
+  // What follows the CONNECT is not read any more [MQTT-3.1.4-6], [MQTT-4.13.2-1].
   close(client, {closing.cause, closing.reason, closing.detail, closing.reason_text});
 }
 

@@ -54,7 +54,7 @@ void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexc
     return refuse(client, {CloseCause::malformed_packet, ReasonCode::malformed_packet,
                            "Remaining Length takes more bytes than it needs"});
   }
-  if (reason != ReasonCode::success) {
+  if (reason != ReasonCode::success) {  // [MQTT-3.1.4-1]
     const CloseCause cause = reason == ReasonCode::unsupported_protocol_version
                                  ? CloseCause::version_refused
                              : reason == ReasonCode::malformed_packet
@@ -64,7 +64,7 @@ void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexc
                                  : CloseCause::protocol_error;
     return refuse(client, {cause, reason, state->view.fault});
   }
-  const Closing refusal = check_connect(client, *state);
+  const Closing refusal = check_connect(client, *state);  // [MQTT-3.1.4-2]
   if (refusal.cause != CloseCause::none) return refuse(client, refusal);
 
   const wire::ConnectView& view = state->view;
@@ -124,7 +124,8 @@ Closing Shard::check_connect(const Client& client, ConnectState& state) const no
             "Client Identifier is longer than max_client_id_bytes"};
   }
   if (view.version == Version::v5 && view.properties.has(PropertyId::authentication_method)) {
-    return {CloseCause::refused, ReasonCode::bad_authentication_method,  // [MQTT-4.12.0-1]
+    // [MQTT-4.12.0-1], [MQTT-4.12.0-4]
+    return {CloseCause::refused, ReasonCode::bad_authentication_method,
             "Authentication Method is not supported"};
   }
   if (view.has_will) {
@@ -214,7 +215,8 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict, Bytes cl
   place(*client);
 }
 
-/// Finds the session's home thread: here, or elsewhere, and then the connection goes there.
+/// Finds the session of this Client Identifier [MQTT-3.1.3-2] and its home thread: here, or
+/// elsewhere, and then the connection goes there.
 void Shard::place(Client& client) noexcept {
   const Bytes client_id = client.connecting->client_id;
   const std::uint64_t hash = tables_.directory.hash(client_id);
@@ -227,7 +229,9 @@ void Shard::place(Client& client) noexcept {
       return bury(client);
     }
     if (ref.valid()) return admit(client, find_session(ref));
-    if (Session* session = make_session(client)) return prepare_session(client, *session);
+    if (Session* session = make_session(client)) {  // [MQTT-3.1.2-6]
+      return prepare_session(client, *session);
+    }
     // Another thread was faster: look again.
   }
 }
@@ -264,12 +268,12 @@ void Shard::admit(Client& client, Session* existing) noexcept {
     close(*existing->client(), {CloseCause::taken_over, ReasonCode::session_taken_over, nullptr});
     existing = find_session(ref);  // it may have ended with its connection
   }
-  if (existing != nullptr && state.view.clean_start) {  // [MQTT-3.1.2-4]
+  if (existing != nullptr && state.view.clean_start) {  // [MQTT-3.1.2-4], [MQTT-3.1.4-4]
     end_session(*existing, contract::SessionEndCause::clean_start);
     existing = nullptr;
   }
   if (existing == nullptr) return place(client);
-  counters_.add(Counter::sessions_resumed);
+  counters_.add(Counter::sessions_resumed);  // [MQTT-3.1.2-5]
   prepare_session(client, *existing);
 }
 
@@ -278,7 +282,7 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
   const wire::ConnectView& view = state.view;
   // The only sessions here without a username and an expiry are those just made.
   client.session = &session;
-  wheel_.cancel(session);
+  wheel_.cancel(session);  // while connected it does not expire [MQTT-4.1.0-1]
   session.expires_at_ms = 0;
   drop_will(session);  // a new connection before the delay was over [MQTT-3.1.3-9]
   const bool was_persistent = session.persistent();
@@ -307,14 +311,14 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
     parts.retain = view.will_retain;
     parts.publisher = session.ref();
     const wire::ForwardProperties forward = wire::forward_properties(view.will_properties.raw);
-    parts.properties = forward.view;
+    parts.properties = forward.view;  // as they came, in their order [MQTT-3.1.3-10]
     if (forward.split) {
       copied.resize(view.will_properties.raw.size());
       const std::size_t bytes =
           wire::copy_forward_properties(view.will_properties.raw, copied.data());
       parts.properties = {copied.data(), bytes};
     }
-    session.will = pool_new<Will>();
+    session.will = pool_new<Will>();  // [MQTT-3.1.2-7]
     session.will->message = Message::make(parts);
     session.will->delay_s = view.will_properties.number_or(PropertyId::will_delay_interval, 0);
     session.will->expires = view.will_properties.has(PropertyId::message_expiry_interval);
@@ -331,12 +335,13 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
       view.properties.number_or(PropertyId::maximum_packet_size, wire::kMaxRemainingLength + 5);
   const std::uint32_t receive_maximum =
       view.properties.number_or(PropertyId::receive_maximum, 65'535);
+  // The send quota; decode has refused a Receive Maximum of 0 [MQTT-4.9.0-1].
   client.send_maximum = static_cast<std::uint16_t>(
       std::min<std::uint32_t>(receive_maximum, client.limits->max_inflight));
   const std::uint32_t alias_maximum =
       std::min<std::uint32_t>(view.properties.number_or(PropertyId::topic_alias_maximum, 0),
                               client.limits->max_topic_alias_out);
-  if (alias_maximum > 0) {  // [MQTT-3.1.2-26], [MQTT-3.1.2-27]
+  if (alias_maximum > 0) {  // [MQTT-3.1.2-26], [MQTT-3.1.2-27], [MQTT-3.3.2-11]
     client.aliases_out = pool_new<OutgoingAliases>(static_cast<std::uint16_t>(alias_maximum));
   }
   // Session Present is told by whether this session was resumed or made for this CONNECT.
@@ -358,9 +363,9 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
 
 void Shard::finish_connect(Client& client) noexcept {
   Session& session = *client.session;
-  client.state = ClientState::active;
+  client.state = ClientState::active;  // so there is no second CONNACK [MQTT-3.2.0-2]
   client.last_received_ms = cx_.now_ms;
-  send_connack(client);
+  send_connack(client);  // [MQTT-3.1.4-5]
   const bool resumed = session.resumable;
   session.resumable = true;
   emit_connected(client, static_cast<std::uint8_t>(

@@ -5,6 +5,8 @@ namespace stmqtt {
 
 using contract::Counter;
 
+/// To every session with a subscription that matches, connected or not [MQTT-4.5.0-1]. One FIFO to
+/// each thread, and one queue in each session, keep the order [MQTT-4.6.0-5].
 void Shard::fan_out(Publication& publication, const MatchResult& match,
                     std::uint64_t topic_hash) noexcept {
   for (const Partition& partition : match.partitions()) {
@@ -81,7 +83,8 @@ bool Shard::resolve_hits(const Publication& publication, const MatchResult& matc
     if (no_local) counters_.add(Counter::dropped_no_local);
     return false;
   }
-  // One copy with the highest granted QoS and all identifiers [MQTT-3.3.4-2] to [MQTT-3.3.4-4].
+  // One copy with the highest granted QoS and all identifiers [MQTT-3.3.4-2], [MQTT-3.3.4-3],
+  // [MQTT-3.3.4-4].
   options.qos = parts.qos < max_qos ? parts.qos : max_qos;
   options.retain = parts.retain && retain_as_published;  // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
   options.subscription_ids = {subscription_ids_.data(), subscription_ids_.size()};
@@ -131,7 +134,7 @@ bool Shard::deliver_member(Publication& publication, const SharedMember& member)
   const std::uint32_t id = member.subscription_id();
   DeliveryOptions options;
   const std::uint8_t granted = member.options().qos();
-  options.qos = parts.qos < granted ? parts.qos : granted;
+  options.qos = parts.qos < granted ? parts.qos : granted;  // [MQTT-4.8.2-3]
   options.retain = parts.retain && member.options().retain_as_published();
   options.group = options.qos == 0 ? nullptr : &member.state();
   if (id != 0) options.subscription_ids = {&id, 1};

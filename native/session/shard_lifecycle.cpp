@@ -70,6 +70,7 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
     properties.set_view(PropertyId::reason_string,
                         closing.reason_text.empty() ? as_bytes(text) : closing.reason_text);
     out.properties = &properties;
+    // [MQTT-3.14.2-3]; User Properties are never sent [MQTT-3.14.2-4]
     if (wire::size_disconnect(out) > client.max_packet_out) out.properties = nullptr;
     PoolVector<std::uint8_t> buffer;
     buffer.resize(wire::size_disconnect(out));
@@ -90,13 +91,15 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
   counters_.add(contract::closed_counter(closing.cause));
   Session* session = client.session;
   client.session = nullptr;
+  // Nothing more is written [MQTT-3.14.4-1], and the connection is closed [MQTT-3.14.4-2],
+  // [MQTT-4.13.1-1].
   client.state = ClientState::closed;
   host_.close_client(client, mode, closing.cause);
   bury(client);
   if (session != nullptr) detach_session(*session);
 }
 
-/// The session is without a connection from now on.
+/// The session is without a connection from now on; it stays until it expires [MQTT-3.1.2-23].
 void Shard::detach_session(Session& session) noexcept {
   session.detach(cx_);
   set_members_connected(session, false);
@@ -160,7 +163,7 @@ void Shard::redispatch(Session& session, bool session_ends) noexcept {
 
 void Shard::publish_will(Session& session) noexcept {
   Will* will = session.will;
-  session.will = nullptr;
+  session.will = nullptr;  // [MQTT-3.1.2-10]
   session.will_due_ms = 0;
   MessageParts parts;
   parts.topic = will->message->topic();
@@ -227,7 +230,7 @@ void Shard::schedule_session(Session& session) noexcept {
 
 void Shard::on_session_timer(Session& session) noexcept {
   if (session.will_due_ms != 0 && session.will_due_ms <= cx_.now_ms) publish_will(session);
-  if (session.expires_at_ms != 0 && session.expires_at_ms <= cx_.now_ms) {
+  if (session.expires_at_ms != 0 && session.expires_at_ms <= cx_.now_ms) {  // [MQTT-4.1.0-2]
     return end_session(session, SessionEndCause::expired);
   }
   schedule_session(session);

@@ -45,7 +45,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
                 "retained messages are not available");
   }
   if (view.topic_alias != 0) [[unlikely]] {
-    if (view.topic_alias > limits.topic_alias_maximum) {  // [MQTT-3.3.2-9]
+    if (view.topic_alias > limits.topic_alias_maximum) {  // [MQTT-3.3.2-9], [MQTT-3.3.2-12]
       return fail(CloseCause::topic_alias_invalid, ReasonCode::topic_alias_invalid,
                   "Topic Alias is above the maximum");
     }
@@ -101,6 +101,9 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   MessageParts parts;
   parts.topic = view.topic;
   parts.payload = view.payload;
+  // All that is for the receiver, byte for byte and in order: Response Topic [MQTT-3.3.2-15],
+  // Correlation Data [MQTT-3.3.2-16], User Properties [MQTT-3.3.2-17] [MQTT-3.3.2-18], Content
+  // Type [MQTT-3.3.2-20].
   parts.properties = view.forward_properties;
   if (view.forward_split) [[unlikely]] {
     properties_.resize(view.properties.size());
@@ -129,6 +132,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
         counters_.add(Counter::publish_refused_quota);
         promise_ack(client, view.qos == 1 ? PromiseKind::puback : PromiseKind::pubrec,
                     view.packet_id, ReasonCode::quota_exceeded, kGranted);
+        // Nothing is remembered: the next PUBLISH with this identifier is new [MQTT-4.3.3-9].
         return Handled::done;
       }
       pause(client, PauseCause::queue_full);
@@ -170,7 +174,8 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   const ReasonCode outcome =
       match->empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success;
   fan_out(publication, *match, topic_hash);
-  if (view.qos == 1) {  // [MQTT-4.3.2-4]
+  // Nothing of the Packet Identifier is kept, so it may come again at once [MQTT-4.3.2-5].
+  if (view.qos == 1) {  // [MQTT-3.3.4-1], [MQTT-4.3.2-4]
     promise_ack(client, PromiseKind::puback, view.packet_id, outcome, ticket);
   }
   return Handled::done;
@@ -200,7 +205,8 @@ bool Shard::needs_ticket(const Client& client, const MatchResult& match,
 }
 
 /// [MQTT-4.3.3-8]: the Packet Identifier is kept until PUBREL; the message goes out once. Where
-/// the store is asked, it goes out only after identifier and message are durable.
+/// the store is asked, it goes out only after identifier and message are durable. The identifier
+/// knows nothing of the message: that one may expire, the exchange goes on [MQTT-4.3.3-13].
 void Shard::accept_qos2(Client& client, Publication& publication, const MatchResult& match,
                         std::uint64_t topic_hash) noexcept {
   Session& session = *client.session;

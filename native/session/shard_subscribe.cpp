@@ -54,7 +54,7 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
   }
   PoolVector<ReasonCode> codes;
   Ticket ticket = kGranted;
-  for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {
+  for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {  // [MQTT-3.8.4-5]
     codes.push_back(subscribe_one(client, one, view.subscription_identifier, ticket));
   }
   if (ticket != kGranted) {
@@ -80,6 +80,7 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
   if (wire::topic_levels(view.filter.filter) > limits.max_topic_levels) {
     return ReasonCode::topic_filter_invalid;
   }
+  // A QoS above our maximum is granted at that [MQTT-3.2.2-10].
   const std::uint8_t qos = view.qos < client.max_qos ? view.qos : client.max_qos;
   Subscriber subscriber;
   subscriber.session = session.ref();
@@ -131,9 +132,12 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
   Ticket ticket = kGranted;
   Bytes topic_filter;
   wire::FilterView filter;
+  // One after the other, with one answer [MQTT-3.10.4-6]. What is in a session's window or queue
+  // stays there and is delivered [MQTT-3.10.4-3].
   for (wire::UnsubscribeCursor cursor(view); cursor.next(topic_filter, filter);) {
     SubscriptionKey key;
-    // Compared character by character [MQTT-3.10.4-1].
+    // Compared character by character [MQTT-3.10.4-1]; from here on no publish matches it, for
+    // the trie's versions were bumped [MQTT-3.10.4-2].
     if (!tables_.trie.unsubscribe({filter.share_name, filter.filter}, session.ref(), &key)) {
       codes.push_back(ReasonCode::no_subscription_existed);
       continue;

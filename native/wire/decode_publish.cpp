@@ -34,7 +34,7 @@ ReasonCode publish_fault(std::uint8_t first_byte, Bytes body, PublishView& out) 
   }
   if (!topic_bytes_valid(topic.data(), topic.size())) return topic_fault(topic, out);
   if (qos != 0 && packet_id == 0) {
-    // "a non-zero Packet Identifier" (2.2.1; 3.1.1: [MQTT-2.3.1-1])
+    // "a non-zero Packet Identifier" (2.2.1) [MQTT-2.3.1-1 of 3.1.1]
     return protocol_error(out, "PUBLISH with Packet Identifier 0");
   }
   // 3.3.2.1: "It is a Protocol Error if the Topic Name is zero length and there is no Topic Alias"

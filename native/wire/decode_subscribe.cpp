@@ -16,7 +16,7 @@ ReasonCode decode_head(std::uint8_t first_byte, Reader& reader, Version version,
   if (!flags_valid(first_byte, version)) return malformed(out, kFlagsFault);
   if (!reader.u16(out.packet_id)) return malformed(out, "packet ends before its identifier does");
   if (out.packet_id == 0) {
-    // "a non-zero Packet Identifier" (2.2.1) [MQTT-2.2.1-3]; 3.1.1: [MQTT-2.3.1-1]
+    // "a non-zero Packet Identifier" (2.2.1) [MQTT-2.2.1-3] [MQTT-2.3.1-1 of 3.1.1]
     return protocol_error(out, "Packet Identifier 0");
   }
   if (version != Version::v5) return ReasonCode::success;

@@ -64,7 +64,7 @@ class PropertyReader {
       }
       case PropertyType::u32: return reader_.u32(out.number);
       case PropertyType::varint: return reader_.varint(out.number);
-      case PropertyType::text: return reader_.text(out.view);
+      case PropertyType::text: return reader_.text(out.view);  // [MQTT-3.3.2-19] and others
       case PropertyType::binary: return reader_.binary(out.view);
       case PropertyType::text_pair:
         return reader_.text(out.view) && reader_.text(out.view);  // [MQTT-1.5.7-1]

@@ -88,8 +88,8 @@ class Reader {
 
 /// Are the low four bits those that the type demands [MQTT-2.1.3-1], 0010 for [MQTT-3.6.1-1]
 /// [MQTT-3.8.1-1] [MQTT-3.10.1-1] and 0000 for the others, [MQTT-3.14.1-1] [MQTT-3.15.1-1] among
-/// them (3.1.1: [MQTT-2.2.2-1] [MQTT-2.2.2-2])? Not for PUBLISH. MQTT 3.1 calls them "not used", and lets DUP be set on PUBREL,
-/// SUBSCRIBE and UNSUBSCRIBE, whose QoS bits say 1.
+/// them [MQTT-2.2.2-1 of 3.1.1] [MQTT-2.2.2-2 of 3.1.1]? Not for PUBLISH. MQTT 3.1 calls them "not
+/// used", and lets DUP be set on PUBREL, SUBSCRIBE and UNSUBSCRIBE, whose QoS bits say 1.
 [[nodiscard]] constexpr bool flags_valid(std::uint8_t first_byte, Version version) noexcept {
   const PacketType type = packet_type(first_byte);
   const unsigned flags = first_byte & 0x0F;
