@@ -49,6 +49,8 @@ export interface BrokerConfig {
   readonly broker: BrokerTable;
   readonly router: RouterConfig;
   readonly log: LogConfig;
+  /** Of links, and of listeners that override nothing. */
+  readonly mqtt: MqttConfig;
   readonly listeners: readonly ListenerConfig[];
   /** Nobody asked for a listener: the one on loopback was put in. */
   readonly isLoopbackDefault: boolean;
@@ -127,7 +129,7 @@ class Resolver {
     }
     refuseSameAddress(listeners);
     return {
-      config: { id, broker, router, log, listeners, isLoopbackDefault },
+      config: { id, broker, router, log, mqtt, listeners, isLoopbackDefault },
       warnings: this.#warnings,
       effective: this.#effective,
     };

@@ -2,18 +2,19 @@
  * What has come for a link and is not consumed yet: which subscription gets a message, and how many
  * bytes the broker may send on.
  *
- * Answers (PUBACK, SUBACK, …) come behind messages in the same stream. While one is waited for, the
- * bytes of unread messages are credited although nobody has consumed them, or a consumer that
- * awaits a publish inside its loop would wait for ever. What may pile up that way is bounded:
- * QoS 1 and 2 by Receive Maximum, QoS 0 by being dropped and counted.
+ * Answers (PUBACK, SUBACK, …) come behind messages in the same stream, and the broker sends nothing
+ * while it has no credit. So while an answer is waited for, credit is lent for messages that nobody
+ * has consumed, or a consumer that awaits a publish inside its loop would wait for ever. What may
+ * pile up that way is bounded: QoS 1 and 2 by Receive Maximum, QoS 0 by being dropped and counted.
  */
 import { FilterTable, matches } from './filters.js';
 import { consume, type Message, type MessageOwner, take } from './message.js';
 import type { Qos } from './packets.js';
 import { end, push, type Subscription } from './subscription.js';
 
-/** QoS 0 is dropped when this many times the link's buffer is unread. */
+/** QoS 0 is dropped when this many times the link's buffer is unread, and this many bytes. */
 const kPileUp = 8;
+const kPileUpBytes = 4 * 1024 * 1024;
 
 export class Inbox implements MessageOwner {
   readonly filters = new FilterTable();
@@ -49,7 +50,7 @@ export class Inbox implements MessageOwner {
   deliver(message: Message, ids: readonly number[] | undefined, bytes: number): void {
     const receivers = this.#receivers(message.topic, ids);
     this.#unread += bytes;
-    if (message.qos === 0 && this.#unread > kPileUp * this.#bufferBytes) {
+    if (message.qos === 0 && this.#unread > Math.max(kPileUp * this.#bufferBytes, kPileUpBytes)) {
       this.dropped++;
       this.consumed(bytes);
       return;
@@ -69,7 +70,7 @@ export class Inbox implements MessageOwner {
       take(message, false);
       consume(message, false);
     }
-    if (this.#unread - this.#lent > this.#bufferBytes / 2) this.relieve();
+    this.relieve();
   }
 
   /** A subscription was added: it gets what waited for it. */
@@ -122,12 +123,14 @@ export class Inbox implements MessageOwner {
     }
   }
 
-  /** Where an answer is waited for behind unread messages: makes room for it. */
+  /** Where an answer is waited for and the broker may have no credit left to send it: lends some. */
   relieve(): void {
     const unpaid = this.#unread - this.#lent;
-    if (unpaid === 0 || !this.#isAnswerAwaited()) return;
-    this.#lent += unpaid;
-    this.credit(unpaid);
+    if (unpaid + this.#owed < this.#bufferBytes || !this.#isAnswerAwaited()) return;
+    const loan = Math.max(0, unpaid - Math.floor((this.#bufferBytes * 3) / 4));
+    this.#lent += loan;
+    this.#owed += loan;
+    this.#pay();
   }
 
   /** The link has ended. */

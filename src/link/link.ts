@@ -176,7 +176,7 @@ export class Link {
    */
   subscribe(filters: string | readonly string[], options: SubscribeOptions = {}): Subscription {
     const list = typeof filters === 'string' ? [filters] : [...filters];
-    for (const filter of list) checkFilter(filter);
+    for (const filter of list) this.#checkFilter(filter);
     if (this.#state !== 'open') throw this.#closedError(`subscribing to "${list.join('", "')}"`);
     for (const [index, filter] of list.entries()) {
       if (this.#inbox.filters.get(filter) !== undefined || list.indexOf(filter) !== index) {
@@ -267,6 +267,21 @@ export class Link {
     const bytes = 1 + varintBytes(remaining) + remaining;
     if (limit !== undefined && bytes > limit) {
       throw fail('ST_LINK_TOO_LARGE', { topic, bytes, limit });
+    }
+  }
+
+  #checkFilter(filter: string): void {
+    checkFilter(filter);
+    const offered = this.#connack?.properties ?? kNoProperties;
+    const doing = `subscribing to "${filter}"`;
+    // The broker would end the whole link for it (3.8.4).
+    if (offered.sharedSubscriptionAvailable === 0 && filter.startsWith('$share/')) {
+      const why = 'the broker has no shared subscriptions (mqtt.shared_subscriptions)';
+      throw fail('ST_LINK_CAPABILITY', { doing, why });
+    }
+    if (offered.wildcardSubscriptionAvailable === 0 && /[+#]/.test(filter)) {
+      const why = 'the broker takes no wildcards (mqtt.wildcard_subscriptions)';
+      throw fail('ST_LINK_CAPABILITY', { doing, why });
     }
   }
 

@@ -30,8 +30,8 @@ interface Flight {
   readonly topic: string;
   readonly parts: PublishParts;
   readonly remaining: number;
-  /** QoS 2: PUBREC has come and PUBREL has gone. */
-  released: boolean;
+  /** Of PUBREC: where it says 0x10, PUBCOMP does not say it again. */
+  received: number;
   resolve(result: PublishResult): void;
   reject(error: unknown): void;
 }
@@ -103,7 +103,7 @@ export class Outgoing {
         topic,
         parts,
         remaining,
-        released: false,
+        received: 0,
         resolve,
         reject,
       };
@@ -140,20 +140,21 @@ export class Outgoing {
   onAcknowledgement(type: number, { packetId, reasonCode, properties }: Acknowledgement): void {
     const flight = this.#pending.get(packetId);
     if (flight?.kind !== 'publish') {
-      // [MQTT-4.3.3]: a PUBREC is always answered, or the broker would hold its id for ever.
+      // [MQTT-4.3.3-4]: a PUBREC is always answered, or the broker would hold its id for ever.
       if (type === PacketType.pubrec && reasonCode < 0x80)
         this.acknowledge(PacketType.pubrel, packetId);
       return;
     }
     if (type === PacketType.pubrec && reasonCode < 0x80) {
-      flight.released = true;
+      flight.received = reasonCode;
       this.acknowledge(PacketType.pubrel, packetId);
       return;
     }
     this.#pending.delete(packetId);
     this.#inFlight--;
     if (reasonCode < 0x80) {
-      flight.resolve(reasonCode === 0 ? kSent : { reasonCode });
+      const code = flight.received === 0 ? reasonCode : flight.received;
+      flight.resolve(code === 0 ? kSent : { reasonCode: code });
     } else {
       const reason = properties.reasonString ?? '';
       flight.reject(fail('ST_LINK_PUBLISH_REFUSED', { topic: flight.topic, reasonCode, reason }));

@@ -75,7 +75,7 @@ export class Listeners {
   }
 
   #listen(listener: ListenerConfig, host: string, port: number): number {
-    const bound = this.#native.listen(nativeListenSpec(listener, this.#config, { host, port }));
+    const bound = this.#native.listen(nativeListenSpec(listener, { host, port }));
     this.#names.set(bound.id, listener.name);
     this.#bound.push({
       listener: listener.name,
@@ -90,7 +90,7 @@ export class Listeners {
   #openUnix(listener: ListenerConfig, unix: { path: string; mode: number }): void {
     const { path } = unix;
     try {
-      const bound = this.#native.listen(nativeListenSpec(listener, this.#config, unix));
+      const bound = this.#native.listen(nativeListenSpec(listener, unix));
       this.#names.set(bound.id, listener.name);
     } catch (error) {
       throw listenFailure(`unix:${path}`, error);

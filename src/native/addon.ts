@@ -29,12 +29,14 @@ export interface NativeBrokerOptions {
   authenticate: boolean;
   verdict_timeout_ms: number;
   client_id_prefix: string;
+  link_limits: NativeLimits;
   store: NativeStoreOptions;
 }
 
 /** The [mqtt] table after a listener's overrides. */
 export interface NativeLimits {
   connect_timeout_ms: number;
+  /** 0 = only the broker's. */
   max_connections: number;
   max_packet_size: number;
   max_inflight: number;

@@ -1,4 +1,5 @@
 /** The resolved configuration in the form the native half takes. */
+import type { MqttConfig } from '../config/options.js';
 import type { BrokerConfig, ListenerConfig } from '../config/resolve.js';
 import type { NativeBrokerOptions, NativeLimits, NativeListenSpec } from './addon.js';
 import { LogLevel } from './contract.js';
@@ -8,8 +9,12 @@ import type { ProtocolVersion } from './events.js';
 const kBacklog = 4096;
 const versionBits: Readonly<Record<ProtocolVersion, number>> = { '3.1': 1, '3.1.1': 2, '5.0': 4 };
 
+/** What a link may have on the way: its own flow control is in TypeScript. */
+const kLinkWindow = 1000;
+const kLargestPacket = 268_435_460;
+
 export function nativeBrokerOptions(
-  { broker, router, log }: BrokerConfig,
+  { broker, router, log, mqtt }: BrokerConfig,
   own: Pick<NativeBrokerOptions, 'placement' | 'store' | 'event_mask' | 'authenticate'>,
 ): NativeBrokerOptions {
   return {
@@ -24,19 +29,25 @@ export function nativeBrokerOptions(
     log_level: LogLevel[log.level],
     verdict_timeout_ms: broker.verdict_timeout_ms,
     client_id_prefix: broker.client_id_prefix,
+    // A link obeys [mqtt]. But it is this process itself: no stranger, and never half-open.
+    link_limits: {
+      ...nativeLimits(mqtt, 0),
+      max_packet_size: kLargestPacket,
+      max_inflight: kLinkWindow,
+      receive_maximum: kLinkWindow,
+      allow_empty_client_id: true,
+      allow_zero_keep_alive: true,
+    },
   };
 }
 
-export function nativeLimits(listener: ListenerConfig, broker: BrokerConfig): NativeLimits {
-  const { accept_versions: _, connection_timeout_ms, ...limits } = listener.mqtt;
-  const max_connections =
-    listener.maxConnections === 0 ? broker.broker.max_connections : listener.maxConnections;
+function nativeLimits(mqtt: MqttConfig, max_connections: number): NativeLimits {
+  const { accept_versions: _, connection_timeout_ms, ...limits } = mqtt;
   return { ...limits, connect_timeout_ms: connection_timeout_ms, max_connections };
 }
 
 export function nativeListenSpec(
   listener: ListenerConfig,
-  broker: BrokerConfig,
   place: { host: string; port: number } | { path: string; mode: number },
 ): NativeListenSpec {
   return {
@@ -47,6 +58,6 @@ export function nativeListenSpec(
     unix_mode: 'path' in place ? place.mode : 0,
     name: listener.name,
     protocol_levels: listener.versions.reduce((bits, version) => bits | versionBits[version], 0),
-    limits: nativeLimits(listener, broker),
+    limits: nativeLimits(listener.mqtt, listener.maxConnections),
   };
 }
