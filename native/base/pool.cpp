@@ -85,13 +85,17 @@ struct ThreadPool {
 STMQTT_THREAD_LOCAL ThreadPool* current_pool = nullptr;
 STMQTT_THREAD_LOCAL char pool_is_gone = 0;
 
+// Only a pointer: thread-local memory is scarce (see thread_local.hpp).
 struct PoolGuard {
-  ThreadPool pool;
-  PoolGuard() noexcept { current_pool = &pool; }
+  ThreadPool* pool;
+  PoolGuard() noexcept : pool(::new (checked_malloc(sizeof(ThreadPool))) ThreadPool) {
+    current_pool = pool;
+  }
   ~PoolGuard() {
     current_pool = nullptr;
     pool_is_gone = 1;
-    pool.give_back_all();
+    pool->give_back_all();
+    std::free(pool);
   }
 };
 
@@ -99,7 +103,7 @@ struct PoolGuard {
 [[gnu::noinline]] ThreadPool* make_pool() noexcept {
   if (pool_is_gone != 0) return nullptr;
   thread_local PoolGuard guard;
-  return &guard.pool;
+  return guard.pool;
 }
 
 #endif

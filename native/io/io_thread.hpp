@@ -83,8 +83,8 @@ class IoThread {
   void remove_listener(Listener& listener) noexcept;
 
   /// The connection takes over everything in `from`; unread bytes are handed to on_bytes on the next
-  /// turn, unsent ones are sent. Null if the poller refuses (out of memory or watches; the
-  /// descriptor is closed then).
+  /// turn, unsent ones are sent. It is not paused, whatever it was before. Null if the poller refuses
+  /// (out of memory or watches; the descriptor is closed then).
   [[nodiscard]] Connection* adopt(DetachedConnection&& from, void* user) noexcept;
   /// Closes the connection: nothing more is sent. The object lives to the end of the turn, with
   /// fd() -1, so that the caller may finish with it. After on_end with EndKind::flushed the

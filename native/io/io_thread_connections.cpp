@@ -80,6 +80,8 @@ Connection* IoThread::adopt(DetachedConnection&& from, void* user) noexcept {
   if (connection->pending_ != nullptr) schedule_rerun(*connection);
   if (!from.unsent.empty()) {
     connection->queue = std::move(from.unsent);
+    // An on_writable may have been owed there; one call too many does no harm, one too few does.
+    connection->set(Connection::kWasHigh);
     connection->mark();
     count_outbound(*connection);
   }
