@@ -115,7 +115,7 @@ export function rowText(summary) {
   for (const verdict of summary.verdicts) {
     if (verdict.atMost === undefined && verdict.atLeast === undefined) continue;
     const unit = verdict.unit === undefined ? '' : ` ${verdict.unit}`;
-    const against = verdict.against === undefined ? '' : ` of that of ${verdict.against}`;
+    const against = verdict.against === undefined ? '' : ` of ${verdict.against}'s`;
     lines.push(
       `  → ${verdict.label}: ${withSpread(verdict.share)}${unit}${against}, wanted ${bound(verdict)}${unit}: ${word(verdict)}`,
     );
