@@ -152,26 +152,42 @@ export function resultsText({ machine, date, options, skipped, summaries }) {
       summary.title,
       ...['st-mqttd', 'mosquitto', 'aedes', 'relay'].map((name) => cpuCell(summary, name)),
     ]);
-  const details = summaries.flatMap((summary) =>
-    Object.entries(summary.brokers).map(([name, broker]) => [
-      summary.title,
-      summary.kind === 'threads' ? `st-mqttd, ${name} I/O thread(s)` : name,
-      figure(broker.perSecond?.median),
-      figure(broker.p50us?.median),
-      figure(broker.p99us?.median),
-      figure(broker.generatorBusy?.median),
-      broker.rounds === 0
-        ? broker.errors[0]
-        : faults
+  const each = (figureOf) =>
+    summaries.flatMap((summary) =>
+      Object.entries(summary.brokers).flatMap(([name, broker]) => {
+        const cells = broker.rounds === 0 ? [broker.errors[0]] : figureOf(broker);
+        const label = summary.kind === 'threads' ? `st-mqttd, ${name} I/O thread(s)` : name;
+        return cells === undefined ? [] : [[summary.title, label, ...cells]];
+      }),
+    );
+  const details = each((broker) =>
+    broker.perSecond === undefined
+      ? undefined
+      : [
+          figure(broker.perSecond.median),
+          figure(broker.p50us?.median),
+          figure(broker.p99us?.median),
+          figure(broker.generatorBusy?.median),
+          faults
             .slice(0, 3)
-            .map((f) => broker[f])
+            .map((fault) => broker[fault])
             .join(' / '),
-    ]),
+        ],
   );
+  const memory = each((broker) => {
+    if (broker.bytesEach) return [`${withSpread(broker.bytesEach)} B each`];
+    if (broker.topRssKib) {
+      const steps = [broker.freshRssKib, broker.topRssKib, broker.afterRssKib];
+      return [`${steps.map((step) => figure(step.median)).join(' → ')} KiB`];
+    }
+    if (broker.rssMib)
+      return [`${withSpread(broker.rssMib)} MiB, ${withSpread(broker.startMs)} ms`];
+    return undefined;
+  });
   return `# Results of \`npm run bench\`
 
 Made by the program; the method is in README.md. ${date}; ${machine}; Node ${process.version};
-${options.rounds} rounds of ${options.seconds} s; MQTT ${options.version === 5 ? '5.0' : '3.1.1'}. Medians, with the lowest and highest round in brackets.
+rounds: ${options.rounds} of ${options.seconds} s; MQTT ${options.version === 5 ? '5.0' : '3.1.1'}. Medians, with the lowest and highest round in brackets.
 ${skipped.length === 0 ? 'No broker was skipped.' : `Skipped: ${skipped.join('; ')}.`}
 
 ## What st-mqttd must show
@@ -192,5 +208,11 @@ ${table(['row', 'st-mqttd', 'mosquitto', 'aedes', 'relay'], costs)}
 The generator's share of its core tells whether it, not the broker, set the rate.
 
 ${table(['row', 'broker', 'delivered/s', 'p50 µs', 'p99 µs', 'generator busy', 'lost / doubled / out of order'], details)}
+
+## Memory and start
+
+Churn: fresh → highest → afterwards. The idle process: resident memory, time to the first CONNACK.
+
+${table(['row', 'broker', 'figures'], memory)}
 `;
 }
