@@ -50,9 +50,16 @@ await main(async () => {
   await prepare('paho-mqtt', 'STMQTTD_PAHO_PYTHON', pythonWithPaho);
   await prepare('rumqttc', 'STMQTTD_RUMQTTC_CASES', buildRumqttcCases);
   const args = process.argv.slice(2);
-  const suites = [
-    { name: 'clients', body: () => runVitest(['test/clients', 'test/e2e'], { args, env }) },
-  ];
+  const folders = ['test/clients', 'test/e2e'];
+  const suites = [{ name: 'clients', body: () => runVitest(folders, { args, env }) }];
+  if (process.env.STMQTTD_TEST_PORT === undefined) {
+    const threads = { ST_MQTTD_BROKER__IO_THREADS: '3' };
+    suites.push({
+      // Clients on different threads: every message between them crosses.
+      name: 'clients, 3 I/O threads',
+      body: () => runVitest(folders, { args, env: { ...env, ...threads } }),
+    });
+  }
   for (const { name, cure } of missing) {
     suites.push({ name: `${name} (missing)`, body: async () => skipped(name, cure) });
   }
