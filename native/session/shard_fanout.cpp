@@ -25,6 +25,7 @@ void Shard::fan_out(Publication& publication, const MatchResult& match,
   }
 }
 
+/// The receivers are the match's, so the topic matches their filters [MQTT-3.3.2-3].
 void Shard::deliver_partition(Publication& publication, const MatchResult& match,
                               const Partition& partition) noexcept {
   const std::uint8_t qos = publication.parts().qos;
