@@ -402,6 +402,7 @@ export class Link {
       return;
     }
     this.#connack = connack;
+    if (this.#state === 'opening') this.#state = 'open';
     this.#clientId = connack.properties.assignedClientIdentifier ?? this.#clientId;
     this.#outgoing.window = connack.properties.receiveMaximum ?? 65_535;
     this.#inbox.resumed = connack.sessionPresent;
@@ -412,7 +413,6 @@ export class Link {
     if (keepAlive > 0) {
       this.#keepAliveTimer = setInterval(() => this.#outgoing.ping(), keepAlive * 500).unref();
     }
-    if (this.#state === 'opening') this.#state = 'open';
     this.#setup.opened(this, connack);
   }
 
