@@ -66,7 +66,6 @@ MatchRef MatchBuilder::build() noexcept {
   result->shared_count_ = static_cast<std::uint32_t>(shared_.size());
   result->partition_count_ = partitions;
   result->receiver_count_ = receivers;
-  result->hit_count_ = hits;
   fill(*result);
   return MatchRef::adopt(result);
 }

@@ -109,7 +109,6 @@ class MatchResult {
   std::uint32_t shared_count_ = 0;
   std::uint32_t partition_count_ = 0;
   std::uint32_t receiver_count_ = 0;
-  std::uint32_t hit_count_ = 0;
   bool any_persistent_ = false;
   std::uint8_t max_qos_ = 0;
 };

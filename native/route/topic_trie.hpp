@@ -55,7 +55,8 @@ class TopicTrie {
 
   /// Once this returns, every find() or match() that starts afterwards sees it, on any thread, so
   /// SUBACK may be sent. A session that has the filter already gets the new options and
-  /// identifier in its place [MQTT-3.8.4-3]; a member of a group keeps its place and presence.
+  /// identifier in its place [MQTT-3.8.4-3]; a member of a group keeps its place and presence, but
+  /// as another object: hold on to the one returned last. A new member counts as connected.
   SubscribeResult subscribe(const FilterParts& parts, const Subscriber& subscriber) noexcept;
 
   /// False if the session does not have the filter. `key`, if given, gets the key it had.

@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "base/bytes.hpp"
 
@@ -54,7 +55,7 @@ class TopicVersions {
 
   alignas(64) Version global_{1};
   alignas(64) Version root_{0};
-  std::array<Version, kStripes> stripes_{};
+  const std::unique_ptr<Version[]> stripes_ = std::make_unique<Version[]>(kStripes);
 };
 
 }  // namespace stmqtt
