@@ -26,7 +26,7 @@ class PacketIdMap {
   [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
 
-  /// Valid until the next insert or erase.
+  /// Null if absent. Valid until the next insert or erase. The identifier must not be 0.
   [[nodiscard]] T* find(std::uint16_t packet_id) noexcept {
     if (count_ == 0) return nullptr;
     for (std::uint32_t at = place(packet_id);; at = (at + 1) & mask()) {

@@ -1,0 +1,382 @@
+#include "model/net.hpp"
+
+#include "base/hash.hpp"
+
+namespace stmqtt::model {
+
+using contract::CloseCause;
+using contract::EventKind;
+
+namespace {
+
+Conn& conn_of(const Client& client) { return *static_cast<Conn*>(client.transport); }
+
+template <class Record>
+const Record& as(const contract::RecordHeader& header) {
+  return reinterpret_cast<const Record&>(header);
+}
+
+}  // namespace
+
+class Net::Logical final : public Host {
+ public:
+  Logical(Net& net, unsigned index) : net_(net), index_(index) {}
+
+  void post(ThreadIndex to, CrossItem&& item) noexcept override {
+    self().staged[to].push_back(std::move(item));
+  }
+  [[nodiscard]] bool congested() const noexcept override {
+    return net_.shards_[index_]->congested;
+  }
+  bool event(EventKind kind, contract::RecordHeader& fixed, std::size_t,
+             std::initializer_list<Bytes> strings) noexcept override {
+    const std::string_view first = as_text(*strings.begin());
+    NetListener& listener = net_.listener_;
+    switch (kind) {
+      case EventKind::connect_request:
+        listener.on_verdict_wanted(find(as<contract::ConnectRequest>(fixed).connection_id));
+        return true;
+      case EventKind::connected: {
+        const auto& record = as<contract::Connected>(fixed);
+        listener.on_connected(find(record.connection_id), first, record);
+        return true;
+      }
+      case EventKind::disconnected: {
+        const auto& record = as<contract::Disconnected>(fixed);
+        listener.on_disconnected(record.connection_id, record);
+        return true;
+      }
+      case EventKind::refused: {
+        const auto& record = as<contract::Refused>(fixed);
+        listener.on_refused(record.connection_id, record);
+        return true;
+      }
+      case EventKind::session_ended:
+        listener.on_session_ended(
+            index_, first,
+            static_cast<contract::SessionEndCause>(as<contract::SessionEnded>(fixed).cause));
+        return true;
+      case EventKind::alert:
+        listener.on_alert(first, as<contract::Alert>(fixed));
+        return true;
+      case EventKind::link_bytes:
+      case EventKind::link_closed:
+      case EventKind::log:
+      case EventKind::drained:
+        return true;
+    }
+    return true;
+  }
+  void move_client(Client& client, ThreadIndex to) noexcept override {
+    Conn& conn = conn_of(client);
+    conn.client = nullptr;
+    conn.moving = true;
+    conn.paused = 0;
+    conn.shard = to;
+    self().leaving.push_back({&conn, client.connecting});
+    self().old_outlets.push_back(std::move(conn.outlet));
+    net_.listener_.on_moved(conn);
+  }
+  void close_client(Client& client, CloseMode mode, CloseCause cause) noexcept override {
+    Conn& conn = conn_of(client);
+    net_.tap(conn);
+    conn.client = nullptr;
+    conn.paused = 0;
+    conn.unread.clear();
+    if (mode == CloseMode::now) {
+      conn.outlet->queue.clear();
+      conn.outlet->unmark();
+      conn.tapped = 0;
+      conn.closed = true;
+    } else {
+      conn.closing = true;
+    }
+    net_.listener_.on_closed(conn, mode, cause);
+  }
+  void pause(Client& client, PauseCause cause) noexcept override {
+    conn_of(client).paused |= static_cast<std::uint8_t>(cause);
+  }
+  void resume(Client& client, PauseCause cause) noexcept override {
+    Conn& conn = conn_of(client);
+    conn.paused &= static_cast<std::uint8_t>(~static_cast<unsigned>(cause));
+    if (conn.paused == 0) conn.rerun = true;
+  }
+  [[nodiscard]] Bytes address(const Client&, char*) const noexcept override {
+    static constexpr std::string_view kHere = "model";
+    return as_bytes(kHere);
+  }
+  [[nodiscard]] std::uint64_t random() noexcept override { return mix64(++self().random); }
+  void make_uuid(char out[36]) noexcept override {
+    std::string text = std::to_string(mix64(++self().random)) + "-" + std::to_string(index_);
+    text.resize(36, '0');
+    text.copy(out, 36);
+  }
+
+ private:
+  [[nodiscard]] LogicalThread& self() { return *net_.shards_[index_]; }
+  [[nodiscard]] Conn& find(std::uint64_t connection_id) {
+    for (auto at = net_.conns_.rbegin(); at != net_.conns_.rend(); ++at) {
+      if ((*at)->connection_id == connection_id) return **at;
+    }
+    std::abort();  // an event about a connection that never was
+  }
+
+  Net& net_;
+  const unsigned index_;
+};
+
+Net::LogicalThread::LogicalThread(Net& net, unsigned index, const NetOptions& options)
+    : list(options.high_bytes, options.low_bytes),
+      gate(options.gate),
+      host(std::make_unique<Logical>(net, index)),
+      fifos(options.shards),
+      staged(options.shards),
+      random(options.seed * 1000 + index) {
+  ShardOptions shard_options;
+  shard_options.thread = static_cast<ThreadIndex>(index);
+  shard_options.match_cache_bytes = options.cache_bytes;
+  shard_options.authenticate = options.authenticate;
+  shard = std::make_unique<Shard>(net.tables_, gate, *host, counters, shard_options,
+                                  options.start_ms);
+  gate.on_commit = [&net, index](const CommitNote& note) { net.listener_.on_commit(index, note); };
+  gate.on_result = [&net, index](const TicketResult& result) {
+    net.listener_.on_result(index, result);
+  };
+}
+
+Net::LogicalThread::~LogicalThread() = default;
+
+Net::Net(const NetOptions& options, NetListener& listener)
+    : listener_(listener), tables_(TrieOptions{options.strategy}), now_ms_(options.start_ms) {
+  for (unsigned index = 0; index < options.shards; ++index) {
+    shards_.push_back(std::make_unique<LogicalThread>(*this, index, options));
+  }
+}
+
+Net::~Net() {
+  for (const auto& thread : shards_) {
+    for (const Arrival& arrival : thread->arrivals) ConnectState::destroy(arrival.connecting);
+  }
+  for (const auto& thread : shards_) thread->shard.reset();
+  conns_.clear();  // their outlets stand on the threads' lists
+}
+
+template <class Body>
+void Net::act(unsigned shard, Body&& body) {
+  LogicalThread& thread = *shards_[shard];
+  thread.acting = true;
+  thread.shard->set_now(now_ms_);
+  body(*thread.shard);
+  for (const Arrival& arrival : thread.leaving) {
+    shards_[arrival.conn->shard]->arrivals.push_back(arrival);
+  }
+  thread.leaving.clear();
+  for (const auto& conn : conns_) {
+    if (conn->shard == shard && conn->outlet != nullptr) tap(*conn);
+  }
+  thread.acting = false;
+}
+
+void Net::tap(Conn& conn) {
+  const std::size_t bytes = conn.outlet->queue.bytes();
+  if (bytes == conn.tapped) return;
+  std::vector<Slice> slices(16);
+  for (;;) {
+    const std::size_t count = conn.outlet->queue.gather(slices.data(), slices.size());
+    if (count < slices.size()) {
+      slices.resize(count);
+      break;
+    }
+    slices.resize(slices.size() * 2);
+  }
+  std::string fresh;
+  std::size_t skip = conn.tapped;
+  for (const Slice& slice : slices) {
+    const std::size_t skipped = std::min(skip, slice.bytes);
+    skip -= skipped;
+    fresh.append(reinterpret_cast<const char*>(slice.data) + skipped, slice.bytes - skipped);
+  }
+  conn.tapped = bytes;
+  listener_.on_output(conn, fresh);
+}
+
+Conn& Net::open(unsigned shard, const Limits& limits) {
+  Conn& conn = *conns_.emplace_back(std::make_unique<Conn>());
+  conn.number = static_cast<unsigned>(conns_.size());
+  conn.shard = shard;
+  conn.limits = &limits;
+  conn.outlet = std::make_unique<Outlet>(shards_[shard]->list, Outlet::Kind::socket);
+  act(shard, [&](Shard& self) {
+    conn.client = &self.open(*conn.outlet, &conn, limits, 1, ClientKind::socket);
+    conn.connection_id = conn.client->connection_id;
+  });
+  return conn;
+}
+
+void Net::feed(Conn& conn, std::size_t bytes) {
+  const std::size_t count = std::min(bytes, conn.to_broker.size());
+  if (conn.client == nullptr && !conn.moving) {
+    conn.to_broker.erase(0, count);  // nobody reads it any more
+    return;
+  }
+  conn.unread.append(conn.to_broker, 0, count);
+  conn.to_broker.erase(0, count);
+  if (conn.client != nullptr) run_unread(conn);
+}
+
+void Net::run_unread(Conn& conn) {
+  conn.rerun = false;
+  if (conn.paused != 0 || conn.unread.empty()) return;
+  act(conn.shard, [&](Shard& self) {
+    // A block of its own size, so that a sanitizer sees who reads behind it.
+    const std::vector<std::uint8_t> bytes(conn.unread.begin(), conn.unread.end());
+    const Received received = self.on_bytes(*conn.client, bytes);
+    conn.unread.erase(0, received.consumed);
+    conn.consumed += received.consumed;
+    conn.wanted = received.wanted;
+  });
+}
+
+void Net::end_of_stream(Conn& conn, CloseCause cause) {
+  conn.to_broker.clear();
+  conn.unread.clear();
+  act(conn.shard, [&](Shard& self) { self.on_end(*conn.client, cause); });
+}
+
+void Net::take_crossed(unsigned from, unsigned to, std::size_t count) {
+  act(to, [&](Shard& self) {
+    std::deque<CrossItem>& fifo = shards_[from]->fifos[to];
+    for (; count > 0 && !fifo.empty(); --count) {
+      CrossItem item = std::move(fifo.front());
+      fifo.pop_front();
+      self.on_item(item);
+    }
+  });
+}
+
+void Net::take_arrival(unsigned shard) {
+  LogicalThread& thread = *shards_[shard];
+  const Arrival arrival = thread.arrivals.front();
+  thread.arrivals.pop_front();
+  Conn& conn = *arrival.conn;
+  conn.outlet = std::make_unique<Outlet>(thread.list, Outlet::Kind::socket);
+  conn.tapped = 0;
+  conn.moving = false;
+  act(shard, [&](Shard& self) {
+    conn.client = &self.arrive(*conn.outlet, &conn, *conn.limits, 1, ClientKind::socket,
+                               conn.connection_id, arrival.connecting);
+    self.settle(*conn.client);
+    if (conn.client != nullptr && !conn.unread.empty()) conn.rerun = true;
+  });
+}
+
+void Net::verdict(Conn& conn, const contract::Verdict& verdict) {
+  act(conn.shard,
+      [&](Shard& self) { self.on_verdict(conn.client->ref, verdict, {}, {}, {}); });
+}
+
+void Net::timers(unsigned shard) {
+  if (shards_[shard]->shard->next_timer_ms() > now_ms_) return;
+  act(shard, [](Shard& self) { self.on_timers(); });
+}
+
+void Net::uncongested(unsigned shard) {
+  shards_[shard]->congested = false;
+  act(shard, [](Shard& self) { self.on_uncongested(); });
+}
+
+void Net::end_turn(unsigned shard) {
+  LogicalThread& thread = *shards_[shard];
+  act(shard, [](Shard& self) { self.end_turn(); });
+  for (unsigned to = 0; to < shards(); ++to) {
+    for (CrossItem& item : thread.staged[to]) thread.fifos[to].push_back(std::move(item));
+    thread.staged[to].clear();
+  }
+  thread.old_outlets.clear();
+}
+
+void Net::flush(Conn& conn, std::size_t bytes) {
+  if (conn.outlet == nullptr || conn.closed) return;
+  Outlet& outlet = *conn.outlet;
+  if (outlet.above_high()) conn.was_high = true;
+  std::size_t count = std::min(bytes, outlet.queue.bytes());
+  while (count > 0) {
+    Slice slice;
+    static_cast<void>(outlet.queue.gather(&slice, 1));
+    const std::size_t part = std::min(count, slice.bytes);
+    conn.to_client.append(reinterpret_cast<const char*>(slice.data), part);
+    outlet.queue.consume(part);
+    conn.tapped -= part;
+    count -= part;
+  }
+  if (outlet.queue.empty()) outlet.unmark();
+  if (conn.closing) {
+    conn.closed = outlet.queue.empty();
+  } else if (conn.was_high && outlet.below_low() && conn.client != nullptr) {
+    conn.was_high = false;
+    act(conn.shard, [&](Shard& self) { self.on_writable(*conn.client); });
+  }
+}
+
+void Net::settle(Tickets tickets) {
+  for (bool busy = true; busy;) {
+    busy = false;
+    for (unsigned to = 0; to < shards(); ++to) {
+      timers(to);
+      while (arrivals(to) > 0) {
+        take_arrival(to);
+        busy = true;
+      }
+      for (unsigned from = 0; from < shards(); ++from) {
+        if (crossed(from, to) == 0) continue;
+        take_crossed(from, to);
+        busy = true;
+      }
+    }
+    for (std::size_t at = 0; at < conns_.size(); ++at) {
+      Conn& conn = *conns_[at];
+      if (conn.rerun || !conn.to_broker.empty()) {
+        busy = true;
+        conn.rerun = false;
+        feed(conn);
+      }
+      if (conn.peer_closed && conn.client != nullptr && conn.paused == 0) {
+        busy = true;
+        end_of_stream(conn, CloseCause::peer_closed);
+      }
+    }
+    for (unsigned shard = 0; shard < shards(); ++shard) {
+      end_turn(shard);
+      if (tickets == Tickets::keep || gate(shard).waiting() == 0) continue;
+      gate(shard).grant();
+      busy = true;
+    }
+    for (const auto& conn : conns_) {
+      if (conn->outlet == nullptr || conn->outlet->queue.empty()) continue;
+      flush(*conn);
+      busy = true;
+    }
+    busy = busy || !nothing_crosses();
+  }
+}
+
+std::int64_t Net::counter(contract::Counter name) const {
+  std::int64_t sum = 0;
+  for (const auto& thread : shards_) sum += thread->counters.read(name);
+  return sum;
+}
+
+bool Net::nothing_crosses() const {
+  for (const auto& thread : shards_) {
+    for (const auto& fifo : thread->fifos) {
+      if (!fifo.empty()) return false;
+    }
+    for (const auto& staged : thread->staged) {
+      if (!staged.empty()) return false;
+    }
+    if (!thread->arrivals.empty()) return false;
+  }
+  return true;
+}
+
+}  // namespace stmqtt::model

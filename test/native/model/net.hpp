@@ -1,0 +1,160 @@
+// The broker's threads as logical ones: N real shards in one thread of the system, and around each
+// a host that keeps FIFOs, moves and outlets as plain lists. Whoever drives it decides what happens
+// when: which shard acts, what it is given, when its turn ends, what the wires carry.
+// Thread: one.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/outlet.hpp"
+#include "model/gate.hpp"
+#include "session/shard.hpp"
+
+namespace stmqtt::model {
+
+/// One network connection, both ends of it.
+struct Conn {
+  unsigned number = 0;
+  unsigned shard = 0;
+  const Limits* limits = nullptr;
+  std::unique_ptr<Outlet> outlet;
+  Client* client = nullptr;   ///< null while it moves, and once the shard has let go of it
+  std::string to_broker;      ///< on the wire
+  std::string unread;         ///< at the broker, not consumed
+  std::string to_client;      ///< on the wire
+  std::uint64_t consumed = 0; ///< bytes in all
+  std::size_t tapped = 0;     ///< bytes in the outlet that listeners have seen
+  std::uint32_t wanted = 0;
+  std::uint64_t connection_id = 0;
+  std::uint8_t paused = 0;
+  bool moving = false;
+  bool rerun = false;         ///< resumed with unread bytes
+  bool was_high = false;
+  bool closing = false;       ///< flush what is there, then close
+  bool closed = false;        ///< by the broker
+  bool peer_closed = false;   ///< the client's end is closed
+
+  [[nodiscard]] bool gone() const { return closed || closing; }
+};
+
+/// What a test may want to see of a shard's surroundings. Strings are valid for the call.
+class NetListener {
+ public:
+  virtual ~NetListener() = default;
+  virtual void on_connected(Conn&, std::string_view, const contract::Connected&) {}
+  virtual void on_disconnected(std::uint64_t, const contract::Disconnected&) {}
+  virtual void on_refused(std::uint64_t, const contract::Refused&) {}
+  virtual void on_session_ended(unsigned, std::string_view, contract::SessionEndCause) {}
+  virtual void on_verdict_wanted(Conn&) {}
+  virtual void on_alert(std::string_view, const contract::Alert&) {}
+  virtual void on_closed(Conn&, CloseMode, contract::CloseCause) {}
+  virtual void on_moved(Conn&) {}
+  virtual void on_commit(unsigned, const CommitNote&) {}
+  virtual void on_result(unsigned, const TicketResult&) {}
+  /// Bytes that the shard gave to the connection's outlet, in order.
+  virtual void on_output(Conn&, std::string_view) {}
+};
+
+struct NetOptions {
+  unsigned shards = 1;
+  TestGate::Mode gate = TestGate::Mode::at_once;
+  SharedStrategy strategy = SharedStrategy::roundrobin;
+  std::size_t high_bytes = 1 << 20;
+  std::size_t low_bytes = 1 << 18;
+  std::size_t cache_bytes = 1 << 16;
+  bool authenticate = false;
+  std::uint64_t seed = 1;
+  std::uint64_t start_ms = 1'000'000;
+};
+
+class Net {
+ public:
+  Net(const NetOptions& options, NetListener& listener);
+  ~Net();
+  Net(const Net&) = delete;
+  Net& operator=(const Net&) = delete;
+
+  // --- time
+  [[nodiscard]] std::uint64_t now_ms() const { return now_ms_; }
+  void advance(std::uint64_t ms) { now_ms_ += ms; }
+
+  // --- what a shard may do in a turn
+  Conn& open(unsigned shard, const Limits& limits);
+  /// Gives it at most `bytes` of what is on the wire, and what it left unread before.
+  void feed(Conn& conn, std::size_t bytes = SIZE_MAX);
+  /// The end of the client's bytes; the rest of them is lost.
+  void end_of_stream(Conn& conn, contract::CloseCause cause);
+  void take_crossed(unsigned from, unsigned to, std::size_t count = SIZE_MAX);
+  void take_arrival(unsigned shard);
+  void verdict(Conn& conn, const contract::Verdict& verdict);
+  void timers(unsigned shard);
+  void uncongested(unsigned shard);
+  void end_turn(unsigned shard);
+  /// Moves bytes from the outlet to the wire, at most `bytes`.
+  void flush(Conn& conn, std::size_t bytes = SIZE_MAX);
+
+  /// All of it, in a fixed order, until nothing is left to do; tickets only if `grant` says so.
+  enum class Tickets : std::uint8_t { keep, grant };
+  void settle(Tickets tickets = Tickets::grant);
+
+  // --- what there is
+  [[nodiscard]] unsigned shards() const { return static_cast<unsigned>(shards_.size()); }
+  [[nodiscard]] Shard& shard(unsigned index) { return *shards_[index]->shard; }
+  [[nodiscard]] TestGate& gate(unsigned index) { return shards_[index]->gate; }
+  [[nodiscard]] BrokerTables& tables() { return tables_; }
+  [[nodiscard]] std::int64_t counter(contract::Counter name) const;
+  [[nodiscard]] const std::vector<std::unique_ptr<Conn>>& conns() const { return conns_; }
+  [[nodiscard]] std::size_t crossed(unsigned from, unsigned to) const {
+    return shards_[from]->fifos[to].size();
+  }
+  [[nodiscard]] std::size_t arrivals(unsigned shard) const {
+    return shards_[shard]->arrivals.size();
+  }
+  [[nodiscard]] bool nothing_crosses() const;
+  void set_congested(unsigned shard, bool congested) { shards_[shard]->congested = congested; }
+  [[nodiscard]] bool congested(unsigned shard) const { return shards_[shard]->congested; }
+  /// In a turn: an action of it is being run right now.
+  [[nodiscard]] bool acting(unsigned shard) const { return shards_[shard]->acting; }
+  /// Shows the listener what was written since.
+  void tap(Conn& conn);
+
+ private:
+  struct Arrival {
+    Conn* conn;
+    ConnectState* connecting;
+  };
+  class Logical;
+  struct LogicalThread {
+    LogicalThread(Net& net, unsigned index, const NetOptions& options);
+    ~LogicalThread();
+    FlushList list;
+    TestGate gate;
+    contract::Counters counters;
+    std::unique_ptr<Logical> host;
+    std::unique_ptr<Shard> shard;
+    std::vector<std::deque<CrossItem>> fifos;   ///< to each shard
+    std::vector<std::deque<CrossItem>> staged;  ///< of this turn: shown at its end
+    std::deque<Arrival> arrivals;
+    std::vector<Arrival> leaving;  ///< in the arrivals of their new shard once the action is over
+    std::vector<std::unique_ptr<Outlet>> old_outlets;  ///< dead clients point there until the end
+    std::uint64_t random;
+    bool congested = false;
+    bool acting = false;
+  };
+  /// Marks the shard as acting, sets its clock, shows the output at the end.
+  template <class Body>
+  void act(unsigned shard, Body&& body);
+  void run_unread(Conn& conn);
+
+  NetListener& listener_;
+  BrokerTables tables_;
+  std::uint64_t now_ms_;
+  std::vector<std::unique_ptr<LogicalThread>> shards_;
+  std::vector<std::unique_ptr<Conn>> conns_;
+};
+
+}  // namespace stmqtt::model
