@@ -123,6 +123,7 @@ class Shard {
   [[nodiscard]] Session* make_session(Client& client) noexcept;
   void prepare_session(Client& client, Session& session) noexcept;
   void finish_connect(Client& client) noexcept;
+  [[nodiscard]] bool connack_fits(const Client& client) const noexcept;
   void send_connack(Client& client) noexcept;
   void refuse(Client& client, const Closing& closing) noexcept;
 

@@ -21,50 +21,64 @@ void write_connack(Client& client, const wire::ConnackOut& out) noexcept {
   client.outlet->mark();
 }
 
+/// What a v5 CONNACK of success tells; views point into the ConnectState.
+wire::Properties connack_properties(const ConnectState& state, const Limits& limits) noexcept {
+  wire::Properties properties;
+  const std::uint32_t asked = state.view.properties.number_or(PropertyId::session_expiry_interval, 0);
+  if (asked != state.session_expiry_s) {  // 3.2.2.3.2
+    properties.set_number(PropertyId::session_expiry_interval, state.session_expiry_s);
+  }
+  properties.set_number(PropertyId::receive_maximum, limits.receive_maximum);
+  if (state.max_qos < 2) {  // [MQTT-3.2.2-9]
+    properties.set_number(PropertyId::maximum_qos, state.max_qos);
+  }
+  if (!limits.retain_available) properties.set_number(PropertyId::retain_available, 0);
+  properties.set_number(PropertyId::maximum_packet_size, limits.max_packet_size);
+  if (state.id_assigned) {  // [MQTT-3.2.2-16]
+    properties.set_view(PropertyId::assigned_client_identifier, state.client_id);
+  }
+  properties.set_number(PropertyId::topic_alias_maximum, limits.topic_alias_maximum);
+  if (!limits.wildcard_subscriptions) {
+    properties.set_number(PropertyId::wildcard_subscription_available, 0);
+  }
+  if (!limits.subscription_identifiers) {
+    properties.set_number(PropertyId::subscription_identifier_available, 0);
+  }
+  if (!limits.shared_subscriptions) {
+    properties.set_number(PropertyId::shared_subscription_available, 0);
+  }
+  if (state.keep_alive_s != state.view.keep_alive_s) {  // [MQTT-3.2.2-21], [MQTT-3.2.2-22]
+    properties.set_number(PropertyId::server_keep_alive, state.keep_alive_s);
+  }
+  // Never Response Information [MQTT-3.1.2-28], nor an Authentication Method [MQTT-4.12.0-6].
+  return properties;
+}
+
 }  // namespace
+
+/// A CONNACK with all that it must tell is within the client's Maximum Packet Size: without them
+/// the client would go by defaults that do not hold here.
+bool Shard::connack_fits(const Client& client) const noexcept {
+  const ConnectState& state = *client.connecting;
+  if (state.view.version != Version::v5) return true;
+  const wire::Properties properties = connack_properties(state, *client.limits);
+  wire::ConnackOut out;
+  out.properties = &properties;
+  return wire::size_connack(out) <= state.view.properties.number_or(PropertyId::maximum_packet_size,
+                                                                    wire::kMaxRemainingLength);
+}
 
 void Shard::send_connack(Client& client) noexcept {
   const ConnectState& state = *client.connecting;
-  const Limits& limits = *client.limits;
   wire::ConnackOut out;
   out.version = client.version;
   out.session_present = client.session->resumable;  // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
-  // Never Response Information [MQTT-3.1.2-28], nor an Authentication Method [MQTT-4.12.0-6].
   wire::Properties properties;
   if (client.is_v5()) {
-    const std::uint32_t asked =
-        state.view.properties.number_or(PropertyId::session_expiry_interval, 0);
-    if (asked != state.session_expiry_s) {  // [MQTT-3.2.2-21] names Keep Alive; 3.2.2.3.2 this
-      properties.set_number(PropertyId::session_expiry_interval, state.session_expiry_s);
-    }
-    properties.set_number(PropertyId::receive_maximum, limits.receive_maximum);
-    if (client.max_qos < 2) {  // [MQTT-3.2.2-9]
-      properties.set_number(PropertyId::maximum_qos, client.max_qos);
-    }
-    if (!limits.retain_available) properties.set_number(PropertyId::retain_available, 0);
-    properties.set_number(PropertyId::maximum_packet_size, limits.max_packet_size);
-    if (state.id_assigned) {  // [MQTT-3.2.2-16]
-      properties.set_view(PropertyId::assigned_client_identifier, state.client_id);
-    }
-    properties.set_number(PropertyId::topic_alias_maximum, limits.topic_alias_maximum);
-    if (!limits.wildcard_subscriptions) {
-      properties.set_number(PropertyId::wildcard_subscription_available, 0);
-    }
-    if (!limits.subscription_identifiers) {
-      properties.set_number(PropertyId::subscription_identifier_available, 0);
-    }
-    if (!limits.shared_subscriptions) {
-      properties.set_number(PropertyId::shared_subscription_available, 0);
-    }
-    if (state.keep_alive_s != state.view.keep_alive_s) {  // [MQTT-3.2.2-22]
-      properties.set_number(PropertyId::server_keep_alive, state.keep_alive_s);
-    }
+    properties = connack_properties(state, *client.limits);
     out.properties = &properties;
   }
-  // [MQTT-3.2.0-1]: nothing was sent on this connection before. Like every packet it must not
-  // exceed the client's Maximum Packet Size; properties that a client can do without are few here,
-  // so a client that cannot take even this gets none but the reason.
-  if (wire::size_connack(out) > client.max_packet_out) out.properties = nullptr;
+  // [MQTT-3.2.0-1]: nothing was sent on this connection before.
   write_connack(client, out);
   counters_.add(Counter::packets_sent);
 }

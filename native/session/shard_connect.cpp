@@ -218,6 +218,10 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict, Bytes cl
 /// Finds the session of this Client Identifier [MQTT-3.1.3-2] and its home thread: here, or
 /// elsewhere, and then the connection goes there.
 void Shard::place(Client& client) noexcept {
+  if (!connack_fits(client)) {  // [MQTT-3.1.2-24]
+    return refuse(client, {CloseCause::packet_too_large, ReasonCode::packet_too_large,
+                           "Maximum Packet Size is too small for CONNACK"});
+  }
   const Bytes client_id = client.connecting->client_id;
   const std::uint64_t hash = tables_.directory.hash(client_id);
   for (;;) {

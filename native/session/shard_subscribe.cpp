@@ -188,6 +188,9 @@ bool Shard::pump_scan(Session& session, RetainedScan& scan) noexcept {
                           scan.cursor, retained_batch_);
     for (std::size_t at = 0; at < retained_batch_.size(); ++at) {
       Message& message = *retained_batch_[at];
+      if (scan.options.no_local() && message.publisher() == session.ref()) {
+        continue;  // [MQTT-3.8.3-3] holds for what the client retained itself too
+      }
       const std::uint8_t granted = scan.options.qos();
       const std::uint8_t qos = message.qos() < granted ? message.qos() : granted;
       if (session.client()->outlet->above_high() || (qos != 0 && !session.window_open())) {

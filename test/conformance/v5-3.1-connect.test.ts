@@ -203,6 +203,11 @@ conformance('MQTT 5.0, 3.1.2 CONNECT variable header', '5.0', {}, (s) => {
 });
 
 conformance('MQTT 5.0, 3.1.2.11 CONNECT properties', '5.0', {}, (s) => {
+  it('[MQTT-3.1.2-24] one that is too small for CONNACK and what it must tell is refused', async () => {
+    const client = await s.open({ properties: { maximumPacketSize: 12 } });
+    await client.wire.expectRefused(Reason.packetTooLarge);
+  });
+
   it('[MQTT-3.1.2-24] no packet beyond the Maximum Packet Size is sent', async () => {
     const topic = unique('t');
     const sub = await s.connect({ properties: { maximumPacketSize: 60 } });

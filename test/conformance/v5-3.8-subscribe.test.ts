@@ -63,6 +63,16 @@ conformance('MQTT 5.0, 3.8.1 to 3.8.3 SUBSCRIBE packet', '5.0', {}, (s) => {
     expect((await second.receive()).payload.toString()).toBe('foreign');
   });
 
+  it('[MQTT-3.8.3-3] No Local holds for what the client itself retained', async () => {
+    const topic = unique('t');
+    const [self, other] = [await s.connect(), await s.connect()];
+    await self.publish(`${topic}/self`, 'self', { qos: 1, retain: true });
+    await other.publish(`${topic}/other`, 'other', { qos: 1, retain: true });
+    await self.subscribe({ filter: `${topic}/#`, qos: 1, noLocal: true });
+    expect((await self.receive()).payload.toString()).toBe('other');
+    await self.wire.expectNothing();
+  });
+
   it('[MQTT-3.8.3-4] No Local on a Shared Subscription is a Protocol Error', async () => {
     const client = await s.connect();
     client.send(subscribeBytes(string('$share/g/a'), hex('04')));
