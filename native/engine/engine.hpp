@@ -56,7 +56,8 @@ class Engine {
   [[nodiscard]] SystemError start();
   [[nodiscard]] ListenResult listen(const EngineListenSpec& spec);
   void unlisten(ListenerId id);
-  /// Whole command records. False: a record's lengths do not fit; nothing after it was taken.
+  /// Whole command records. False: a record's lengths do not fit, or it opens a link that is open
+  /// already; nothing from it on was taken.
   [[nodiscard]] bool submit(std::span<const std::uint8_t> commands);
   /// Whole event records; see EventBuffer::read().
   [[nodiscard]] std::int64_t drain_events(std::uint8_t* into, std::size_t room);
@@ -97,6 +98,9 @@ class Engine {
   }
 
  private:
+  /// False: there is one of this number.
+  [[nodiscard]] bool add_link(std::uint32_t link_id, ThreadIndex thread);
+
   static constexpr std::size_t kMaxListeners = 1024;
   enum class State : std::uint8_t { idle, running, stopped };
 
@@ -105,9 +109,9 @@ class Engine {
   const JavascriptWake wake_;
   BrokerTables tables_;
   std::unique_ptr<Store> store_;
-  std::vector<std::unique_ptr<Worker>> workers_;
   std::array<std::atomic<ListenerEntry*>, kMaxListeners> listeners_{};
-  std::vector<std::unique_ptr<ListenerEntry>> listener_entries_;
+  std::vector<std::unique_ptr<ListenerEntry>> listener_entries_;  ///< outlive the workers
+  std::vector<std::unique_ptr<Worker>> workers_;
   ListenerId next_listener_ = 1;
   std::size_t next_reader_ = 0;  ///< which worker's events are read first
   State state_ = State::idle;
