@@ -307,12 +307,12 @@ void Session::pump(SendContext& cx) noexcept {
 
 void Session::send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept {
   Delivery* d = window_.find(packet_id);
+  d->state = DeliveryState::sent;  // first: finish() must not count it as unsent once more
   if (write_delivery(cx, *d) == Sent::too_large) {
     cx.counters.add(Counter::dropped_packet_too_large);
     finish(cx, *d);
     return;
   }
-  d->state = DeliveryState::sent;
   if (!persistent() && shared_group(*d) == nullptr) drop_message(*d);
 }
 
