@@ -55,10 +55,16 @@ export class Subscriber {
       new Lines(program('stdbuf'), ['-oL', program('sub'), ...args, '-d', '-F', '%j']),
     );
     const filters = args.filter((argument) => argument === '-t').length;
-    await subscriber.#process.until((lines) => {
-      const granted = lines.find((line) => line.startsWith('Subscribed '));
-      return granted !== undefined && granted.split(',').length === filters;
-    });
+    try {
+      await subscriber.#process.until((lines) => {
+        const granted = lines.find((line) => line.startsWith('Subscribed '));
+        return granted !== undefined && granted.split(',').length === filters;
+      });
+    } catch (error) {
+      // Nobody else knows the process: it would outlive the test.
+      await subscriber.end('SIGKILL');
+      throw error;
+    }
     return subscriber;
   }
 
