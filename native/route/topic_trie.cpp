@@ -7,9 +7,6 @@
 #include <algorithm>
 #include <mutex>
 #include <shared_mutex>
-#ifdef STMQTT_MUTANT_STAMP_AFTER_UNLOCK
-#include <thread>
-#endif
 
 #include "base/hash.hpp"
 #include "route/match_builder.hpp"
@@ -106,7 +103,7 @@ MatchRef TopicTrie::match(Bytes topic, std::uint64_t topic_hash, Validity& stamp
 #endif
   }
 #ifdef STMQTT_MUTANT_STAMP_AFTER_UNLOCK
-  std::this_thread::yield();  // so that the gap is met
+  { const std::shared_lock behind_waiting_writers(mutex_); }  // so that the gap is met
   stamp = versions_.stamp(topic, topic_hash);
 #endif
   return builder.build();
