@@ -269,6 +269,12 @@ describe('TypeScript rules', () => {
       'src/native/a.ts: native-dispatch-has-no-policy',
     ]);
     expect(typeScriptRules({ 'src/native/a.ts': "import { x } from '../errors.js';" })).toEqual([]);
+    expect(
+      typeScriptRules({ 'src/native/a.ts': "import type { X } from '../config/o.js';" }),
+    ).toEqual([]);
+    expect(typeScriptRules({ 'src/native/a.ts': "import { x } from '../config/o.js';" })).toEqual([
+      'src/native/a.ts: native-dispatch-has-no-policy',
+    ]);
     expect(typeScriptRules({ 'src/auth/a.ts': "import { x } from '../../test/a.js';" })).toEqual([
       'src/auth/a.ts: src-imports-only-src',
     ]);
