@@ -35,9 +35,11 @@ struct DeliveryExtras {
 enum class DeliveryState : std::uint8_t {
   queued,
   committing,   ///< QoS 2: its Packet Identifier waits for the store
+  uncommitted,  ///< the store failed it; tried again on the next connection
   unsent,       ///< in the window, not sent on this connection yet
   sent,         ///< waits for PUBACK or PUBREC
   pubrec_committing,  ///< PUBREC came; waits for the store before PUBREL
+  pubrec_uncommitted, ///< the store failed it; tried again on the next connection
   released,     ///< PUBREL sent, or to be sent after a reconnect; waits for PUBCOMP
 };
 

@@ -9,6 +9,8 @@
 #include "base/ids.hpp"
 #include "base/message.hpp"
 #include "base/ring_queue.hpp"
+#include "base/vec.hpp"
+#include "route/subscription.hpp"
 #include "session/gate.hpp"
 #include "wire/reason_code.hpp"
 
@@ -40,6 +42,7 @@ struct Promise {
   SessionRef session;
   MessageRef message;            ///< route
   std::uint8_t* codes = nullptr; ///< suback, unsuback: from the pool, code_count bytes; owned
+  PoolVector<SubscriptionKey> added;  ///< suback: subscriptions that were not there before
   std::uint32_t code_count = 0;
   std::uint16_t packet_id = 0;
   PromiseKind kind = PromiseKind::puback;

@@ -104,9 +104,11 @@ bool Session::on_pubrec(SendContext& cx, std::uint16_t packet_id,
   switch (d->state) {
     case DeliveryState::queued:
     case DeliveryState::committing:
+    case DeliveryState::uncommitted:
     case DeliveryState::unsent:
       return false;
     case DeliveryState::pubrec_committing:
+    case DeliveryState::pubrec_uncommitted:
       return true;  // PUBREL follows once the first PUBREC is durable
     case DeliveryState::released:
       // A repeated PUBREC is answered again [MQTT-4.3.3-4].
@@ -123,14 +125,7 @@ bool Session::on_pubrec(SendContext& cx, std::uint16_t packet_id,
   }
   drop_message(*d);
   if (persistent() && !cx.gate.grants_at_once()) {
-    Promise promise;
-    promise.kind = PromiseKind::send_pubrel;
-    promise.session = ref_;
-    promise.packet_id = packet_id;
-    promise.ticket =
-        cx.gate.commit(Commit{CommitKind::outbound_pubrec, packet_id, ref_, nullptr, nullptr, {}});
-    d->state = DeliveryState::pubrec_committing;
-    cx.promises.push_back(std::move(promise));
+    commit(cx, *d, PromiseKind::send_pubrel);
     return true;
   }
   // From here on PUBREL is what may be sent again [MQTT-4.3.3-5], PUBLISH is not [MQTT-4.3.3-6].
@@ -157,13 +152,38 @@ void Session::on_granted(SendContext& cx, PromiseKind kind, std::uint16_t packet
     d->state = DeliveryState::unsent;
     ++unsent_;
     if (!can_send()) return;
-    if (unsent_ == 1 && !client_->outlet->above_high()) {
+    // The client may have come back with a smaller Receive Maximum meanwhile.
+    if (unsent_ == 1 && window_.size() <= client_->send_maximum &&
+        !client_->outlet->above_high()) {
       unsent_ = 0;
       send_in_window(cx, packet_id);
     } else {
       pump(cx);
     }
   }
+}
+
+void Session::on_failed(PromiseKind kind, std::uint16_t packet_id) noexcept {
+  Delivery* d = window_.find(packet_id);
+  if (d == nullptr) return;
+  if (kind == PromiseKind::send_pubrel && d->state == DeliveryState::pubrec_committing) {
+    d->state = DeliveryState::pubrec_uncommitted;
+  } else if (kind == PromiseKind::send_publish && d->state == DeliveryState::committing) {
+    d->state = DeliveryState::uncommitted;
+  }
+}
+
+void Session::commit(SendContext& cx, Delivery& delivery, PromiseKind step) noexcept {
+  const bool publish = step == PromiseKind::send_publish;
+  Promise promise;
+  promise.kind = step;
+  promise.session = ref_;
+  promise.packet_id = delivery.packet_id;
+  promise.ticket = cx.gate.commit(
+      Commit{publish ? CommitKind::outbound_id : CommitKind::outbound_pubrec, delivery.packet_id,
+             ref_, delivery.message, nullptr, {}});
+  delivery.state = publish ? DeliveryState::committing : DeliveryState::pubrec_committing;
+  cx.promises.push_back(std::move(promise));
 }
 
 void Session::oldest_first(PoolVector<std::uint16_t>& out) noexcept {
@@ -185,6 +205,8 @@ void Session::attach(SendContext& cx, Client& client) noexcept {
       d->state = DeliveryState::unsent;
     }
     if (d->state == DeliveryState::unsent) ++unsent_;
+    if (d->state == DeliveryState::uncommitted) commit(cx, *d, PromiseKind::send_publish);
+    if (d->state == DeliveryState::pubrec_uncommitted) commit(cx, *d, PromiseKind::send_pubrel);
   }
   // In the order in which they were sent first [MQTT-4.4.0-1], [MQTT-4.6.0-1], as far as this
   // connection's Receive Maximum allows; pump() sends the rest. Expiry is not looked at: it ends

@@ -36,7 +36,6 @@ struct InboundId {
   std::uint16_t packet_id = 0;
   bool committing = false;  ///< the store has not granted it; the message was not delivered yet
   bool counted = false;     ///< counts in the present client's inbound_unacked
-  Ticket ticket = kGranted;
 };
 
 /// The Will as CONNECT gave it; its expiry counts from its publication.
@@ -87,6 +86,8 @@ class Session : public TimerNode {
   [[nodiscard]] bool on_pubcomp(SendContext& cx, std::uint16_t packet_id) noexcept;
   /// The store granted a Packet Identifier, or a PUBREC.
   void on_granted(SendContext& cx, PromiseKind kind, std::uint16_t packet_id) noexcept;
+  /// The store failed it: what it was for waits for the next connection.
+  void on_failed(PromiseKind kind, std::uint16_t packet_id) noexcept;
   /// Fills window and outbound queue from what waits.
   void pump(SendContext& cx) noexcept;
 
@@ -170,6 +171,8 @@ class Session : public TimerNode {
                                  std::uint8_t qos, bool retain, bool dup, std::uint16_t packet_id,
                                  std::span<const std::uint32_t> ids) noexcept;
   void write_pubrel(SendContext& cx, std::uint16_t packet_id) noexcept;
+  /// Asks the store for this step of QoS 2, send_publish or send_pubrel.
+  void commit(SendContext& cx, Delivery& delivery, PromiseKind step) noexcept;
   /// First or repeated sending of a delivery that is in the window.
   void send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept;
   void finish(SendContext& cx, Delivery& delivery) noexcept;

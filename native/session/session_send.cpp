@@ -79,16 +79,9 @@ void Session::send_first(SendContext& cx, Publication& publication,
   }
   if (!committed) {
     // A QoS 2 Packet Identifier of a persistent session is durable before it is used.
-    Promise promise;
-    promise.kind = PromiseKind::send_publish;
-    promise.session = ref_;
-    promise.packet_id = d.packet_id;
-    promise.ticket = cx.gate.commit(
-        Commit{CommitKind::outbound_id, d.packet_id, ref_, d.message, nullptr, {}});
-    d.state = DeliveryState::committing;
+    commit(cx, d, PromiseKind::send_publish);
     window_.insert(d);
     cx.counters.add(Counter::messages_in_flight);
-    cx.promises.push_back(std::move(promise));
     return;
   }
   const bool plain = !client_->is_v5() || (ids.empty() && client_->aliases_out == nullptr);
@@ -289,15 +282,8 @@ void Session::pump(SendContext& cx) noexcept {
     d.packet_id = take_packet_id();
     cx.counters.add(Counter::messages_in_flight);
     if (d.qos == 2 && persistent() && !cx.gate.grants_at_once()) {
-      Promise promise;
-      promise.kind = PromiseKind::send_publish;
-      promise.session = ref_;
-      promise.packet_id = d.packet_id;
-      promise.ticket = cx.gate.commit(
-          Commit{CommitKind::outbound_id, d.packet_id, ref_, d.message, nullptr, {}});
-      d.state = DeliveryState::committing;
+      commit(cx, d, PromiseKind::send_publish);
       window_.insert(d);
-      cx.promises.push_back(std::move(promise));
       continue;
     }
     window_.insert(d);

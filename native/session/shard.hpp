@@ -148,18 +148,22 @@ class Shard {
   [[nodiscard]] bool needs_ticket(const Client& client, const MatchResult& match,
                                   const MessageParts& parts) const noexcept;
 
-  // shard_acks.cpp: acknowledgements both ways, promises
+  // shard_acks.cpp: acknowledgements both ways
   void on_ack(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   void on_pubrel(Client& client, std::uint16_t packet_id) noexcept;
   void send_ack(Client& client, wire::PacketType type, std::uint16_t packet_id,
                 wire::ReasonCode reason) noexcept;
+  void send_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
+                  std::span<const wire::ReasonCode> codes) noexcept;
+
+  // shard_promises.cpp
   /// Sends an acknowledgement, or queues it behind the ticket and those that wait already.
   void promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_id,
                    wire::ReasonCode reason, Ticket ticket) noexcept;
-  void send_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
-                  std::span<const wire::ReasonCode> codes) noexcept;
   void promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
-                     std::span<const wire::ReasonCode> codes, Ticket ticket) noexcept;
+                     std::span<const wire::ReasonCode> codes,
+                     PoolVector<SubscriptionKey>&& added, Ticket ticket) noexcept;
+  void take_back(Session& session, const PoolVector<SubscriptionKey>& added) noexcept;
   void keep_promises() noexcept;
   void keep_promise(Promise& promise, TicketResult::Outcome outcome) noexcept;
 
@@ -167,8 +171,10 @@ class Shard {
   void on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   [[nodiscard]] wire::ReasonCode subscribe_one(Client& client, const wire::SubscriptionView& view,
                                                std::uint32_t subscription_id,
+                                               PoolVector<SubscriptionKey>& added,
                                                Ticket& ticket) noexcept;
   void on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
+  void drop_scans(Session& session, SubscriptionKey key) noexcept;
   void pump_scans(Session& session) noexcept;
   [[nodiscard]] bool pump_scan(Session& session, RetainedScan& scan) noexcept;
 
@@ -178,8 +184,6 @@ class Shard {
   void close(Client& client, const Closing& closing) noexcept;
   void detach_session(Session& session) noexcept;
   void redispatch(Session& session, bool session_ends) noexcept;
-  void publish_will(Session& session) noexcept;
-  void drop_will(Session& session) noexcept;
   void end_session(Session& session, contract::SessionEndCause cause) noexcept;
   void set_members_connected(Session& session, bool connected) noexcept;
   void schedule_session(Session& session) noexcept;
@@ -187,6 +191,11 @@ class Shard {
   void on_client_timer(Client& client) noexcept;
   void on_session_timer(Session& session) noexcept;
   void mark_full(Session& session) noexcept;
+
+  // shard_will.cpp
+  void take_will(Session& session, const wire::ConnectView& view) noexcept;
+  void publish_will(Session& session) noexcept;
+  void drop_will(Session& session) noexcept;
 
   // shard_events.cpp
   void emit_connected(Client& client, std::uint8_t flags) noexcept;

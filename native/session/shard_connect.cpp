@@ -288,7 +288,6 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
   client.session = &session;
   wheel_.cancel(session);  // while connected it does not expire [MQTT-4.1.0-1]
   session.expires_at_ms = 0;
-  drop_will(session);  // a new connection before the delay was over [MQTT-3.1.3-9]
   const bool was_persistent = session.persistent();
   session.expiry_s = state.session_expiry_s;
   session.set_limits(client.limits);
@@ -306,29 +305,6 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
   }
   session.authenticated = state.authenticated;
   session.inbound.for_each([](InboundId& id) { id.counted = false; });
-  if (view.has_will) {
-    PoolVector<std::uint8_t> copied;
-    MessageParts parts;
-    parts.topic = view.will_topic;
-    parts.payload = view.will_payload;
-    parts.qos = view.will_qos;
-    parts.retain = view.will_retain;
-    parts.publisher = session.ref();
-    const wire::ForwardProperties forward = wire::forward_properties(view.will_properties.raw);
-    parts.properties = forward.view;  // as they came, in their order [MQTT-3.1.3-10]
-    if (forward.split) {
-      copied.resize(view.will_properties.raw.size());
-      const std::size_t bytes =
-          wire::copy_forward_properties(view.will_properties.raw, copied.data());
-      parts.properties = {copied.data(), bytes};
-    }
-    session.will = pool_new<Will>();  // [MQTT-3.1.2-7]
-    session.will->message = Message::make(parts);
-    session.will->delay_s = view.will_properties.number_or(PropertyId::will_delay_interval, 0);
-    session.will->expires = view.will_properties.has(PropertyId::message_expiry_interval);
-    session.will->expiry_s =
-        view.will_properties.number_or(PropertyId::message_expiry_interval, 0);
-  }
   client.version = view.version;
   client.keep_alive_s = state.keep_alive_s;
   client.max_qos = state.max_qos;
@@ -369,6 +345,8 @@ void Shard::finish_connect(Client& client) noexcept {
   Session& session = *client.session;
   client.state = ClientState::active;  // so there is no second CONNACK [MQTT-3.2.0-2]
   client.last_received_ms = cx_.now_ms;
+  drop_will(session);  // a new connection before the delay was over [MQTT-3.1.3-9]
+  take_will(session, client.connecting->view);  // only now the CONNECT is accepted
   send_connack(client);  // [MQTT-3.1.4-5]
   const bool resumed = session.resumable;
   session.resumable = true;

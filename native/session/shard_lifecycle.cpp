@@ -108,7 +108,7 @@ void Shard::detach_session(Session& session) noexcept {
   if (session.will != nullptr) {
     if (session.will->delay_s == 0 || ends) {  // [MQTT-3.1.2-8]
       publish_will(session);
-    } else {
+    } else if (session.will_due_ms == 0) {  // else it runs already: a resumption failed
       session.will_due_ms = cx_.now_ms + session.will->delay_s * 1000ULL;
     }
   }
@@ -159,34 +159,6 @@ void Shard::redispatch(Session& session, bool session_ends) noexcept {
     }
     drop_delivery(d);
   }
-}
-
-void Shard::publish_will(Session& session) noexcept {
-  Will* will = session.will;
-  session.will = nullptr;  // [MQTT-3.1.2-10]
-  session.will_due_ms = 0;
-  MessageParts parts;
-  parts.topic = will->message->topic();
-  parts.properties = will->message->properties();
-  parts.payload = will->message->payload();
-  parts.qos = will->message->qos();
-  parts.retain = will->message->retain();  // [MQTT-3.1.2-14], [MQTT-3.1.2-15]
-  parts.publisher = session.ref();
-  // The expiry counts from the Will's publication, not from CONNECT (3.1.3.2.4).
-  if (will->expires) parts.expires_at_ms = cx_.now_ms + will->expiry_s * 1000ULL;
-  const MessageRef message = MessageRef::adopt(Message::make(parts));
-  will->message->release();
-  pool_delete(will);
-  counters_.add(Counter::wills_published);
-  route_message(*message);
-}
-
-void Shard::drop_will(Session& session) noexcept {
-  session.will_due_ms = 0;
-  if (session.will == nullptr) return;
-  session.will->message->release();
-  pool_delete(session.will);
-  session.will = nullptr;
 }
 
 /// The session is not connected.

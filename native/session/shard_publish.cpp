@@ -57,12 +57,14 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   Session& session = *client.session;
   if (view.qos == 2) {
     if (InboundId* known = session.inbound.find(view.packet_id)) {
-      // A resend: answered again, delivered once [MQTT-4.3.3-10]. One whose message still waits
-      // for the store waits for the same ticket.
+      // A resend: answered again, delivered once [MQTT-4.3.3-10]. While the first one's commit is
+      // under way, its PUBREC answers this one too: it goes to this connection, because CONNACK
+      // waited for every ticket of the connection before.
       counters_.add(Counter::packets_received);
       counters_.add(Counter::publish_received_qos2);
-      promise_ack(client, PromiseKind::pubrec, view.packet_id, ReasonCode::success,
-                  known->committing ? known->ticket : kGranted);
+      if (!known->committing) {
+        promise_ack(client, PromiseKind::pubrec, view.packet_id, ReasonCode::success, kGranted);
+      }
       return Handled::done;
     }
   }
@@ -227,17 +229,17 @@ void Shard::accept_qos2(Client& client, Publication& publication, const MatchRes
   }
   Message& block = publication.block();
   id.committing = true;
-  id.ticket = gate_.commit(
+  const Ticket ticket = gate_.commit(
       Commit{CommitKind::inbound_id, packet_id, session.ref(), &block, &match, {}});
   session.inbound.insert(id);
   Promise route;
   route.kind = PromiseKind::route;
-  route.ticket = id.ticket;
+  route.ticket = ticket;
   route.session = session.ref();
   route.packet_id = packet_id;
   route.message = MessageRef::share(&block);
   promises_.push_back(std::move(route));
-  promise_ack(client, PromiseKind::pubrec, packet_id, outcome, id.ticket);
+  promise_ack(client, PromiseKind::pubrec, packet_id, outcome, ticket);
 }
 
 /// [MQTT-3.3.1-5] to [MQTT-3.3.1-8]. Gives the message its place in the order of retained ones.

@@ -53,13 +53,14 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
     }
   }
   PoolVector<ReasonCode> codes;
+  PoolVector<SubscriptionKey> added;
   Ticket ticket = kGranted;
   for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {  // [MQTT-3.8.4-5]
-    codes.push_back(subscribe_one(client, one, view.subscription_identifier, ticket));
+    codes.push_back(subscribe_one(client, one, view.subscription_identifier, added, ticket));
   }
   if (ticket != kGranted) {
     return promise_codes(client, PromiseKind::suback, view.packet_id,
-                         {codes.data(), codes.size()}, ticket);
+                         {codes.data(), codes.size()}, std::move(added), ticket);
   }
   // [MQTT-3.8.4-1], [MQTT-3.8.4-6]: a code for each filter, in order. The trie's versions were
   // bumped by then.
@@ -68,7 +69,8 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
 }
 
 ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& view,
-                                std::uint32_t subscription_id, Ticket& ticket) noexcept {
+                                std::uint32_t subscription_id,
+                                PoolVector<SubscriptionKey>& added, Ticket& ticket) noexcept {
   Session& session = *client.session;
   const Limits& limits = *client.limits;
   if (view.filter.shared && !limits.shared_subscriptions) {  // 3.x; v5 was dealt with above
@@ -97,7 +99,10 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
     return ReasonCode::quota_exceeded;
   }
   SubscriptionRecord& record = session.subscriptions.insert(result.key);
-  if (!result.existed) counters_.add(Counter::subscriptions_added);
+  if (!result.existed) {
+    added.push_back(result.key);
+    counters_.add(Counter::subscriptions_added);
+  }
   if (session.persistent() && !gate_.grants_at_once()) {
     ticket = gate_.commit(
         Commit{CommitKind::subscribe, 0, session.ref(), nullptr, nullptr, view.topic_filter});
@@ -144,27 +149,32 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
     }
     session.subscriptions.erase(key);
     counters_.add(Counter::subscriptions_removed);
-    for (RetainedScan** at = &session.scans; *at != nullptr;) {
-      RetainedScan* scan = *at;
-      if (scan->key == key) {
-        *at = scan->next;
-        RetainedScan::destroy(scan);
-      } else {
-        at = &scan->next;
-      }
-    }
+    drop_scans(session, key);
     if (session.persistent() && !gate_.grants_at_once()) {
       ticket = gate_.commit(
           Commit{CommitKind::unsubscribe, 0, session.ref(), nullptr, nullptr, topic_filter});
     }
     codes.push_back(ReasonCode::success);
   }
+  session.pump(cx_);  // what waited behind a scan that was dropped
   if (ticket != kGranted) {
     return promise_codes(client, PromiseKind::unsuback, view.packet_id,
-                         {codes.data(), codes.size()}, ticket);
+                         {codes.data(), codes.size()}, {}, ticket);
   }
   // [MQTT-3.10.4-4], [MQTT-3.10.4-5]; 3.x gets no codes.
   send_codes(client, PromiseKind::unsuback, view.packet_id, {codes.data(), codes.size()});
+}
+
+void Shard::drop_scans(Session& session, SubscriptionKey key) noexcept {
+  for (RetainedScan** at = &session.scans; *at != nullptr;) {
+    RetainedScan* scan = *at;
+    if (scan->key == key) {
+      *at = scan->next;
+      RetainedScan::destroy(scan);
+    } else {
+      at = &scan->next;
+    }
+  }
 }
 
 /// Sends retained messages as far as window and watermark allow; what arrived meanwhile waits in

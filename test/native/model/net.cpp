@@ -90,6 +90,7 @@ class Net::Logical final : public Host {
       conn.closed = true;
     } else {
       conn.closing = true;
+      conn.closed = conn.outlet->queue.empty();
     }
     net_.listener_.on_closed(conn, mode, cause);
   }

@@ -1,0 +1,65 @@
+// Shard: Will Messages, from the CONNECT that is accepted to their publication or removal (MQTT 5.0,
+// 3.1.2.5 and 3.1.3.2).
+#include "base/pool.hpp"
+#include "session/shard.hpp"
+#include "wire/properties.hpp"
+
+namespace stmqtt {
+
+using contract::Counter;
+using wire::PropertyId;
+
+void Shard::take_will(Session& session, const wire::ConnectView& view) noexcept {
+  if (!view.has_will) return;
+  PoolVector<std::uint8_t> copied;
+  MessageParts parts;
+  parts.topic = view.will_topic;
+  parts.payload = view.will_payload;
+  parts.qos = view.will_qos;
+  parts.retain = view.will_retain;
+  parts.publisher = session.ref();
+  const wire::ForwardProperties forward = wire::forward_properties(view.will_properties.raw);
+  parts.properties = forward.view;  // as they came, in their order [MQTT-3.1.3-10]
+  if (forward.split) {
+    copied.resize(view.will_properties.raw.size());
+    const std::size_t bytes =
+        wire::copy_forward_properties(view.will_properties.raw, copied.data());
+    parts.properties = {copied.data(), bytes};
+  }
+  session.will = pool_new<Will>();  // [MQTT-3.1.2-7]
+  session.will->message = Message::make(parts);
+  session.will->delay_s = view.will_properties.number_or(PropertyId::will_delay_interval, 0);
+  session.will->expires = view.will_properties.has(PropertyId::message_expiry_interval);
+  session.will->expiry_s =
+      view.will_properties.number_or(PropertyId::message_expiry_interval, 0);
+}
+
+void Shard::publish_will(Session& session) noexcept {
+  Will* will = session.will;
+  session.will = nullptr;  // [MQTT-3.1.2-10]
+  session.will_due_ms = 0;
+  MessageParts parts;
+  parts.topic = will->message->topic();
+  parts.properties = will->message->properties();
+  parts.payload = will->message->payload();
+  parts.qos = will->message->qos();
+  parts.retain = will->message->retain();  // [MQTT-3.1.2-14], [MQTT-3.1.2-15]
+  parts.publisher = session.ref();
+  // The expiry counts from the Will's publication, not from CONNECT (3.1.3.2.4).
+  if (will->expires) parts.expires_at_ms = cx_.now_ms + will->expiry_s * 1000ULL;
+  const MessageRef message = MessageRef::adopt(Message::make(parts));
+  will->message->release();
+  pool_delete(will);
+  counters_.add(Counter::wills_published);
+  route_message(*message);
+}
+
+void Shard::drop_will(Session& session) noexcept {
+  session.will_due_ms = 0;
+  if (session.will == nullptr) return;
+  session.will->message->release();
+  pool_delete(session.will);
+  session.will = nullptr;
+}
+
+}  // namespace stmqtt
