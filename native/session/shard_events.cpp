@@ -19,6 +19,57 @@ Bytes username_of(const Client& client) noexcept {
   return {client.session->username, client.session->username_bytes};
 }
 
+/// What an operator should hear of: the peer broke the rules, was refused, or was let down by us.
+/// Ends that belong to the daily round are events only.
+bool is_fault(contract::CloseCause cause) noexcept {
+  using contract::CloseCause;
+  switch (cause) {
+    case CloseCause::malformed_packet:
+    case CloseCause::protocol_error:
+    case CloseCause::packet_too_large:
+    case CloseCause::refused:
+    case CloseCause::receive_maximum_exceeded:
+    case CloseCause::topic_alias_invalid:
+    case CloseCause::quota_exceeded:
+    case CloseCause::topic_invalid:
+    case CloseCause::store_failed:
+    case CloseCause::outbound_overflow:
+    case CloseCause::version_refused:
+    case CloseCause::connections_exceeded:
+    case CloseCause::capability_refused:
+      return true;
+    case CloseCause::none:
+    case CloseCause::client_disconnect:
+    case CloseCause::peer_closed:
+    case CloseCause::socket_error:
+    case CloseCause::keep_alive_timeout:
+    case CloseCause::connect_timeout:
+    case CloseCause::taken_over:
+    case CloseCause::administrative:
+    case CloseCause::shutting_down:
+    case CloseCause::link_closed:
+      return false;
+  }
+  return false;
+}
+
+/// The host limits the rate.
+void log_fault(Host& host, const Client& client, const Closing& closing, Bytes client_id,
+               Bytes from) noexcept {
+  if (!is_fault(closing.cause)) return;
+  const Bytes detail = detail_of(closing);
+  const Bytes text = detail.empty() ? as_bytes(wire::reason_text(closing.reason)) : detail;
+  contract::Log event{};
+  event.connection_id = client.connection_id;
+  event.cause = static_cast<std::uint16_t>(closing.cause);
+  event.level = static_cast<std::uint8_t>(contract::LogLevel::warn);
+  event.reason_code = static_cast<std::uint8_t>(closing.reason);
+  event.client_id_bytes = length(client_id);
+  event.address_bytes = length(from);
+  event.text_bytes = length(text);
+  host.event(contract::EventKind::log, event.header, sizeof event, {client_id, from, text});
+}
+
 }  // namespace
 
 void Shard::emit_connected(Client& client, std::uint8_t flags) noexcept {
@@ -40,10 +91,11 @@ void Shard::emit_connected(Client& client, std::uint8_t flags) noexcept {
 }
 
 void Shard::emit_disconnected(const Client& client, const Closing& closing) noexcept {
-  if (!client.announced) return;
   char address[Host::kAddressBytes];
   const Bytes from = host_.address(client, address);
   const Bytes client_id = client.session->client_id();
+  log_fault(host_, client, closing, client_id, from);
+  if (!client.announced) return;
   const Bytes detail = detail_of(closing);
   contract::Disconnected event{};
   event.connection_id = client.connection_id;
@@ -63,6 +115,7 @@ void Shard::emit_refused(const Client& client, const Closing& closing) noexcept 
   const Bytes from = host_.address(client, address);
   const Bytes client_id =
       client.connecting == nullptr ? Bytes{} : client.connecting->view.client_id;
+  log_fault(host_, client, closing, client_id, from);
   const Bytes detail = detail_of(closing);
   contract::Refused event{};
   event.connection_id = client.connection_id;
