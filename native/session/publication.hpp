@@ -62,6 +62,15 @@ class Publication {
     return *message_;
   }
 
+  /// At most one receiver here will want it: encoding straight into its outbound queue saves the
+  /// copy that a form costs.
+  void expect_one_receiver() noexcept { one_receiver_ = true; }
+  /// Whether to encode this form for its receiver alone instead of keeping it for others.
+  [[nodiscard]] bool encode_in_place(wire::Version version, std::uint8_t qos,
+                                     bool retain) const noexcept {
+    return one_receiver_ && forms_[form_index(version, qos, retain)].data == nullptr;
+  }
+
   /// Offers the frame it came in as its QoS 0, RETAIN 0 form: valid where a receiver of that
   /// version would get the very same bytes.
   void offer_frame(wire::Version version, Bytes frame) noexcept;
@@ -86,6 +95,7 @@ class Publication {
   FormScratch& scratch_;
   Message* message_ = nullptr;  ///< borrowed, or owned_
   Message* owned_ = nullptr;
+  bool one_receiver_ = false;
   PublishForm forms_[FormScratch::kForms];
 };
 

@@ -102,6 +102,11 @@ void Session::send_first(SendContext& cx, Publication& publication,
 
 Session::Sent Session::write_form(SendContext& cx, Publication& publication, std::uint8_t qos,
                                   bool retain, std::uint16_t packet_id) noexcept {
+  if (publication.encode_in_place(client_->version, qos, retain)) {
+    return write_parts(cx, publication.parts(),
+                       publication.payload_is_shared() ? &publication.block() : nullptr, qos,
+                       retain, false, packet_id, {});
+  }
   const PublishForm& form = publication.form(client_->version, qos, retain, cx.now_ms);
   if (form.packet_bytes > client_->max_packet_out) [[unlikely]] return Sent::too_large;
   OutboundQueue& out = client_->outlet->queue;

@@ -9,6 +9,7 @@ using contract::Counter;
 /// each thread, and one queue in each session, keep the order [MQTT-4.6.0-5].
 void Shard::fan_out(Publication& publication, const MatchResult& match,
                     std::uint64_t topic_hash) noexcept {
+  if (match.receiver_count() + match.shared().size() <= 1) publication.expect_one_receiver();
   for (const Partition& partition : match.partitions()) {
     if (partition.thread == options_.thread) [[likely]] {
       deliver_partition(publication, match, partition);
