@@ -166,6 +166,9 @@ bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec&
   if (to.socket.unix_path.empty()) {
     reader.text("host", to.socket.host);
     reader.number("port", to.socket.port);
+    bool ipv6_only = false;
+    reader.flag("ipv6_only", ipv6_only);
+    to.socket.ipv6_scope = ipv6_only ? Ipv6Scope::ipv6_only : Ipv6Scope::dual_stack;
   } else {
     reader.number("unix_mode", to.socket.unix_mode);
   }

@@ -221,7 +221,7 @@ export const brokerRows = {
     min: 1,
     max: 100_000_000,
     reload: 'restart',
-    help: 'Connections in all; a further client is refused (0x97). [router] max_connections sets it too.',
+    help: 'Connections in all; a further one is closed at once, and logged. [router] max_connections sets it too.',
   }),
   max_memory_bytes: integer({
     default: {

@@ -75,7 +75,8 @@ export class Listeners {
   }
 
   #listen(listener: ListenerConfig, host: string, port: number): number {
-    const bound = this.#native.listen(nativeListenSpec(listener, { host, port }));
+    const ipv6Only = host === '::' && this.#hasIpv4Wildcard(port);
+    const bound = this.#native.listen(nativeListenSpec(listener, { host, port, ipv6Only }));
     this.#names.set(bound.id, listener.name);
     this.#bound.push({
       listener: listener.name,
@@ -85,6 +86,13 @@ export class Listeners {
       text: formatAddress(bound.address, bound.port),
     });
     return bound.port;
+  }
+
+  /** "[::]:1883" beside "0.0.0.0:1883": each takes its own family, in whatever order they stand. */
+  #hasIpv4Wildcard(port: number): boolean {
+    return this.#config.listeners.some(({ listen }) =>
+      listen.some((other) => other.host === '0.0.0.0' && other.port === port),
+    );
   }
 
   #openUnix(listener: ListenerConfig, unix: { path: string; mode: number }): void {

@@ -66,6 +66,8 @@ export interface NativeListenSpec {
   host: string;
   port: number;
   backlog: number;
+  /** A listener on "::" leaves IPv4 to others; otherwise it takes IPv4 connections too. */
+  ipv6_only: boolean;
   /** '' = TCP. */
   unix_path: string;
   unix_mode: number;

@@ -48,12 +48,13 @@ function nativeLimits(mqtt: MqttConfig, max_connections: number): NativeLimits {
 
 export function nativeListenSpec(
   listener: ListenerConfig,
-  place: { host: string; port: number } | { path: string; mode: number },
+  place: { host: string; port: number; ipv6Only?: boolean } | { path: string; mode: number },
 ): NativeListenSpec {
   return {
     host: 'host' in place ? place.host : '',
     port: 'host' in place ? place.port : 0,
     backlog: kBacklog,
+    ipv6_only: 'host' in place && place.ipv6Only === true,
     unix_path: 'path' in place ? place.path : '',
     unix_mode: 'path' in place ? place.mode : 0,
     name: listener.name,

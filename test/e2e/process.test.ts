@@ -37,6 +37,18 @@ async function runToEnd(args: string[]) {
 }
 
 describe.skipIf(standIn)('the broker as a process', () => {
+  test.each([
+    ['[::]', '0.0.0.0'],
+    ['0.0.0.0', '[::]'],
+  ])('%s and %s on one port, each for its own family', async (first, second) => {
+    const port = await freePort();
+    await start(`[unified.all]\nlisten = ["${first}:${port}", "${second}:${port}"]\n`);
+    expect(await Promise.all([accepts(port, '127.0.0.1'), accepts(port, '::1')])).toEqual([
+      true,
+      true,
+    ]);
+  });
+
   test.each(['SIGTERM', 'SIGINT'] as const)('%s: clients are told, exit code 0', async (signal) => {
     const broker = await start();
     const [modern, old] = await Promise.all([
