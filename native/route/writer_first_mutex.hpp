@@ -8,11 +8,14 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "base/schedule_point.hpp"
+
 namespace stmqtt {
 
 class WriterFirstMutex {
  public:
   void lock() noexcept {
+    schedule_point();
     writers_waiting_.fetch_add(1, std::memory_order_relaxed);
     gate_.lock();
     mutex_.lock();
@@ -22,6 +25,7 @@ class WriterFirstMutex {
   void unlock() noexcept { mutex_.unlock(); }
 
   void lock_shared() noexcept {
+    schedule_point();
 #ifndef STMQTT_MUTANT_READERS_PASS_WRITERS
     // Only a hint: a reader that does not see the writer yet just comes in before it.
     if (writers_waiting_.load(std::memory_order_relaxed) != 0) {

@@ -6,6 +6,7 @@
 
 #include "base/hash.hpp"
 #include "base/pool.hpp"
+#include "base/schedule_point.hpp"
 
 namespace stmqtt {
 namespace {
@@ -53,6 +54,7 @@ std::uint32_t Directory::find_place(const Shard& shard, Bytes client_id,
 
 SessionRef Directory::find(Bytes client_id, std::uint64_t hash) const noexcept {
   const Shard& shard = shard_of(hash);
+  schedule_point();
   const std::lock_guard lock(shard.mutex);
   if (shard.count == 0) return {};
   return shard.entries[find_place(shard, client_id, hash)].session;
@@ -60,6 +62,7 @@ SessionRef Directory::find(Bytes client_id, std::uint64_t hash) const noexcept {
 
 bool Directory::insert(const SessionKey& key, SessionRef session) noexcept {
   Shard& shard = shard_of(key.hash());
+  schedule_point();
   const std::lock_guard lock(shard.mutex);
   if ((shard.count + 1) * 4 > shard.capacity * 3) grow(shard);
   const std::uint32_t at = find_place(shard, key.client_id(), key.hash());
@@ -72,6 +75,7 @@ bool Directory::insert(const SessionKey& key, SessionRef session) noexcept {
 
 void Directory::erase(const SessionKey& key) noexcept {
   Shard& shard = shard_of(key.hash());
+  schedule_point();
   const std::lock_guard lock(shard.mutex);
   if (shard.count == 0) return;
   const std::uint32_t mask = shard.capacity - 1;

@@ -113,17 +113,18 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
                       (view.retain_handling == 0 || (view.retain_handling == 1 && !result.existed));
   if (wanted) {
     // After the filter is in the trie: what is retained later will match it.
-    record.scanned_since = tables_.retained.sequence();
     RetainedScan* scan = RetainedScan::make(view.filter.filter);
-    scan->since = record.scanned_since;
+    scan->since = tables_.retained.sequence();
+    // Live copies that the scan delivers are skipped, but only where the subscription is new: one
+    // that is replaced was entitled to all of them [MQTT-3.8.4-4], and the scan may not find what
+    // is replaced or cleared by then.
+    if (!result.existed) record.scanned_since = scan->since;
     scan->key = result.key;
     scan->subscription_id = subscription_id;
     scan->options = subscriber.options;
     RetainedScan** last = &session.scans;
     while (*last != nullptr) last = &(*last)->next;
     *last = scan;
-  } else if (!result.existed) {
-    record.scanned_since = 0;
   }
   return static_cast<ReasonCode>(qos);  // [MQTT-3.8.4-7]
 }
@@ -182,7 +183,9 @@ void Shard::drop_scans(Session& session, SubscriptionKey key) noexcept {
 void Shard::pump_scans(Session& session) noexcept {
   if (session.scans == nullptr) return;
   while (session.scans != nullptr) {
-    if (!session.can_send() || !pump_scan(session, *session.scans)) return;
+    const bool at_end = session.can_send() && pump_scan(session, *session.scans);
+    retained_batch_.clear();  // what is cleared or replaced later must not live on here
+    if (!at_end) return;
     RetainedScan* done = session.scans;
     session.scans = done->next;
     RetainedScan::destroy(done);
