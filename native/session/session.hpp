@@ -100,7 +100,7 @@ class Session : public TimerNode {
   /// Gives up everything in queue and window, with the gauges.
   void discard(SendContext& cx) noexcept;
   /// Moves deliveries of shared groups that `movable(group)` says have another connected member
-  /// to `out`, oldest first: queued ones and unacknowledged QoS 1.
+  /// to `out`, oldest first: unsent ones and unacknowledged QoS 1.
   template <class F>
   void take_shared(SendContext& cx, F&& movable, RingQueue<Delivery>& out) noexcept;
   /// Memory that an idle session does not need.
@@ -180,6 +180,11 @@ class Session : public TimerNode {
   [[nodiscard]] std::uint16_t age(std::uint16_t packet_id) const noexcept {
     return static_cast<std::uint16_t>(next_packet_id_ - packet_id);
   }
+  /// On this connection or on an earlier one.
+  [[nodiscard]] static bool was_sent(const Delivery& d) noexcept {
+    return d.dup || (d.state != DeliveryState::committing &&
+                     d.state != DeliveryState::uncommitted && d.state != DeliveryState::unsent);
+  }
   /// Packet Identifiers of the window, oldest first.
   void oldest_first(PoolVector<std::uint16_t>& out) noexcept;
   [[nodiscard]] bool keeps_message(const DeliveryOptions& options) const noexcept {
@@ -208,12 +213,17 @@ void Session::take_shared(SendContext& cx, F&& movable, RingQueue<Delivery>& out
     Delivery* d = window_.find(id);
     SharedState* group = shared_group(*d);
     // QoS 2 once sent stays with the session and ends with it [MQTT-4.8.2-5].
-    if (group == nullptr || d->qos != 1 || d->message == nullptr || !movable(*group)) continue;
+    if (group == nullptr || d->message == nullptr || (d->qos == 2 && was_sent(*d)) ||
+        !movable(*group)) {
+      continue;
+    }
     if (d->state == DeliveryState::unsent) --unsent_;
-    d->packet_id = 0;
-    d->state = DeliveryState::queued;
+    if (persistent()) {
+      cx.gate.note(Commit{CommitKind::outbound_done, id, ref_, d->message, nullptr, {}});
+    }
     Delivery moved = *d;
-    d->packet_id = id;
+    moved.packet_id = 0;
+    moved.state = DeliveryState::queued;
     window_.erase(id);
     cx.counters.add(contract::Counter::messages_in_flight, -1);
     out.push_back(std::move(moved));
