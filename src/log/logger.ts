@@ -114,7 +114,12 @@ async function openSink(
   if (pretty) {
     const { prettyFactory } = await import('pino-pretty');
     const colorize = terminal && process.env.NO_COLOR === undefined;
-    const format = prettyFactory({ colorize, ignore: 'broker', translateTime: 'SYS:HH:MM:ss.l' });
+    const format = prettyFactory({
+      colorize,
+      singleLine: true,
+      ignore: 'broker',
+      translateTime: 'SYS:HH:MM:ss.l',
+    });
     const to = file ?? (stream as Writable);
     logger = pino(options, { write: (line: string) => void to.write(format(line) ?? line) });
   } else {

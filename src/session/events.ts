@@ -57,6 +57,10 @@ export interface RefusedInfo {
   readonly connectionId: bigint;
 }
 
+/**
+ * A session that was kept has ended. One that lives only as long as its connection ends with the
+ * disconnect event.
+ */
 export interface SessionEndInfo {
   readonly clientId: string;
   readonly cause: SessionEndCauseName;

@@ -79,7 +79,10 @@ describe.each([1, 3])('%i I/O threads', (io_threads) => {
     const [big, empty] = await take(subscription, 2);
     expect(big?.payload.equals(payload)).toBe(true);
     expect(big).toMatchObject({ retain: true, qos: 2 });
-    expect(big?.properties).toMatchObject({ ...properties, messageExpiryInterval: expect.any(Number) });
+    expect(big?.properties).toMatchObject({
+      ...properties,
+      messageExpiryInterval: expect.any(Number),
+    });
     expect(empty).toMatchObject({ retain: false, qos: 1 });
     expect(empty?.payload).toHaveLength(0);
     const late = subscriber.subscribe('x', { qos: 1 });
@@ -121,7 +124,9 @@ describe.each([1, 3])('%i I/O threads', (io_threads) => {
     await Promise.all(sent);
     await new Promise((done) => setTimeout(done, 100));
     expect(broker.metrics().publish_sent_qos1).toBe(5);
-    expect(text(await take(subscription, 50))).toEqual(Array.from({ length: 50 }, (_, i) => `${i}`));
+    expect(text(await take(subscription, 50))).toEqual(
+      Array.from({ length: 50 }, (_, i) => `${i}`),
+    );
   });
 
   test('manual acknowledgement holds the window until ack()', async () => {
@@ -216,7 +221,9 @@ describe('the end of a link', () => {
     })();
     await link.publish('a', '1', { qos: 1 });
     const closing = link.close();
-    await expect(link.publish('a', '2', { qos: 1 })).rejects.toMatchObject({ code: 'ST_LINK_CLOSED' });
+    await expect(link.publish('a', '2', { qos: 1 })).rejects.toMatchObject({
+      code: 'ST_LINK_CLOSED',
+    });
     expect(() => link.subscribe('b')).toThrow(expect.objectContaining({ code: 'ST_LINK_CLOSED' }));
     await closing;
     expect(await link.closed).toMatchObject({ reason: '' });
@@ -298,7 +305,9 @@ describe('refusals', () => {
     };
     const broker = await start({ mqtt });
     const link = await broker.link();
-    await expect(link.publish('a', 'x', { qos: 2 })).rejects.toMatchObject({ code: 'ST_LINK_CAPABILITY' });
+    await expect(link.publish('a', 'x', { qos: 2 })).rejects.toMatchObject({
+      code: 'ST_LINK_CAPABILITY',
+    });
     await expect(link.publish('a', 'x', { retain: true })).rejects.toMatchObject({
       code: 'ST_LINK_CAPABILITY',
     });
@@ -324,13 +333,17 @@ describe('refusals', () => {
 
   test.each([[''], ['a/+'], ['#'], ['a\0b'], ['x'.repeat(65_536)]])('topic %j', async (topic) => {
     const link = await (await start()).link();
-    await expect(link.publish(topic.slice(0, 65_536), 'x')).rejects.toMatchObject({ code: 'ST_ARGUMENT' });
+    await expect(link.publish(topic.slice(0, 65_536), 'x')).rejects.toMatchObject({
+      code: 'ST_ARGUMENT',
+    });
   });
 
   test('filters that no broker may take, or that the link has already', async () => {
     const link = await (await start()).link();
     for (const filter of ['', 'a/#/b', 'a+', '#a', 'a\0']) {
-      expect(() => link.subscribe(filter)).toThrow(expect.objectContaining({ code: 'ST_ARGUMENT' }));
+      expect(() => link.subscribe(filter)).toThrow(
+        expect.objectContaining({ code: 'ST_ARGUMENT' }),
+      );
     }
     const first = link.subscribe('a');
     expect(() => link.subscribe(['b', 'a'])).toThrow(

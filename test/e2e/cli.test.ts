@@ -1,0 +1,267 @@
+// The command line: what it prints, what it refuses, what it logs, and how fast it starts.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { accepts, freePort, launch, standIn } from './broker-process.js';
+import { Client } from './mqttjs-client.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'st-mqttd-cli-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const reference = readFileSync(
+  resolve(import.meta.dirname, '../unit/config/fixtures/rumqttd.toml'),
+  'utf8',
+);
+
+type Running = ReturnType<typeof launch> & { output(): string };
+let running: Running[] = [];
+afterEach(async () => {
+  for (const { child } of running) child.kill('SIGKILL');
+  await Promise.all(running.map(({ exited }) => exited));
+  running = [];
+});
+
+function start(args: readonly string[]): Running {
+  const launched = launch(args);
+  let output = '';
+  launched.child.stdout?.setEncoding('utf8').on('data', (data: string) => {
+    output += data;
+  });
+  const program = { ...launched, output: () => output };
+  running.push(program);
+  return program;
+}
+
+async function runToEnd(args: readonly string[]) {
+  const program = start(args);
+  const { code } = await program.exited;
+  return { code, output: program.output(), errors: program.errors() };
+}
+
+function configuration(text: string): string {
+  const file = join(folder, `${Math.random().toString(36).slice(2)}.toml`);
+  writeFileSync(file, text);
+  return file;
+}
+
+interface LogLine {
+  level: string;
+  msg: string;
+  [field: string]: unknown;
+}
+const logOf = ({ errors }: Running): LogLine[] =>
+  errors()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as LogLine);
+
+/** MQTT 5.0 packets, byte for byte. */
+function connectPacket(id: string): Buffer {
+  const clientId = Buffer.from(id);
+  const head = Buffer.from('00044d5154540502003c00', 'hex');
+  const body = Buffer.concat([head, Buffer.from([0, clientId.length]), clientId]);
+  return Buffer.concat([Buffer.from([0x10, body.length]), body]);
+}
+const kSubscribeA = Buffer.from('820700010000016100', 'hex');
+/** PUBLISH with both QoS bits set [MQTT-3.3.1-4]. */
+const kMalformed = Buffer.from('3606000161000100', 'hex');
+
+/** Sends bytes and waits for the end of the connection. */
+function throwBytes(port: number, bytes: Buffer): Promise<void> {
+  return new Promise((done) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    socket.on('error', () => {});
+    socket.once('close', () => done());
+    socket.resume();
+  });
+}
+
+describe.skipIf(standIn)('the command line', () => {
+  test("ST-RMQTT's reference configuration runs: two ports, warnings, clients of either version", async () => {
+    const [first, second] = [await freePort(), await freePort()];
+    const text = reference
+      .replace('0.0.0.0:1883', `127.0.0.1:${first}`)
+      .replace('0.0.0.0:1884', `127.0.0.1:${second}`);
+    const program = start(['-c', configuration(text)]);
+    await vi.waitFor(async () => expect(await accepts(second)).toBe(true), 10_000);
+    const [old, modern] = [await Client.open(first, 4), await Client.open(second, 5)];
+    await old.subscribe('a', 1);
+    await modern.publish('a', 'through', { qos: 1 });
+    expect((await old.next()).text).toBe('through');
+    await expect(Client.open(first, 5)).rejects.toThrow();
+    await Promise.all([old.close(), modern.close()]);
+    const lines = logOf(program);
+    expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/\.toml:40: \[ws\]: not yet supported in this version/),
+        expect.stringMatching(/\.toml:51: \[console\]: not yet supported in this version/),
+      ]),
+    );
+    expect(lines.map(({ msg }) => msg)).toContain(`listening on 127.0.0.1:${first}`);
+    expect(await accepts(8083)).toBe(false);
+  });
+
+  test('a configuration that asks for a closed port opens none: one line with file, line and key', async () => {
+    const port = await freePort();
+    const file = configuration(
+      `[v4.1]\nlisten = "127.0.0.1:${port}"\n[v4.1.connections.auth]\nuser = "password"\n`,
+    );
+    const { code, errors } = await runToEnd(['-c', file]);
+    expect(code).toBe(1);
+    expect(errors.trimEnd().split('\n')).toEqual([
+      `st-mqttd: ${file}:3: [v4.1.connections.auth]: this version cannot authenticate clients, and would let everyone in; refusing to start`,
+    ]);
+    // The password of a file is nobody's business.
+    expect(errors).not.toContain('"password"');
+  });
+
+  test('--check prints what is in effect and where it came from, and opens nothing', async () => {
+    const port = await freePort();
+    const file = configuration(
+      `[mqtt]\nmax_qos = 1\nmax_qso = 1\n[v5.x]\nlisten = "127.0.0.1:${port}"\n`,
+    );
+    const { code, output, errors } = await runToEnd(['-c', file, '--id', '7', '--check']);
+    expect(code).toBe(0);
+    expect(output).toMatch(/^id = 7 +# --id$/m);
+    expect(output).toMatch(/^max_qos = 1 +# .*\.toml:2$/m);
+    expect(output).toMatch(/^max_inflight = 100 +# default$/m);
+    expect(errors).toContain('did you mean "max_qos"?');
+    expect(await accepts(port)).toBe(false);
+    const bad = await runToEnd(['-c', configuration('[mqtt]\nmax_qos = 7\n'), '--check']);
+    expect(bad).toMatchObject({ code: 1, output: '' });
+  });
+
+  test('generate-config prints a file that it accepts itself', async () => {
+    const { code, output } = await runToEnd(['generate-config']);
+    expect(code).toBe(0);
+    expect((await runToEnd(['-c', configuration(output), '--check'])).code).toBe(0);
+  });
+
+  test('without any configuration: loopback only, and how to open it', async ({ skip }) => {
+    if ((await accepts(1883)) || (await accepts(1883, '::1'))) skip('port 1883 is in use');
+    const program = start([]);
+    await vi.waitFor(async () => expect(await accepts(1883)).toBe(true), 10_000);
+    await vi.waitFor(() => expect(program.errors()).toContain('--listen 0.0.0.0:1883'));
+    const [first] = logOf(program);
+    expect(first?.msg).toMatch(/^listening on 127\.0\.0\.1:1883( and \[::1\]:1883)?$/);
+  });
+
+  test('-q says nothing, -v tells of clients', async () => {
+    const port = await freePort();
+    const quiet = start(['-q', '--listen', `127.0.0.1:${port}`]);
+    await vi.waitFor(async () => expect(await accepts(port)).toBe(true), 10_000);
+    await (await Client.open(port, 5)).close();
+    quiet.child.kill('SIGTERM');
+    await quiet.exited;
+    expect(quiet.errors()).toBe('');
+    const verbose = start(['-v', '--listen', `127.0.0.1:${port}`]);
+    await vi.waitFor(async () => expect(await accepts(port)).toBe(true), 10_000);
+    await (await Client.open(port, 5, { clientId: 'heard' })).close();
+    await vi.waitFor(() => expect(verbose.errors()).toContain('client disconnected'));
+    expect(logOf(verbose)).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          level: 'info',
+          msg: 'client connected',
+          clientId: 'heard',
+          version: '5.0',
+        }),
+        expect.objectContaining({
+          msg: 'client disconnected',
+          clientId: 'heard',
+          cause: 'client_disconnect',
+        }),
+      ]),
+    );
+  });
+
+  test('what a peer did wrong is logged with id, address and cause, at a limited rate', async () => {
+    const port = await freePort();
+    const program = start(['--listen', `127.0.0.1:${port}`]);
+    await vi.waitFor(async () => expect(await accepts(port)).toBe(true), 10_000);
+    await throwBytes(port, Buffer.concat([connectPacket('abc'), kMalformed]));
+    await vi.waitFor(() => expect(logOf(program).some(({ level }) => level === 'warn')).toBe(true));
+    expect(logOf(program).find(({ level }) => level === 'warn')).toMatchObject({
+      clientId: 'abc',
+      address: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+      cause: 'malformed_packet',
+      reasonCode: 0x81,
+      msg: expect.stringMatching(/./),
+    });
+    const before = logOf(program).length;
+    await Promise.all(
+      Array.from({ length: 100 }, () =>
+        throwBytes(port, Buffer.concat([connectPacket('x'), kMalformed])),
+      ),
+    );
+    await sleep(200);
+    await throwBytes(port, Buffer.concat([connectPacket('x'), kMalformed]));
+    await sleep(200);
+    const more = logOf(program).slice(before);
+    expect(more.length).toBeGreaterThan(0);
+    expect(more.length).toBeLessThan(20);
+    const suppressed = more.reduce((sum, line) => sum + Number(line.suppressed ?? 0), 0);
+    expect(suppressed + more.length).toBeGreaterThan(90);
+  });
+
+  test('a second signal ends it now', async () => {
+    const port = await freePort();
+    const program = start([
+      '-c',
+      configuration(
+        `[broker]\ndrain_timeout_ms = 60000\n[unified.1]\nlisten = "127.0.0.1:${port}"\n`,
+      ),
+    ]);
+    await vi.waitFor(async () => expect(await accepts(port)).toBe(true), 10_000);
+    // A peer that reads nothing, with much to read: its queue cannot be flushed.
+    const stuck = connect(port, '127.0.0.1');
+    stuck.on('error', () => {});
+    stuck.pause();
+    stuck.write(Buffer.concat([connectPacket('stuck'), kSubscribeA]));
+    await sleep(100);
+    const publisher = await Client.open(port, 5);
+    for (let i = 0; i < 40; i++) await publisher.publish('a', Buffer.alloc(500_000), { qos: 1 });
+    program.child.kill('SIGTERM');
+    await sleep(300);
+    expect(program.child.exitCode).toBeNull();
+    program.child.kill('SIGTERM');
+    expect((await program.exited).code).toBe(143);
+    stuck.destroy();
+  });
+
+  test('from start to the first CONNACK: at most 250 ms beyond `node -e 0`', async () => {
+    const median = (times: number[]) => times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
+    const bare: number[] = [];
+    const whole: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      let before = performance.now();
+      spawnSync(process.execPath, ['-e', '0']);
+      bare.push(performance.now() - before);
+      const port = await freePort();
+      before = performance.now();
+      const program = start(['--listen', `127.0.0.1:${port}`]);
+      whole.push((await firstConnack(port)) - before);
+      program.child.kill('SIGTERM');
+      await program.exited;
+    }
+    expect(median(whole) - median(bare)).toBeLessThan(250);
+  });
+});
+
+async function firstConnack(port: number): Promise<number> {
+  for (;;) {
+    const answered = await new Promise<boolean>((done) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(connectPacket('first')));
+      socket.once('data', () => {
+        socket.destroy();
+        done(true);
+      });
+      socket.once('error', () => done(false));
+    });
+    if (answered) return performance.now();
+    await sleep(2);
+  }
+}
