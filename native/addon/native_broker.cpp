@@ -18,6 +18,11 @@ void throw_system_error(Napi::Env env, const SystemError& error) {
   js.ThrowAsJavaScriptException();
 }
 
+/// A view of another width would be read and written beyond its end.
+bool is_array_of(const Napi::Value& value, napi_typedarray_type type) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type;
+}
+
 }  // namespace
 
 Napi::Function NativeBroker::define(Napi::Env env) {
@@ -127,20 +132,21 @@ void NativeBroker::unlisten(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeBroker::drain_events(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (engine_ == nullptr) return Napi::Number::New(env, 0);
-  if (info.Length() < 1 || !info[0].IsTypedArray()) {
+  if (info.Length() < 1 || !is_array_of(info[0], napi_uint8_array)) {
     Napi::TypeError::New(env, "drainEvents(into: Uint8Array)").ThrowAsJavaScriptException();
     return env.Undefined();
   }
   auto into = info[0].As<Napi::Uint8Array>();
-  return Napi::Number::New(
-      env, static_cast<double>(engine_->drain_events(into.Data(), into.ByteLength())));
+  const std::int64_t moved = engine_ != nullptr
+                                 ? engine_->drain_events(into.Data(), into.ByteLength())
+                                 : last_events_.read(into.Data(), into.ByteLength());
+  return Napi::Number::New(env, static_cast<double>(moved));
 }
 
 void NativeBroker::submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (engine_ == nullptr) return;
-  if (info.Length() < 2 || !info[0].IsTypedArray() || !info[1].IsNumber()) {
+  if (info.Length() < 2 || !is_array_of(info[0], napi_uint8_array) || !info[1].IsNumber()) {
     Napi::TypeError::New(env, "submit(commands: Uint8Array, byteLength: number)")
         .ThrowAsJavaScriptException();
     return;
@@ -154,11 +160,20 @@ void NativeBroker::submit(const Napi::CallbackInfo& info) {
 }
 
 void NativeBroker::counters(const Napi::CallbackInfo& info) {
-  if (engine_ == nullptr || info.Length() < 1 || !info[0].IsTypedArray()) return;
+  if (engine_ == nullptr) return;
+  if (info.Length() < 1 || !is_array_of(info[0], napi_bigint64_array)) {
+    Napi::TypeError::New(info.Env(), "counters(into: BigInt64Array)").ThrowAsJavaScriptException();
+    return;
+  }
   auto into = info[0].As<Napi::BigInt64Array>();
   engine_->counters({into.Data(), into.ElementLength()});
 }
 
-void NativeBroker::stop(const Napi::CallbackInfo&) { shut_down(); }
+void NativeBroker::stop(const Napi::CallbackInfo&) {
+  if (engine_ == nullptr) return;
+  engine_->stop();
+  engine_->take_events(last_events_);
+  shut_down();
+}
 
 }  // namespace stmqtt

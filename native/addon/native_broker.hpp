@@ -35,6 +35,7 @@ class NativeBroker final : public Napi::ObjectWrap<NativeBroker> {
                               void* data) noexcept;
 
   std::unique_ptr<Engine> engine_;  ///< null once stopped
+  EventBuffer last_events_;         ///< written before the threads ended, and not drained yet
   napi_env env_;
   napi_threadsafe_function wake_ = nullptr;
 };

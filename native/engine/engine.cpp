@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "wire/types.hpp"
+
 namespace stmqtt {
 namespace {
 
@@ -16,13 +18,24 @@ std::unique_ptr<Store> make_store(const EngineOptions& options) {
   return nullptr;
 }
 
-/// Bytes of a command's fixed part, and of its strings by its own words; 0 = unknown kind.
+/// Bytes of a command's fixed part, and of its strings by its own words; SIZE_MAX = unfit.
 template <class Record, class F>
 std::size_t claimed(const std::uint8_t* record, std::size_t room, F&& strings) {
   if (room < sizeof(Record)) return SIZE_MAX;
   Record fixed;
   std::memcpy(&fixed, record, sizeof fixed);
-  return sizeof(Record) + strings(fixed);
+  const std::size_t bytes = strings(fixed);
+  return bytes == SIZE_MAX ? SIZE_MAX : sizeof(Record) + bytes;
+}
+
+/// Bytes of strings that go into packets; SIZE_MAX if MQTT cannot say one of them.
+std::size_t texts(std::initializer_list<std::uint32_t> lengths) {
+  std::size_t bytes = 0;
+  for (const std::uint32_t length : lengths) {
+    if (length > wire::kMaxStringBytes) return SIZE_MAX;
+    bytes += length;
+  }
+  return bytes;
 }
 
 std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record,
@@ -31,7 +44,7 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
   switch (kind) {
     case CommandKind::verdict:
       return claimed<Verdict>(record, room, [](const Verdict& v) {
-        return std::size_t{v.client_id_bytes} + v.username_bytes + v.reason_text_bytes;
+        return texts({v.client_id_bytes, v.username_bytes, v.reason_text_bytes});
       });
     case CommandKind::link_open:
       return claimed<LinkOpen>(record, room, [](const LinkOpen&) { return std::size_t{0}; });
@@ -44,7 +57,7 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
       return claimed<LinkClose>(record, room, [](const LinkClose&) { return std::size_t{0}; });
     case CommandKind::disconnect:
       return claimed<Disconnect>(record, room, [](const Disconnect& d) {
-        return std::size_t{d.client_id_bytes} + d.reason_text_bytes;
+        return texts({d.client_id_bytes, d.reason_text_bytes});
       });
     case CommandKind::drain:
       return claimed<Drain>(record, room, [](const Drain&) { return std::size_t{0}; });
@@ -145,8 +158,8 @@ bool Engine::submit(std::span<const std::uint8_t> commands) {
         contract::LinkOpen open;
         std::memcpy(&open, record.data(), sizeof open);
         const auto thread = static_cast<ThreadIndex>(open.link_id % workers_.size());
-        set_link_thread(open.link_id, thread);
-        add(thread, record);
+        good = add_link(open.link_id, thread);
+        if (good) add(thread, record);
         break;
       }
       case contract::CommandKind::link_bytes:
@@ -166,6 +179,7 @@ bool Engine::submit(std::span<const std::uint8_t> commands) {
         for (std::size_t thread = 0; thread < batches.size(); ++thread) add(thread, record);
         break;
     }
+    if (!good) break;
     at += header.record_bytes;
   }
   if (state_ != State::stopped) {
@@ -192,6 +206,10 @@ std::int64_t Engine::drain_events(std::uint8_t* into, std::size_t room) {
     total += static_cast<std::size_t>(moved);
   }
   return static_cast<std::int64_t>(total);
+}
+
+void Engine::take_events(EventBuffer& into) {
+  for (auto& worker : workers_) into.take_over(worker->events());
 }
 
 void Engine::counters(std::span<std::int64_t> into) const {
@@ -243,35 +261,18 @@ ThreadIndex Engine::choose_thread() noexcept {
   return chosen;
 }
 
-void Engine::set_link_thread(std::uint32_t link_id, ThreadIndex thread) {
+bool Engine::add_link(std::uint32_t link_id, ThreadIndex thread) {
   const std::lock_guard lock(links_mutex_);
-  link_threads_[link_id] = thread;
+  return link_threads_.emplace(link_id, thread).second;
 }
 
-void Engine::forget_link(std::uint32_t link_id) {
-  const std::lock_guard lock(links_mutex_);
-  link_threads_.erase(link_id);
-}
-
-void Engine::forward_link_bytes(std::uint32_t link_id, Bytes bytes) {
-  contract::LinkBytes record{};
-  const std::size_t padded = (sizeof record + bytes.size() + 7) & ~std::size_t{7};
-  record.header.record_bytes = static_cast<std::uint32_t>(padded);
-  record.header.kind = static_cast<std::uint16_t>(contract::CommandKind::link_bytes);
-  record.link_id = link_id;
-  record.data_bytes = static_cast<std::uint32_t>(bytes.size());
-  CommandBytes command;
-  command.records.resize(padded);
-  std::memcpy(command.records.data(), &record, sizeof record);
-  store_bytes(command.records.data() + sizeof record, bytes);
-  ThreadIndex thread = 0;
+void Engine::forget_link(std::uint32_t link_id, std::uint32_t hop) {
   {
     const std::lock_guard lock(links_mutex_);
-    const auto found = link_threads_.find(link_id);
-    if (found == link_threads_.end()) return;
-    thread = found->second;
+    link_threads_.erase(link_id);
   }
-  workers_[thread]->put(std::move(command));
+  if (hop == 0) return;
+  for (auto& worker : workers_) worker->put(LinkGone{link_id, hop});
 }
 
 void Engine::wake_javascript() noexcept {

@@ -62,8 +62,10 @@ class Engine {
   /// Whole event records; see EventBuffer::read().
   [[nodiscard]] std::int64_t drain_events(std::uint8_t* into, std::size_t room);
   void counters(std::span<std::int64_t> into) const;
-  /// Joins all threads. Idempotent.
+  /// Joins all threads. Idempotent. What they wrote until then can still be drained.
   void stop();
+  /// After stop(): moves what is not drained yet to `into`, which outlives the engine.
+  void take_events(EventBuffer& into);
 
   // --- workers' threads
   [[nodiscard]] const EngineOptions& options() const noexcept { return options_; }
@@ -83,14 +85,20 @@ class Engine {
   [[nodiscard]] bool admit_connection(ListenerEntry& entry) noexcept;
   void connection_closed(ListenerId id) noexcept;
   [[nodiscard]] ThreadIndex choose_thread() noexcept;
-  void set_link_thread(std::uint32_t link_id, ThreadIndex thread);
-  void forget_link(std::uint32_t link_id);
-  /// Bytes for a link that has just moved away.
-  void forward_link_bytes(std::uint32_t link_id, Bytes bytes);
+  /// A link has ended that had moved so often.
+  void forget_link(std::uint32_t link_id, std::uint32_t hop);
   void wake_javascript() noexcept;
-  /// True for the last thread.
-  [[nodiscard]] bool thread_drained() noexcept {
-    return drained_threads_.fetch_add(1, std::memory_order_acq_rel) + 1 == workers_.size();
+  /// A connection leaves a thread, and has come to the one where it goes. It belongs to neither in
+  /// between, and still it is there.
+  void connection_leaves() noexcept { moving_.fetch_add(1, std::memory_order_seq_cst); }
+  void connection_came() noexcept { moving_.fetch_sub(1, std::memory_order_seq_cst); }
+  /// A thread has nothing left.
+  void thread_drained() noexcept { drained_threads_.fetch_add(1, std::memory_order_seq_cst); }
+  /// True once, when nothing is left anywhere. Whoever makes it true asks afterwards.
+  [[nodiscard]] bool tell_drained() noexcept {
+    return drained_threads_.load(std::memory_order_seq_cst) == workers_.size() &&
+           moving_.load(std::memory_order_seq_cst) == 0 &&
+           !drained_told_.exchange(true, std::memory_order_seq_cst);
   }
   void count_unflushed() noexcept { unflushed_.fetch_add(1, std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t unflushed() const noexcept {
@@ -117,11 +125,14 @@ class Engine {
   State state_ = State::idle;
 
   mutable std::mutex links_mutex_;
-  std::unordered_map<std::uint32_t, ThreadIndex> link_threads_;  ///< guarded by links_mutex_
+  std::unordered_map<std::uint32_t, ThreadIndex> link_threads_;  ///< where each was
+                                                                 ///< opened; guarded by links_mutex_
 
   std::atomic<std::uint32_t> connections_{0};
   std::atomic<std::uint32_t> next_thread_{0};
   std::atomic<std::uint32_t> drained_threads_{0};
+  std::atomic<std::uint32_t> moving_{0};
+  std::atomic<bool> drained_told_{false};
   std::atomic<std::uint32_t> unflushed_{0};
   std::atomic<bool> wake_pending_{false};
 };

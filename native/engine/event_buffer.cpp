@@ -33,6 +33,14 @@ bool EventBuffer::publish() {
   return true;
 }
 
+void EventBuffer::take_over(EventBuffer& from) {
+  const std::scoped_lock lock(mutex_, from.mutex_);
+  ready_.insert(ready_.end(), from.ready_.begin() + static_cast<std::ptrdiff_t>(from.read_at_),
+                from.ready_.end());
+  from.ready_.clear();
+  from.read_at_ = 0;
+}
+
 std::int64_t EventBuffer::read(std::uint8_t* into, std::size_t room) {
   const std::lock_guard lock(mutex_);
   std::size_t moved = 0;

@@ -30,6 +30,8 @@ class EventBuffer {
   /// Moves whole records to `into`. Returns the bytes moved; 0 = nothing waits; negative = the
   /// next record needs that many.
   [[nodiscard]] std::int64_t read(std::uint8_t* into, std::size_t room);
+  /// Appends what `from` still has to be read. Thread: the reader's, and nobody writes any more.
+  void take_over(EventBuffer& from);
 
  private:
   std::vector<std::uint8_t> turn_;

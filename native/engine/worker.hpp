@@ -28,6 +28,7 @@ struct Link : Outlet {
   Link(FlushList& list, std::uint32_t link_id) noexcept
       : Outlet(list, Kind::link), id(link_id) {}
   const std::uint32_t id;
+  std::uint32_t hop = 0;                ///< how often it has moved; see Worker::link_routes_
   Client* client = nullptr;             ///< null once the shard closed it
   std::uint32_t credit_bytes = 0;       ///< may still be sent before TypeScript consumes some
   std::uint32_t credit_limit = 0;
@@ -49,6 +50,13 @@ struct Arrival {
 /// Commands of TypeScript's for this thread, whole records one behind the other.
 struct CommandBytes {
   std::vector<std::uint8_t> records;
+  std::uint32_t hop = 0;  ///< through how many threads it came; not 0 only for links
+};
+
+/// A link that had moved has ended: nothing is to be sent after it any more.
+struct LinkGone {
+  std::uint32_t link_id;
+  std::uint32_t hop;
 };
 
 /// A listener whose connections are to come to this thread, or no longer.
@@ -57,7 +65,12 @@ struct ListenerChange {
   enum class Kind : std::uint8_t { add, remove } kind;
 };
 
-using InboxItem = std::variant<Arrival, CommandBytes, ListenerChange>;
+using InboxItem = std::variant<Arrival, CommandBytes, ListenerChange, LinkGone>;
+
+/// Of Worker::link_routes_.
+[[nodiscard]] constexpr std::uint64_t route_key(std::uint32_t link_id, std::uint32_t hop) noexcept {
+  return std::uint64_t{link_id} << 32 | hop;
+}
 
 class Worker final : private Handler, private Host {
  public:
@@ -71,6 +84,8 @@ class Worker final : private Handler, private Host {
 
   // --- any thread
   void put(InboxItem&& item);
+  /// put() for a connection that comes from another thread, or was accepted there.
+  void put_arrival(Arrival&& arrival);
   void wake() noexcept { io_.wake(); }
   [[nodiscard]] EventBuffer& events() noexcept { return events_; }
   [[nodiscard]] const contract::Counters& counters() const noexcept { return counters_; }
@@ -120,17 +135,27 @@ class Worker final : private Handler, private Host {
   void take_inbox() noexcept;
   void take_arrival(Arrival& arrival) noexcept;
   void take_commands(const CommandBytes& commands) noexcept;
-  void take_command(const std::uint8_t* record, contract::CommandKind kind) noexcept;
+  void take_command(const std::uint8_t* record, contract::CommandKind kind,
+                    std::uint32_t hop) noexcept;
   void take_listener(const ListenerChange& change) noexcept;
-  void open_link(const contract::LinkOpen& command) noexcept;
-  void link_bytes(const contract::LinkBytes& command, Bytes bytes) noexcept;
-  void feed_link(Link& link) noexcept;
-  void end_link(Link& link) noexcept;
   void drain(std::uint32_t deadline_ms) noexcept;
   void check_drained() noexcept;
   void log(contract::LogLevel level, contract::CloseCause cause, Bytes text) noexcept;
+  [[nodiscard]] bool admit_log(contract::Log& record) noexcept;
   void release(Connection& connection) noexcept;
   void take_crossed() noexcept;
+
+  // worker_links.cpp
+  void open_link(const contract::LinkOpen& command) noexcept;
+  void refuse_link(Link& link) noexcept;
+  void take_link(Arrival& arrival) noexcept;
+  void take_link_command(const std::uint8_t* record, contract::CommandKind kind,
+                         std::uint32_t hop) noexcept;
+  void forward(std::span<const std::uint8_t> record, ThreadIndex to, std::uint32_t hop) noexcept;
+  void forward_bytes(std::uint32_t link_id, std::uint32_t hop, Bytes bytes) noexcept;
+  void forget_routes(const LinkGone& gone) noexcept;
+  void feed_link(Link& link) noexcept;
+  void end_link(Link& link) noexcept;
 
   Engine& engine_;
   const ThreadIndex index_;
@@ -142,6 +167,10 @@ class Worker final : private Handler, private Host {
   Xoshiro random_;
   std::vector<std::unique_ptr<Outbox>> outboxes_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Link>> links_;
+  /// Commands for a link go the way that the link went, from the thread where it was opened: so
+  /// none is lost and none overtakes another, however they meet with the moves. By link and hop:
+  /// it may come by twice.
+  std::unordered_map<std::uint64_t, ThreadIndex> link_routes_;
   std::vector<std::uint32_t> rerun_links_;
 
   std::mutex inbox_mutex_;

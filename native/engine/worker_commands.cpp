@@ -19,6 +19,11 @@ void Worker::put(InboxItem&& item) {
   io_.wake();
 }
 
+void Worker::put_arrival(Arrival&& arrival) {
+  engine_.connection_leaves();
+  put(std::move(arrival));
+}
+
 void Worker::take_inbox() noexcept {
   {
     const std::lock_guard lock(inbox_mutex_);
@@ -27,8 +32,11 @@ void Worker::take_inbox() noexcept {
   for (InboxItem& item : taken_) {
     if (auto* arrival = std::get_if<Arrival>(&item)) {
       take_arrival(*arrival);
+      engine_.connection_came();
     } else if (auto* commands = std::get_if<CommandBytes>(&item)) {
       take_commands(*commands);
+    } else if (auto* gone = std::get_if<LinkGone>(&item)) {
+      forget_routes(*gone);
     } else {
       take_listener(std::get<ListenerChange>(item));
     }
@@ -38,23 +46,7 @@ void Worker::take_inbox() noexcept {
 
 void Worker::take_arrival(Arrival& arrival) noexcept {
   shard_.set_now(io_.turn_ms());
-  if (arrival.link != nullptr) {
-    // The outlet must be on this thread's flush list.
-    auto link = std::make_unique<Link>(io_.flush_list(), arrival.link->id);
-    link->credit_bytes = arrival.link->credit_bytes;
-    link->credit_limit = arrival.link->credit_limit;
-    link->unread = std::move(arrival.link->unread);
-    link->queue = std::move(arrival.link->queue);
-    Link& kept = *link;
-    links_.emplace(kept.id, std::move(link));
-    Client& client = shard_.arrive(kept, &kept, *arrival.limits, 0, ClientKind::link,
-                                   arrival.connection_id, arrival.connecting);
-    kept.client = &client;
-    const std::uint32_t id = kept.id;
-    shard_.settle(client);  // may close it, or move it once more
-    if (links_.contains(id)) feed_link(*links_[id]);
-    return;
-  }
+  if (arrival.link != nullptr) return take_link(arrival);
   const ListenerId listener = arrival.socket.listener;
   if (drain_deadline_ms_ != 0) {  // too late
     engine_.connection_closed(listener);
@@ -99,14 +91,15 @@ void Worker::take_commands(const CommandBytes& commands) noexcept {
   while (at < commands.records.size()) {
     contract::RecordHeader header;
     std::memcpy(&header, commands.records.data() + at, sizeof header);
-    counters_.add(Counter::commands_received);
-    take_command(commands.records.data() + at, static_cast<CommandKind>(header.kind));
+    if (commands.hop == 0) counters_.add(Counter::commands_received);
+    take_command(commands.records.data() + at, static_cast<CommandKind>(header.kind), commands.hop);
     at += header.record_bytes;
   }
 }
 
 /// The lengths in it were checked when it was taken from JavaScript (Engine::submit).
-void Worker::take_command(const std::uint8_t* record, CommandKind kind) noexcept {
+void Worker::take_command(const std::uint8_t* record, CommandKind kind,
+                          std::uint32_t hop) noexcept {
   switch (kind) {
     case CommandKind::verdict: {
       contract::Verdict verdict;
@@ -124,33 +117,10 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind) noexcept
       std::memcpy(&open, record, sizeof open);
       return open_link(open);
     }
-    case CommandKind::link_bytes: {
-      contract::LinkBytes bytes;
-      std::memcpy(&bytes, record, sizeof bytes);
-      return link_bytes(bytes, {record + sizeof bytes, bytes.data_bytes});
-    }
-    case CommandKind::link_credit: {
-      contract::LinkCredit credit;
-      std::memcpy(&credit, record, sizeof credit);
-      const auto found = links_.find(credit.link_id);
-      if (found == links_.end()) break;
-      Link& link = *found->second;
-      const std::uint64_t total = std::uint64_t{link.credit_bytes} + credit.consumed_bytes;
-      link.credit_bytes = static_cast<std::uint32_t>(
-          total < link.credit_limit ? total : std::uint64_t{link.credit_limit});
-      if (!link.queue.empty()) link.mark();
-      return;
-    }
-    case CommandKind::link_close: {
-      contract::LinkClose close;
-      std::memcpy(&close, record, sizeof close);
-      const auto found = links_.find(close.link_id);
-      if (found == links_.end()) break;
-      Link& link = *found->second;
-      link.close_cause = CloseCause::link_closed;
-      if (link.client != nullptr) shard_.on_end(*link.client, CloseCause::link_closed);
-      return;
-    }
+    case CommandKind::link_bytes:
+    case CommandKind::link_credit:
+    case CommandKind::link_close:
+      return take_link_command(record, kind, hop);
     case CommandKind::disconnect: {
       contract::Disconnect disconnect;
       std::memcpy(&disconnect, record, sizeof disconnect);
@@ -165,58 +135,6 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind) noexcept
       return drain(drain_command.deadline_ms);
     }
   }
-  counters_.add(Counter::commands_stale);
-}
-
-void Worker::open_link(const contract::LinkOpen& command) noexcept {
-  auto link = std::make_unique<Link>(io_.flush_list(), command.link_id);
-  link->credit_bytes = link->credit_limit = command.credit_bytes;
-  Link& kept = *link;
-  links_.emplace(command.link_id, std::move(link));
-  if (drain_deadline_ms_ != 0) {
-    kept.close_cause = CloseCause::shutting_down;
-    kept.closing = true;
-    kept.mark();
-    return;
-  }
-  kept.client = &shard_.open(kept, &kept, engine_.link_limits(), 0, ClientKind::link);
-}
-
-void Worker::link_bytes(const contract::LinkBytes& command, Bytes bytes) noexcept {
-  const auto found = links_.find(command.link_id);
-  if (found == links_.end()) {
-    counters_.add(Counter::commands_stale);
-    return;
-  }
-  Link& link = *found->second;
-  link.unread.insert(link.unread.end(), bytes.begin(), bytes.end());
-  feed_link(link);
-}
-
-void Worker::feed_link(Link& link) noexcept {
-  if (link.client == nullptr || link.unread.empty()) return;
-  const std::uint32_t id = link.id;
-  // Taken out for the call: it may move or end the link.
-  std::vector<std::uint8_t> bytes;
-  bytes.swap(link.unread);
-  const Received received = shard_.on_bytes(*link.client, {bytes.data(), bytes.size()});
-  if (received.consumed == bytes.size()) return;
-  bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(received.consumed));
-  const auto found = links_.find(id);
-  if (found != links_.end()) {
-    found->second->unread = std::move(bytes);
-  } else {
-    engine_.forward_link_bytes(id, {bytes.data(), bytes.size()});
-  }
-}
-
-void Worker::end_link(Link& link) noexcept {
-  contract::LinkClosed event{};
-  event.link_id = link.id;
-  event.cause = static_cast<std::uint16_t>(link.close_cause);
-  event_now(EventKind::link_closed, event.header, sizeof event, {});
-  engine_.forget_link(link.id);
-  links_.erase(link.id);
 }
 
 void Worker::drain(std::uint32_t deadline_ms) noexcept {
@@ -225,33 +143,39 @@ void Worker::drain(std::uint32_t deadline_ms) noexcept {
   engine_.for_each_listener([this](ListenerEntry& entry) {
     if (entry.thread == index_) take_listener({&entry, ListenerChange::Kind::remove});
   });
+  io_.limit_deadlines(drain_deadline_ms_);
+  take_crossed();  // what publishers were told is taken still reaches its receivers here
   shard_.close_all();
   io_.wake();  // on_turn_end must look whether all are gone
 }
 
 void Worker::check_drained() noexcept {
-  if (drain_reported_ || open_connections_.load(std::memory_order_relaxed) > 0 ||
-      !links_.empty()) {
-    return;
+  if (open_connections_.load(std::memory_order_relaxed) > 0 || !links_.empty()) return;
+  if (!drain_reported_) {
+    drain_reported_ = true;
+    engine_.thread_drained();
   }
-  drain_reported_ = true;
-  if (!engine_.thread_drained()) return;
+  if (!engine_.tell_drained()) return;
   contract::Drained event{};
   event.unflushed_connections = engine_.unflushed();
   event_now(EventKind::drained, event.header, sizeof event, {});
 }
 
 /// At most ten a second from each thread; the next one tells how many were left out.
-void Worker::log(contract::LogLevel level, CloseCause cause, Bytes text) noexcept {
-  if (level > engine_.options().log_level) return;
+bool Worker::admit_log(contract::Log& record) noexcept {
+  if (record.level > static_cast<std::uint8_t>(engine_.options().log_level)) return false;
   if (io_.turn_ms() - last_log_ms_ < 100) {
     ++suppressed_logs_;
     counters_.add(Counter::log_records_suppressed);
-    return;
+    return false;
   }
   last_log_ms_ = io_.turn_ms();
+  record.suppressed = std::exchange(suppressed_logs_, 0);
+  return true;
+}
+
+void Worker::log(contract::LogLevel level, CloseCause cause, Bytes text) noexcept {
   contract::Log event{};
-  event.suppressed = std::exchange(suppressed_logs_, 0);
   event.cause = static_cast<std::uint16_t>(cause);
   event.level = static_cast<std::uint8_t>(level);
   event.text_bytes = static_cast<std::uint32_t>(text.size());

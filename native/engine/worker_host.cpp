@@ -19,16 +19,16 @@ Link* link_of(const Client& client) noexcept {
 }
 
 /// Events that are left out where TypeScript is far behind. Those that stay are bounded by the
-/// number of clients.
+/// number of clients. A CONNECT that cannot be asked about is refused by the shard.
 bool may_be_dropped(EventKind kind) noexcept {
   switch (kind) {
+    case EventKind::connect_request:
     case EventKind::connected:
     case EventKind::refused:
     case EventKind::session_ended:
     case EventKind::log:
     case EventKind::alert:
       return true;
-    case EventKind::connect_request:
     case EventKind::disconnected:
     case EventKind::link_bytes:
     case EventKind::link_closed:
@@ -57,6 +57,7 @@ bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fi
   const bool wanted =
       (engine_.options().event_mask >> static_cast<unsigned>(kind) & 1U) != 0;
   if (!wanted && kind != EventKind::connect_request) return false;
+  if (kind == EventKind::log && !admit_log(reinterpret_cast<contract::Log&>(fixed))) return false;
   if (may_be_dropped(kind) && events_.crowded()) {
     counters_.add(Counter::events_dropped);
     return false;
@@ -80,12 +81,12 @@ void Worker::move_client(Client& client, ThreadIndex to) noexcept {
   if (Link* link = link_of(client)) {
     link->client = nullptr;
     const auto found = links_.find(link->id);
-    engine_.set_link_thread(link->id, to);
+    link_routes_[route_key(link->id, link->hop++)] = to;
     // Its outlet belongs to this thread's flush list: a new link object takes over there.
     arrival->link = std::move(found->second);
     arrival->link->unmark();
     links_.erase(found);
-    engine_.worker(to).put(std::move(*arrival));
+    engine_.worker(to).put_arrival(std::move(*arrival));
     return;
   }
   Connection& connection = *socket_of(client);
@@ -98,7 +99,7 @@ void Worker::move_client(Client& client, ThreadIndex to) noexcept {
     return;
   }
   arrival->socket = io_.detach(connection, {});
-  engine_.worker(to).put(std::move(*arrival));
+  engine_.worker(to).put_arrival(std::move(*arrival));
 }
 
 void Worker::close_client(Client& client, CloseMode mode,

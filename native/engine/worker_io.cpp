@@ -72,7 +72,7 @@ void Worker::on_accepted(int fd, ListenerId listener, const PeerAddress& peer) n
   if (to == index_) {
     take_arrival(arrival);
   } else {
-    engine_.worker(to).put(std::move(arrival));
+    engine_.worker(to).put_arrival(std::move(arrival));
   }
 }
 
@@ -94,7 +94,7 @@ std::size_t Worker::on_bytes(Connection& connection, Bytes bytes) noexcept {
     Connection* moving = moving_;
     moving_ = nullptr;
     move_->socket = io_.detach(*moving, bytes.subspan(received.consumed));
-    engine_.worker(move_to_).put(std::move(*move_));
+    engine_.worker(move_to_).put_arrival(std::move(*move_));
     move_.reset();
     return received.consumed;
   }
@@ -185,43 +185,9 @@ void Worker::on_turn_end() noexcept {
   if (events_.publish()) engine_.wake_javascript();
 }
 
-void Worker::flush_link(Outlet& outlet) noexcept {
-  auto& link = static_cast<Link&>(outlet);
-  OutboundQueue& queue = link.queue;
-  if (link.credit_bytes > 0 || link.closing) {
-    const std::size_t bytes = queue.bytes();
-    if (bytes > 0) {
-      // Everything at once: the queue holds whole packets only. Credit may go below zero once.
-      std::vector<std::uint8_t> data(bytes);
-      std::uint8_t* at = data.data();
-      while (!queue.empty()) {
-        Slice slices[16];
-        const std::size_t count = queue.gather(slices, 16);
-        std::size_t taken = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-          std::memcpy(at + taken, slices[i].data, slices[i].bytes);
-          taken += slices[i].bytes;
-        }
-        at += taken;
-        queue.consume(taken);
-      }
-      contract::LinkBytes event{};
-      event.link_id = link.id;
-      event.data_bytes = static_cast<std::uint32_t>(bytes);
-      event_now(contract::EventKind::link_bytes, event.header, sizeof event,
-                {Bytes{data.data(), bytes}});
-      link.credit_bytes = bytes >= link.credit_bytes
-                              ? 0
-                              : link.credit_bytes - static_cast<std::uint32_t>(bytes);
-      if (link.client != nullptr && bytes > engine_.options().outbound_low_watermark_bytes) {
-        shard_.on_writable(*link.client);
-      }
-    }
-  }
-  if (link.closing) end_link(link);
-  if (events_.publish()) engine_.wake_javascript();
+void Worker::on_stop() noexcept {
+  links_.clear();
+  static_cast<void>(events_.publish());  // what was written since the last turn's end can be read
 }
-
-void Worker::on_stop() noexcept { links_.clear(); }
 
 }  // namespace stmqtt

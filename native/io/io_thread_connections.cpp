@@ -284,6 +284,15 @@ void IoThread::forget_deadline(Connection& connection) noexcept {
   if (index < deadlines_.size()) deadlines_[index].connection->deadline_index_ = index;
 }
 
+void IoThread::limit_deadlines(std::uint64_t deadline_ms) noexcept {
+  owner_.check();
+  for (Deadline& deadline : deadlines_) {
+    if (deadline.connection->state_ != Connection::State::closing) continue;
+    deadline.at_ms = std::min(deadline.at_ms, deadline_ms);
+    next_deadline_ms_ = std::min(next_deadline_ms_, deadline.at_ms);
+  }
+}
+
 void IoThread::close_expired(std::uint64_t now_ms) noexcept {
   // Backwards: what ends takes the last one's place. A handler that ends others in between may make
   // this pass over one of them; the next turn finds it.

@@ -170,8 +170,11 @@ void Shard::request_verdict(Client& client) noexcept {
   event.password_bytes = static_cast<std::uint32_t>(view.password.size());
   event.address_bytes = static_cast<std::uint32_t>(from.size());
   event.will_topic_bytes = static_cast<std::uint32_t>(view.will_topic.size());
-  host_.event(contract::EventKind::connect_request, event.header, sizeof event,
-              {state.client_id, view.username, view.password, from, view.will_topic});
+  if (!host_.event(contract::EventKind::connect_request, event.header, sizeof event,
+                   {state.client_id, view.username, view.password, from, view.will_topic})) {
+    refuse(client, {CloseCause::refused, ReasonCode::server_busy,
+                    "too many events wait for JavaScript"});
+  }
 }
 
 void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict, Bytes client_id,
