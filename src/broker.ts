@@ -11,10 +11,11 @@ import { readConfigFile } from './config/files.js';
 import { embeddingDefaults, objectLayer } from './config/layers.js';
 import type { ConfigTables } from './config/options.js';
 import { type BrokerConfig, type Resolution, resolveConfig } from './config/resolve.js';
-import { assertNever, fail, StMqttdError } from './errors.js';
+import { fail, StMqttdError } from './errors.js';
 import { type Internals, kInternals } from './internal.js';
-import type { Link, LinkOptions } from './link/link.js';
+import type { Link } from './link/link.js';
 import { Links } from './link/links.js';
+import type { LinkOptions } from './link/options.js';
 import { serverDisconnects } from './link/reason-codes.js';
 import { type BoundAddress, Listeners } from './listener/listeners.js';
 import { Logger, type LogRecord, type RecordLevel } from './log/logger.js';
@@ -22,20 +23,11 @@ import { Counters, type Metrics } from './metrics/counters.js';
 import type { NativeBroker } from './native/addon.js';
 import { CommandWriter } from './native/commands.js';
 import { Dispatcher } from './native/dispatch.js';
-import { eventBit, type NativeEvent } from './native/events.js';
+import { eventBit } from './native/events.js';
 import { loadAddon } from './native/load.js';
 import { nativeBrokerOptions } from './native/options.js';
-import {
-  alertRecord,
-  type BrokerEvents,
-  connectInfo,
-  connectRecord,
-  disconnectInfo,
-  disconnectRecord,
-  nativeLogRecord,
-  refusedInfo,
-  refusedRecord,
-} from './session/events.js';
+import type { BrokerEvents } from './session/events.js';
+import { EventRouter } from './session/router.js';
 
 /** The tables and keys of the configuration file, or the file itself. */
 export type BrokerOptions = ConfigTables | { readonly config: string };
@@ -51,6 +43,7 @@ interface Run {
   readonly listeners: Listeners;
   readonly links: Links;
   readonly authenticator: Authenticator | undefined;
+  readonly router: EventRouter;
 }
 
 /** Beyond the drain's own deadline: then the threads are joined without its answer. */
@@ -68,7 +61,6 @@ export class Broker extends EventEmitter<BrokerEvents> {
   #stopping: Promise<void> | undefined;
   #authHandler: AuthHandler | undefined;
   readonly #counters = new Counters();
-  #onDrained: ((unflushed: number) => void) | undefined;
 
   /** Throws where a value is not allowed; a file is read by start(). */
   constructor(options: BrokerOptions = {}) {
@@ -217,7 +209,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     });
     // Native code wakes us through a closure, because the dispatcher needs the native half first.
     const native = addon.createBroker(options, () => dispatcher.wake());
-    const dispatcher = new Dispatcher(native, (event) => this.#handle(event));
+    const dispatcher = new Dispatcher(native, (event) => router.handle(event));
     const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
     const onError = (error: unknown) => this.#logError(error);
     const authenticator =
@@ -231,7 +223,15 @@ export class Broker extends EventEmitter<BrokerEvents> {
           );
     const listeners = new Listeners(native, config);
     const links = new Links(writer, onError);
-    return { config, native, writer, dispatcher, listeners, links, authenticator };
+    const router = new EventRouter({
+      listeners,
+      links,
+      authenticator,
+      logs: (level) => this.#logs(level),
+      write: (record) => this.#write(record),
+      emit: (name, ...values) => this.#emit(name, ...values),
+    });
+    return { config, native, writer, dispatcher, listeners, links, authenticator, router };
   }
 
   /** Lifecycle events cross only if someone can see them: an application, or the log. */
@@ -286,7 +286,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
   async #drain(run: Run, timeoutMs: number): Promise<void> {
     const drained = new Promise<number | undefined>((resolve) => {
       const timer = setTimeout(() => resolve(undefined), timeoutMs + kDrainSlackMs);
-      this.#onDrained = (unflushed) => {
+      run.router.onDrained = (unflushed) => {
         clearTimeout(timer);
         resolve(unflushed);
       };
@@ -294,7 +294,6 @@ export class Broker extends EventEmitter<BrokerEvents> {
     run.writer.drain(timeoutMs);
     run.writer.flush();
     const unflushed = await drained;
-    this.#onDrained = undefined;
     if (unflushed === undefined) {
       this.#log('error', `stopping: the I/O threads did not answer in ${timeoutMs} ms`);
     } else if (unflushed > 0) {
@@ -321,58 +320,6 @@ export class Broker extends EventEmitter<BrokerEvents> {
     if (this.#state === 'running' && this.#run !== undefined) return this.#run;
     const state = this.#state === 'new' ? 'not started' : this.#state;
     throw fail('ST_BROKER_STATE', { doing, state, next: 'await start() first' });
-  }
-
-  #handle(event: NativeEvent): void {
-    const run = this.#run;
-    if (run === undefined) return;
-    switch (event.kind) {
-      case 'link_bytes':
-      case 'link_closed':
-        run.links.handle(event);
-        return;
-      case 'connect_request':
-        void run.authenticator?.judge(event, run.listeners.nameOf(event.listenerId));
-        return;
-      case 'connected': {
-        const info = connectInfo(event, run.listeners.nameOf(event.listenerId));
-        if (this.#logs('info')) this.#write(connectRecord(info));
-        this.#emit('connect', info);
-        return;
-      }
-      case 'disconnected': {
-        const info = disconnectInfo(event);
-        if (this.#logs('info')) this.#write(disconnectRecord(info));
-        this.#emit('disconnect', info);
-        return;
-      }
-      case 'refused': {
-        const info = refusedInfo(event, run.listeners.nameOf(event.listenerId));
-        if (this.#logs('info')) this.#write(refusedRecord(info));
-        this.#emit('refused', info);
-        return;
-      }
-      case 'session_ended': {
-        const { clientId, cause } = event;
-        if (this.#logs('debug')) this.#log('debug', 'session ended', { clientId, cause });
-        this.#emit('sessionEnd', { clientId, cause });
-        return;
-      }
-      case 'log':
-        this.#write(nativeLogRecord(event));
-        return;
-      case 'alert': {
-        const { alert, count, clientId } = event;
-        this.#write(alertRecord(event));
-        this.#emit('alert', { alert, count, clientId });
-        return;
-      }
-      case 'drained':
-        this.#onDrained?.(event.unflushedConnections);
-        return;
-      default:
-        assertNever(event);
-    }
   }
 
   /** A listener that throws is the application's uncaught exception, and costs no other event. */

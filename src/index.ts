@@ -9,8 +9,9 @@ export type {
 export { Broker, type BrokerOptions } from './broker.js';
 export type { ConfigTables, ListenerOptions } from './config/options.js';
 export { type ErrorCode, StMqttdError } from './errors.js';
-export type { Link, LinkEnd, LinkOptions, PublishOptions } from './link/link.js';
+export type { Link } from './link/link.js';
 export type { Message } from './link/message.js';
+export type { LinkEnd, LinkOptions, PublishOptions } from './link/options.js';
 export type { PublishResult } from './link/outgoing.js';
 export type { MessageProperties, Qos, UserProperties, WillOptions } from './link/packets.js';
 export type { Granted, SubscribeOptions, Subscription } from './link/subscription.js';

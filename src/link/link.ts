@@ -6,6 +6,7 @@
 import { fail, type StMqttdError } from '../errors.js';
 import type { CommandWriter } from '../native/commands.js';
 import type { CloseCauseName } from '../native/contract.js';
+import { checkPublish, checkSubscribe } from './capabilities.js';
 import {
   type Frame,
   kNoProperties,
@@ -24,48 +25,14 @@ import {
   encodeMessageProperties,
   type PublishParts,
   publishRemaining,
-  varintBytes,
 } from './encode.js';
 import { Inbox } from './inbox.js';
 import { Message } from './message.js';
+import type { LinkEnd, LinkOptions, PublishOptions } from './options.js';
 import { Outgoing, type PublishResult } from './outgoing.js';
-import {
-  type Connack,
-  type MessageProperties,
-  PacketType,
-  type Qos,
-  type WillOptions,
-} from './packets.js';
+import { type Connack, PacketType, type Properties, type Qos } from './packets.js';
 import { end, type Granted, type SubscribeOptions, Subscription } from './subscription.js';
-import { checkFilter, TopicWriter } from './topics.js';
-
-export interface LinkOptions {
-  /** Default: the broker assigns one. */
-  readonly clientId?: string | undefined;
-  /** Default true. */
-  readonly cleanStart?: boolean | undefined;
-  /** Seconds that the session outlives the link; default 0. 4294967295 = for ever. */
-  readonly sessionExpiry?: number | undefined;
-  /** QoS 1 and 2 messages that may be unconsumed; default 256. */
-  readonly receiveMaximum?: number | undefined;
-  /** Bytes of messages that may be unconsumed before the broker keeps the rest; default 256 KiB. */
-  readonly bufferBytes?: number | undefined;
-  readonly username?: string | undefined;
-  readonly will?: WillOptions | undefined;
-}
-
-export interface PublishOptions {
-  readonly qos?: Qos | undefined;
-  readonly retain?: boolean | undefined;
-  readonly properties?: MessageProperties | undefined;
-}
-
-export interface LinkEnd {
-  readonly cause: CloseCauseName;
-  readonly reasonCode: number;
-  /** The broker's Reason String, or empty. */
-  readonly reason: string;
-}
+import { TopicWriter } from './topics.js';
 
 /** What its maker gives a link. */
 export interface LinkSetup {
@@ -161,7 +128,7 @@ export class Link {
     try {
       parts = this.#parts(topic, payload, qos, options);
       remaining = publishRemaining(parts);
-      this.#checkCapabilities(topic, qos, parts.flags, remaining);
+      checkPublish(this.#offered, topic, parts.flags, remaining);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -176,7 +143,7 @@ export class Link {
    */
   subscribe(filters: string | readonly string[], options: SubscribeOptions = {}): Subscription {
     const list = typeof filters === 'string' ? [filters] : [...filters];
-    for (const filter of list) this.#checkFilter(filter);
+    for (const filter of list) checkSubscribe(this.#offered, filter);
     if (this.#state !== 'open') throw this.#closedError(`subscribing to "${list.join('", "')}"`);
     for (const [index, filter] of list.entries()) {
       if (this.#inbox.filters.get(filter) !== undefined || list.indexOf(filter) !== index) {
@@ -220,6 +187,11 @@ export class Link {
     unreleased = (link) => link.#outgoing.unreleased();
   }
 
+  /** What the broker said in CONNACK. */
+  get #offered(): Properties {
+    return this.#connack?.properties ?? kNoProperties;
+  }
+
   #sendConnect(options: LinkOptions): void {
     this.#outgoing.send(
       encodeConnect({
@@ -252,45 +224,12 @@ export class Link {
     };
   }
 
-  #checkCapabilities(topic: string, qos: Qos, flags: number, remaining: number): void {
-    const offered = this.#connack?.properties ?? kNoProperties;
-    const doing = `publishing to "${topic}"`;
-    if (qos > (offered.maximumQos ?? 2)) {
-      const why = `the broker takes at most QoS ${offered.maximumQos} (mqtt.max_qos)`;
-      throw fail('ST_LINK_CAPABILITY', { doing, why });
-    }
-    if ((flags & 1) !== 0 && offered.retainAvailable === 0) {
-      const why = 'the broker takes no retained messages (mqtt.retain_available)';
-      throw fail('ST_LINK_CAPABILITY', { doing, why });
-    }
-    const limit = offered.maximumPacketSize;
-    const bytes = 1 + varintBytes(remaining) + remaining;
-    if (limit !== undefined && bytes > limit) {
-      throw fail('ST_LINK_TOO_LARGE', { topic, bytes, limit });
-    }
-  }
-
-  #checkFilter(filter: string): void {
-    checkFilter(filter);
-    const offered = this.#connack?.properties ?? kNoProperties;
-    const doing = `subscribing to "${filter}"`;
-    // The broker would end the whole link for it (3.8.4).
-    if (offered.sharedSubscriptionAvailable === 0 && filter.startsWith('$share/')) {
-      const why = 'the broker has no shared subscriptions (mqtt.shared_subscriptions)';
-      throw fail('ST_LINK_CAPABILITY', { doing, why });
-    }
-    if (offered.wildcardSubscriptionAvailable === 0 && /[+#]/.test(filter)) {
-      const why = 'the broker takes no wildcards (mqtt.wildcard_subscriptions)';
-      throw fail('ST_LINK_CAPABILITY', { doing, why });
-    }
-  }
-
   async #subscribe(
     filters: readonly string[],
     options: SubscribeOptions,
     subscription: Subscription,
   ): Promise<readonly Granted[]> {
-    const withId = this.#connack?.properties.subscriptionIdentifierAvailable !== 0;
+    const withId = this.#offered.subscriptionIdentifierAvailable !== 0;
     const requests = filters.map((filter) => {
       const { id } = this.#inbox.filters.add(filter, subscription, withId);
       return this.#outgoing.subscribe({

@@ -2,7 +2,8 @@
 import { assertNever, fail } from '../errors.js';
 import type { CommandWriter } from '../native/commands.js';
 import type { LinkBytesEvent, LinkClosedEvent } from '../native/events.js';
-import { finish, Link, type LinkOptions, receive, unreleased } from './link.js';
+import { finish, Link, receive, unreleased } from './link.js';
+import type { LinkOptions } from './options.js';
 
 const kMaxSessions = 10_000;
 

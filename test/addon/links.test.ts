@@ -4,8 +4,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Broker, type BrokerOptions } from '../../src/broker.js';
 import type { ConfigTables } from '../../src/config/options.js';
 import { type Internals, kInternals } from '../../src/internal.js';
-import type { Link, LinkOptions } from '../../src/link/link.js';
+import type { Link } from '../../src/link/link.js';
 import type { Message } from '../../src/link/message.js';
+import type { LinkOptions } from '../../src/link/options.js';
 import type { Subscription } from '../../src/link/subscription.js';
 
 let brokers: Broker[] = [];

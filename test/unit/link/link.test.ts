@@ -1,9 +1,10 @@
 // Links against a server played by the test: what goes over the wire, when, and how much.
 import type mqttPacket from 'mqtt-packet';
 import { describe, expect, test, vi } from 'vitest';
-import type { Link, LinkOptions } from '../../../src/link/link.ts';
+import type { Link } from '../../../src/link/link.ts';
 import { Links } from '../../../src/link/links.ts';
 import type { Message } from '../../../src/link/message.ts';
+import type { LinkOptions } from '../../../src/link/options.ts';
 import type { NativeBrokerOptions } from '../../../src/native/addon.ts';
 import { CommandWriter } from '../../../src/native/commands.ts';
 import { Dispatcher } from '../../../src/native/dispatch.ts';

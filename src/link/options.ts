@@ -1,0 +1,31 @@
+/** What an application gives a link, and learns of its end. Nothing here runs. */
+import type { CloseCauseName } from '../native/contract.js';
+import type { MessageProperties, Qos, WillOptions } from './packets.js';
+
+export interface LinkOptions {
+  /** Default: the broker assigns one. */
+  readonly clientId?: string | undefined;
+  /** Default true. */
+  readonly cleanStart?: boolean | undefined;
+  /** Seconds that the session outlives the link; default 0. 4294967295 = for ever. */
+  readonly sessionExpiry?: number | undefined;
+  /** QoS 1 and 2 messages that may be unconsumed; default 256. */
+  readonly receiveMaximum?: number | undefined;
+  /** Bytes of messages that may be unconsumed before the broker keeps the rest; default 256 KiB. */
+  readonly bufferBytes?: number | undefined;
+  readonly username?: string | undefined;
+  readonly will?: WillOptions | undefined;
+}
+
+export interface PublishOptions {
+  readonly qos?: Qos | undefined;
+  readonly retain?: boolean | undefined;
+  readonly properties?: MessageProperties | undefined;
+}
+
+export interface LinkEnd {
+  readonly cause: CloseCauseName;
+  readonly reasonCode: number;
+  /** The broker's Reason String, or empty. */
+  readonly reason: string;
+}

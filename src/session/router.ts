@@ -1,0 +1,90 @@
+/** Takes each event of the native half to whom it concerns: links, authenticator, log, application. */
+import type { Authenticator } from '../auth/authenticator.js';
+import { assertNever } from '../errors.js';
+import type { Links } from '../link/links.js';
+import type { Listeners } from '../listener/listeners.js';
+import type { LogRecord, RecordLevel } from '../log/logger.js';
+import type { NativeEvent } from '../native/events.js';
+import {
+  alertRecord,
+  type BrokerEvents,
+  connectInfo,
+  connectRecord,
+  disconnectInfo,
+  disconnectRecord,
+  nativeLogRecord,
+  refusedInfo,
+  refusedRecord,
+} from './events.js';
+
+interface Outlets {
+  readonly listeners: Pick<Listeners, 'nameOf'>;
+  readonly links: Pick<Links, 'handle'>;
+  readonly authenticator: Pick<Authenticator, 'judge'> | undefined;
+  /** Whether anyone sees records of this level. */
+  readonly logs: (level: RecordLevel) => boolean;
+  readonly write: (record: LogRecord) => void;
+  readonly emit: <K extends keyof BrokerEvents>(name: K, ...values: BrokerEvents[K]) => void;
+}
+
+export class EventRouter {
+  readonly #to: Outlets;
+  /** Set while the broker drains. */
+  onDrained: ((unflushedConnections: number) => void) | undefined;
+
+  constructor(to: Outlets) {
+    this.#to = to;
+  }
+
+  handle(event: NativeEvent): void {
+    const { listeners, links, authenticator, logs, write, emit } = this.#to;
+    switch (event.kind) {
+      case 'link_bytes':
+      case 'link_closed':
+        links.handle(event);
+        return;
+      case 'connect_request':
+        void authenticator?.judge(event, listeners.nameOf(event.listenerId));
+        return;
+      case 'connected': {
+        const info = connectInfo(event, listeners.nameOf(event.listenerId));
+        if (logs('info')) write(connectRecord(info));
+        emit('connect', info);
+        return;
+      }
+      case 'disconnected': {
+        const info = disconnectInfo(event);
+        if (logs('info')) write(disconnectRecord(info));
+        emit('disconnect', info);
+        return;
+      }
+      case 'refused': {
+        const info = refusedInfo(event, listeners.nameOf(event.listenerId));
+        if (logs('info')) write(refusedRecord(info));
+        emit('refused', info);
+        return;
+      }
+      case 'session_ended': {
+        const { clientId, cause } = event;
+        const fields = { clientId, cause };
+        if (logs('debug')) write({ level: 'debug', text: 'session ended', fields });
+        emit('sessionEnd', fields);
+        return;
+      }
+      case 'log':
+        write(nativeLogRecord(event));
+        return;
+      case 'alert': {
+        const { alert, count, clientId } = event;
+        write(alertRecord(event));
+        emit('alert', { alert, count, clientId });
+        return;
+      }
+      case 'drained':
+        this.onDrained?.(event.unflushedConnections);
+        return;
+      default:
+        assertNever(event);
+    }
+  }
+}
