@@ -36,7 +36,7 @@ beforeAll(async () => {
   installed = await install(tarball, bare, '--ignore-scripts');
 }, 15 * minutes);
 
-afterAll(removeFolders);
+afterAll(removeFolders, 5 * minutes);
 
 function prebuild(target: string): string {
   return join(installed, 'node_modules/st-mqttd/prebuilds', target, 'st-mqttd.glibc.node');
