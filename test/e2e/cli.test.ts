@@ -55,7 +55,8 @@ interface LogLine {
 const logOf = ({ errors }: Running): LogLine[] =>
   errors()
     .split('\n')
-    .filter((line) => line !== '')
+    // What follows the last line's end is a line that is still being written.
+    .slice(0, -1)
     .map((line) => JSON.parse(line) as LogLine);
 
 /** MQTT 5.0 packets, byte for byte. */
@@ -93,6 +94,7 @@ describe.skipIf(standIn)('the command line', () => {
     expect((await old.next()).text).toBe('through');
     await expect(Client.open(first, 5)).rejects.toThrow();
     await Promise.all([old.close(), modern.close()]);
+    await vi.waitFor(() => expect(program.errors()).toContain(`listening on 127.0.0.1:${second}`));
     const lines = logOf(program);
     expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual(
       expect.arrayContaining([
