@@ -21,7 +21,7 @@ import { type BoundAddress, Listeners } from './listener/listeners.js';
 import { Logger, type LogRecord, type RecordLevel } from './log/logger.js';
 import { Counters, type Metrics } from './metrics/counters.js';
 import type { NativeBroker } from './native/addon.js';
-import { CommandWriter } from './native/commands.js';
+import { CommandWriter, isMqttText } from './native/commands.js';
 import { Dispatcher } from './native/dispatch.js';
 import { eventBit } from './native/events.js';
 import { loadAddon } from './native/load.js';
@@ -156,7 +156,16 @@ export class Broker extends EventEmitter<BrokerEvents> {
         allowed: 'a Reason Code that a server may send in DISCONNECT, as 0x98',
       });
     }
-    run.writer.disconnect(clientId, reasonCode, options.reason ?? '');
+    const { reason = '' } = options;
+    for (const [name, value] of [
+      ['clientId', clientId],
+      ['reason', reason],
+    ] as const) {
+      if (isMqttText(value)) continue;
+      const allowed = 'text of at most 65535 bytes without U+0000';
+      throw fail('ST_ARGUMENT', { doing: 'disconnecting a client', name, found: 'other', allowed });
+    }
+    run.writer.disconnect(clientId, reasonCode, reason);
   }
 
   /** Counters since start(), and gauges. After stop() they stay as they were last. */

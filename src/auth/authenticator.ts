@@ -1,7 +1,7 @@
 /** Asks an embedding application whether a client may connect, and answers the native half. */
 import { fail, messageOf } from '../errors.js';
 import { connackRefusals } from '../link/reason-codes.js';
-import type { VerdictCommand } from '../native/commands.js';
+import { isMqttText, type VerdictCommand } from '../native/commands.js';
 import type { ConnectRequestEvent, ProtocolVersion } from '../native/events.js';
 
 /** Who wants to connect. */
@@ -171,6 +171,9 @@ function toCommand(connectionId: bigint, verdict: AuthVerdict): VerdictCommand {
     if (!connackRefusals.has(reasonCode)) {
       throw new UnfitVerdict(`its reasonCode ${reasonCode} is not a refusal of CONNACK`);
     }
+    if (verdict.reason !== undefined && !isMqttText(verdict.reason)) {
+      throw new UnfitVerdict('its reason is not text of at most 65535 bytes without U+0000');
+    }
     return { connectionId, reasonCode, reasonText: verdict.reason };
   }
   check('maxSessionExpiry', verdict.maxSessionExpiry, kNever);
@@ -197,7 +200,6 @@ function check(name: string, value: number | undefined, max: number): void {
 
 function checkText(name: string, value: string | undefined): void {
   if (value === undefined) return;
-  const fits =
-    typeof value === 'string' && !value.includes('\0') && Buffer.byteLength(value) <= 65_535;
-  if (!fits || value === '') throw new UnfitVerdict(`its ${name} is not 1 to 65535 bytes of text`);
+  if (!isMqttText(value) || value === '')
+    throw new UnfitVerdict(`its ${name} is not 1 to 65535 bytes of text`);
 }

@@ -30,6 +30,11 @@ export interface VerdictCommand {
   readonly username?: string | undefined;
 }
 
+/** What a command may carry as text, because MQTT can say it [MQTT-1.5.4-2]; '' included. */
+export function isMqttText(value: unknown): value is string {
+  return typeof value === 'string' && !value.includes('\0') && Buffer.byteLength(value) <= 65_535;
+}
+
 const kInitialBytes = 16 * 1024;
 /** Beyond this much the batch is handed over at once: native work starts earlier. */
 const kFlushBytes = 64 * 1024;

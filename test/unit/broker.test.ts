@@ -315,6 +315,10 @@ test('disconnectClient', async () => {
   broker.disconnectClient('x');
   broker.disconnectClient('y', { reasonCode: 0x8b, reason: 'bye' });
   expect(() => broker.disconnectClient('x', { reasonCode: 1 })).toThrow('reasonCode is 1');
+  for (const text of ['x'.repeat(65_536), 'a\0b']) {
+    expect(() => broker.disconnectClient(text)).toThrow('clientId');
+    expect(() => broker.disconnectClient('x', { reason: text })).toThrow('reason');
+  }
   await turn();
   expect(addon.broker.sent('disconnect')).toMatchObject([
     { fields: { reason_code: 0x98n } },

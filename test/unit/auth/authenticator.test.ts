@@ -105,6 +105,11 @@ describe('authenticate', () => {
       () => ({ accept: true, clientId: '' }) as const,
       'its clientId is not 1 to 65535 bytes of text',
     ],
+    [
+      () => ({ accept: false, reason: 'x'.repeat(65_536) }) as const,
+      'its reason is not text of at most 65535 bytes',
+    ],
+    [() => ({ accept: false, reason: 'a\0b' }) as const, 'its reason is not text'],
   ])('what is no verdict refuses with 0x88 and is logged: %s', async (handler, text) => {
     const { reasonCode, errors } = await verdictOf(handler);
     expect(reasonCode).toBe(0x88);
