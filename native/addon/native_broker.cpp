@@ -46,9 +46,6 @@ NativeBroker::NativeBroker(const Napi::CallbackInfo& info)
   }
   EngineOptions options;
   Limits link_limits;
-  link_limits.max_packet_size = 268'435'460;  // what MQTT can say: a link is no stranger
-  link_limits.receive_maximum = 1'000;
-  link_limits.max_inflight = 1'000;
   if (!read_engine_options(env, info[0].As<Napi::Object>(), options, link_limits)) return;
   const Napi::String name = Napi::String::New(env, "st-mqttd events");
   if (napi_create_threadsafe_function(env, info[1], nullptr, name, 0, 1, nullptr, nullptr, nullptr,

@@ -7,32 +7,33 @@
 namespace stmqtt {
 namespace {
 
-/// Reads properties of one object; after the first that does not fit, an exception is pending.
+/// Reads properties of one object; after the first that does not fit, or whose getter threw, an
+/// exception is pending.
 class Reader {
  public:
   Reader(Napi::Env env, Napi::Object from) : env_(env), from_(from) {}
 
   template <class T>
   void number(const char* name, T& to) {
+    const Napi::Value value = get(name);
     if (failed_) return;
-    const Napi::Value value = from_.Get(name);
     if (!value.IsNumber()) return fail(name, "a number");
     const double given = value.As<Napi::Number>().DoubleValue();
     if (!(given >= 0) || given != std::floor(given) ||
-        given > static_cast<double>(std::numeric_limits<T>::max())) {
+        given >= std::ldexp(1.0, std::numeric_limits<T>::digits)) {
       return fail(name, "a whole number in range");
     }
     to = static_cast<T>(given);
   }
   void flag(const char* name, bool& to) {
+    const Napi::Value value = get(name);
     if (failed_) return;
-    const Napi::Value value = from_.Get(name);
     if (!value.IsBoolean()) return fail(name, "a boolean");
     to = value.As<Napi::Boolean>().Value();
   }
   void text(const char* name, std::string& to) {
+    const Napi::Value value = get(name);
     if (failed_) return;
-    const Napi::Value value = from_.Get(name);
     if (!value.IsString()) return fail(name, "a string");
     to = value.As<Napi::String>().Utf8Value();
   }
@@ -51,14 +52,11 @@ class Reader {
     fail(name, "one of its words");
   }
   [[nodiscard]] Napi::Object object(const char* name) {
-    const Napi::Value value = from_.Get(name);
-    if (!value.IsObject()) {
-      fail(name, "an object");
-      return Napi::Object::New(env_);
-    }
-    return value.As<Napi::Object>();
+    const Napi::Value value = get(name);
+    if (!failed_ && value.IsObject()) return value.As<Napi::Object>();
+    fail(name, "an object");
+    return Napi::Object::New(env_);
   }
-  [[nodiscard]] bool has(const char* name) { return !from_.Get(name).IsUndefined(); }
   void fail(const char* name, const char* wanted) {
     if (failed_) return;
     failed_ = true;
@@ -70,6 +68,14 @@ class Reader {
   [[nodiscard]] bool good() const { return !failed_; }
 
  private:
+  /// Empty once something has failed.
+  [[nodiscard]] Napi::Value get(const char* name) {
+    if (failed_) return {};
+    const Napi::Value value = from_.Get(name);
+    failed_ = env_.IsExceptionPending();
+    return value;
+  }
+
   Napi::Env env_;
   Napi::Object from_;
   bool failed_ = false;
@@ -105,6 +111,7 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   reader.number("max_client_id_bytes", to.max_client_id_bytes);
   reader.number("max_topic_levels", to.max_topic_levels);
   reader.number("max_subscriptions", to.max_subscriptions);
+  if (reader.good() && to.max_qos > 2) reader.fail("max_qos", "0 to 2");
   if (reader.good() && to.max_inflight == 0) reader.fail("max_inflight", "at least 1");
   if (reader.good() && to.receive_maximum == 0) reader.fail("receive_maximum", "at least 1");
   return reader.good();
@@ -138,11 +145,17 @@ bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions&
   reader.number("verdict_timeout_ms", to.verdict_timeout_ms);
   reader.text("client_id_prefix", to.client_id_prefix);
   if (!reader.good()) return false;
+  if (level < 1 || level > 5) {
+    reader.fail("log_level", "1 to 5");
+    return false;
+  }
   if (to.io_threads == 0 || to.io_threads > kMaxIoThreads) {
     reader.fail("io_threads", "1 to 64");
     return false;
   }
-  Reader store(env, reader.object("store"));
+  const Napi::Object store_options = reader.object("store");
+  if (!reader.good()) return false;
+  Reader store(env, store_options);
   std::string kind;
   store.text("kind", kind);
   if (kind == "slow") {
@@ -155,9 +168,9 @@ bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions&
     store.fail("store.kind", "one of its words");
   }
   if (!reader.good() || !store.good()) return false;
-  if (!reader.has("link_limits")) return true;
+  const Napi::Object given = reader.object("link_limits");
   std::uint32_t unused = 0;
-  return read_limits(env, reader.object("link_limits"), link_limits, unused);
+  return reader.good() && read_limits(env, given, link_limits, unused);
 }
 
 bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec& to) {
