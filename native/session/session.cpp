@@ -71,6 +71,7 @@ void Session::discard(SendContext& cx) noexcept {
     queue_.pop_front();
   }
   queued_bytes_ = 0;
+  queued_qos0_ = 0;
 }
 
 void Session::finish(SendContext& cx, Delivery& delivery) noexcept {
@@ -227,19 +228,14 @@ void Session::attach(SendContext& cx, Client& client) noexcept {
 void Session::detach(SendContext& cx) noexcept {
   client_ = nullptr;
   // QoS 0 is not kept for a client that is away.
-  const std::size_t before = queue_.size();
-  for (std::size_t at = 0; at < queue_.size(); ++at) {
-    Delivery& d = queue_[at];
-    if (d.qos != 0) continue;
-    queued_bytes_ -= d.message->logical_bytes();
+  if (queued_qos0_ == 0) return;
+  queue_.erase_if([&](Delivery& d) {
+    if (d.qos != 0) return false;
+    leave_queue(cx, d);
     drop_delivery(d);
-  }
-  queue_.erase_if([](const Delivery& d) { return d.message == nullptr; });
-  const auto dropped = static_cast<std::int64_t>(before - queue_.size());
-  if (dropped > 0) {
-    cx.counters.add(Counter::messages_queued, -dropped);
-    cx.counters.add(Counter::dropped_offline_qos0, dropped);
-  }
+    cx.counters.add(Counter::dropped_offline_qos0);
+    return true;
+  });
 }
 
 void Session::trim() noexcept {

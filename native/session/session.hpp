@@ -164,6 +164,10 @@ class Session : public TimerNode {
                   const DeliveryOptions& options) noexcept;
   void enqueue(SendContext& cx, Publication& publication, const DeliveryOptions& options) noexcept;
   void drop_front(SendContext& cx) noexcept;
+  /// Takes a delivery that is about to leave the queue out of the sums.
+  void leave_queue(SendContext& cx, const Delivery& delivery) noexcept;
+  /// QoS 0 does not wait behind QoS 1 and 2 for the window.
+  void pump_qos0(SendContext& cx) noexcept;
   [[nodiscard]] Sent write_form(SendContext& cx, Publication& publication, std::uint8_t qos,
                                 bool retain, std::uint16_t packet_id) noexcept;
   [[nodiscard]] Sent write_delivery(SendContext& cx, const Delivery& delivery) noexcept;
@@ -202,6 +206,7 @@ class Session : public TimerNode {
   PacketIdMap<Delivery> window_;
   RingQueue<Delivery> queue_;
   std::uint64_t queued_bytes_ = 0;  ///< logical
+  std::uint32_t queued_qos0_ = 0;   ///< how many in the queue are of QoS 0
   std::uint64_t lost_ = 0;          ///< by overflow, since the last alert
 };
 
@@ -232,8 +237,7 @@ void Session::take_shared(SendContext& cx, F&& movable, RingQueue<Delivery>& out
     Delivery& d = queue_[at];
     SharedState* group = shared_group(d);
     if (group == nullptr || !movable(*group)) continue;
-    queued_bytes_ -= d.message->logical_bytes();
-    cx.counters.add(contract::Counter::messages_queued, -1);
+    leave_queue(cx, d);
     out.push_back(Delivery{d});
     d.message = nullptr;  // marks it as taken
     d.extras = nullptr;

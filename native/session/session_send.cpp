@@ -27,7 +27,10 @@ void Session::deliver_qos0(SendContext& cx, Publication& publication,
     cx.counters.add(Counter::dropped_offline_qos0);
     return;
   }
-  if (scans != nullptr) [[unlikely]] return enqueue(cx, publication, options);
+  // Behind those that wait already, for a scan or below the watermark [MQTT-4.6.0-6].
+  if (scans != nullptr || queued_qos0_ > 0) [[unlikely]] {
+    return enqueue(cx, publication, options);
+  }
   if (client_->outlet->above_high()) [[unlikely]] {
     cx.counters.add(Counter::dropped_outbound_watermark);
     return;
@@ -237,15 +240,36 @@ void Session::enqueue(SendContext& cx, Publication& publication,
     d.extras = DeliveryExtras::make(options.group, ids);
   }
   queued_bytes_ += bytes;
+  if (options.qos == 0) ++queued_qos0_;
   queue_.push_back(std::move(d));
   cx.counters.add(Counter::messages_queued);
 }
 
 void Session::drop_front(SendContext& cx) noexcept {
-  queued_bytes_ -= queue_.front().message->logical_bytes();
+  leave_queue(cx, queue_.front());
   drop_delivery(queue_.front());
   queue_.pop_front();
+}
+
+void Session::leave_queue(SendContext& cx, const Delivery& delivery) noexcept {
+  queued_bytes_ -= delivery.message->logical_bytes();
+  if (delivery.qos == 0) --queued_qos0_;
   cx.counters.add(Counter::messages_queued, -1);
+}
+
+void Session::pump_qos0(SendContext& cx) noexcept {
+  if (queued_qos0_ == 0) return;
+  queue_.erase_if([&](Delivery& d) {
+    if (d.qos != 0 || client_->outlet->above_high()) return false;
+    if (d.message->expires_at_ms() != 0 && d.message->expires_at_ms() <= cx.now_ms) {
+      cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
+    } else if (write_delivery(cx, d) == Sent::too_large) {
+      cx.counters.add(Counter::dropped_packet_too_large);
+    }
+    leave_queue(cx, d);
+    drop_delivery(d);
+    return true;
+  });
 }
 
 /// A full window holds back PUBLISH of QoS 1 and 2 and nothing else [MQTT-3.3.4-10],
@@ -279,11 +303,11 @@ void Session::pump(SendContext& cx) noexcept {
       drop_front(cx);
       continue;
     }
-    if (window_.size() >= client_->send_maximum) return;  // [MQTT-3.3.4-9], [MQTT-4.9.0-2]
+    // [MQTT-3.3.4-9], [MQTT-4.9.0-2]
+    if (window_.size() >= client_->send_maximum) return pump_qos0(cx);
     Delivery d = front;
-    queued_bytes_ -= d.message->logical_bytes();
+    leave_queue(cx, d);
     queue_.pop_front();
-    cx.counters.add(Counter::messages_queued, -1);
     d.packet_id = take_packet_id();
     cx.counters.add(Counter::messages_in_flight);
     if (d.qos == 2 && persistent() && !cx.gate.grants_at_once()) {
