@@ -48,6 +48,9 @@
       'defines': [
         'NAPI_VERSION=8',
         'NAPI_DISABLE_CPP_EXCEPTIONS=1',
+        # A worker thread that is terminated may call us once more: without this, Node-API's
+        # refusal would end the whole process.
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS=1',
         "STMQTT_VERSION=\"<!(node -p \"require('./package.json').version\")\"",
       ],
     },

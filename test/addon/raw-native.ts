@@ -1,5 +1,5 @@
 // The addon without the Broker around it: options with everything filled in, and what it holds.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type {
   NativeBroker,
   NativeBrokerOptions,
@@ -94,10 +94,19 @@ export function drainKinds(broker: NativeBroker, bytes = 1 << 16): number[] {
 export function inUse(): { descriptors: number; threads: number; residentKb: number } {
   const status = readFileSync('/proc/self/status', 'utf8');
   return {
-    descriptors: readdirSync('/proc/self/fd').length,
+    descriptors: readdirSync('/proc/self/fd').filter(isOfBroker).length,
     threads: readdirSync('/proc/self/task').filter(isIoThread).length,
     residentKb: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]),
   };
+}
+
+/** Sockets, pollers and reserves. Node leaves files open that a terminated worker was loading. */
+function isOfBroker(descriptor: string): boolean {
+  try {
+    return /^(socket:|anon_inode:|\/dev\/null)/.test(readlinkSync(`/proc/self/fd/${descriptor}`));
+  } catch {
+    return false;
+  }
 }
 
 /** Node's own threads come and go; ours have a name. */
