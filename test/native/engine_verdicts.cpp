@@ -164,40 +164,5 @@ STMQTT_TEST("engine: a verdict that names another Client Identifier takes over t
   CHECK_GT(javascript.count(Counter::connections_migrated), 0);
 }
 
-// Each asks, and none is answered: what waits for JavaScript must not grow without end.
-STMQTT_TEST("engine: a flood of CONNECTs while JavaScript is blocked takes bounded memory") {
-  Javascript javascript(judging(1));
-  const std::uint16_t port = javascript.listen();
-  javascript.start();
-  // Large names fill the event buffer soon.
-  const std::string name(250, 'n');
-  const std::string username(60'000, 'u');
-  wire::ConnectOut out;
-  out.client_id = as_bytes(name);
-  out.has_username = true;
-  out.username = as_bytes(username);
-  const std::string connect = encoded(
-      wire::size_connect(out), [&](std::uint8_t* at) { wire::encode_connect(out, at); });
-  int busy = 0;
-  for (int n = 0; n < 400; n++) {
-    Peer peer(port, Version::v5);
-    CHECK(peer.send(connect));
-    // Once the buffer is full, the answer comes without JavaScript.
-    if (n >= 200 && peer.wait_end() && peer.refusal == ReasonCode::server_busy) busy++;
-    if (n < 200) {
-      CHECK(eventually([&] { return javascript.count(Counter::bytes_received) >=
-                                    static_cast<std::int64_t>(connect.size()) * (n + 1); }));
-    }
-  }
-  CHECK_EQ(busy, 200);
-  CHECK_LT(javascript.count(Counter::event_bytes), 10 << 20);
-  // JavaScript is back: everything is served again.
-  javascript.judge = [](std::string_view) { return Judgement{}; };
-  javascript.serve();
-  Peer peer(port, Version::v5);
-  CHECK(peer.connect({.id = "after"}));
-  CHECK(javascript.until([&] { return javascript.alive["after"] == 1; }));
-}
-
 }  // namespace
 }  // namespace stmqtt::test
