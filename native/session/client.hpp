@@ -68,6 +68,7 @@ class Client : public TimerNode {
   std::uint16_t inbound_unacked = 0;      ///< QoS 1/2 from it not finished, towards our limit
   std::uint16_t promised_pubacks = 0;     ///< in the promise queue
   std::uint16_t promised_pubrecs = 0;
+  std::uint16_t full_retries = 0;         ///< in a row: how often a PUBLISH met a full queue
   std::uint8_t paused = 0;                ///< PauseCause bits
   bool announced = false;                 ///< its connected event was sent: disconnected must be
   std::uint64_t last_received_ms = 0;

@@ -197,6 +197,7 @@ class Session : public TimerNode {
     return persistent() || options.group != nullptr;
   }
 
+  std::uint32_t queued_qos0_ = 0;  ///< how many in the queue are of QoS 0
   SessionRef ref_;
   std::uint16_t next_packet_id_ = 1;
   std::uint16_t unsent_ = 0;  ///< window entries not sent on this connection yet
@@ -206,7 +207,6 @@ class Session : public TimerNode {
   PacketIdMap<Delivery> window_;
   RingQueue<Delivery> queue_;
   std::uint64_t queued_bytes_ = 0;  ///< logical
-  std::uint32_t queued_qos0_ = 0;   ///< how many in the queue are of QoS 0
   std::uint64_t lost_ = 0;          ///< by overflow, since the last alert
 };
 

@@ -266,7 +266,7 @@ void Shard::on_timers() noexcept {
           }
           resume(*client, PauseCause::queue_full);
         }
-        if (!retrying_.empty()) wheel_.schedule(retry_timer_, cx_.now_ms + 10);
+        if (!retrying_.empty()) wheel_.schedule(retry_timer_, cx_.now_ms + kRetryMs);
         break;
       }
     }

@@ -105,6 +105,10 @@ class Shard {
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
                                    kSweepTimer = 4 };
   enum class Handled : std::uint8_t { done, later };
+  /// How often a publisher that waits for room is let try again, and how long a 3.x one waits for
+  /// a full queue at most.
+  static constexpr std::uint64_t kRetryMs = 10;
+  static constexpr std::uint16_t kMaxFullRetries = 10'000 / kRetryMs;
 
   // shard.cpp: dispatch
   Handled on_packet(Client& client, const wire::Scan& scan, Bytes frame) noexcept;

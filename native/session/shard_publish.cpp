@@ -95,7 +95,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     if (pressure == MemoryPressure::pause) {
       pause(client, PauseCause::memory_budget);
       retrying_.push_back(client.ref);
-      if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + 10);
+      if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + kRetryMs);
       return Handled::later;
     }
   }
@@ -137,10 +137,17 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
         // Nothing is remembered: the next PUBLISH with this identifier is new [MQTT-4.3.3-9].
         return Handled::done;
       }
-      pause(client, PauseCause::queue_full);
-      retrying_.push_back(client.ref);
-      if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + 10);
-      return Handled::later;
+      if (client.full_retries < kMaxFullRetries) {
+        ++client.full_retries;
+        pause(client, PauseCause::queue_full);
+        retrying_.push_back(client.ref);
+        if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + kRetryMs);
+        return Handled::later;
+      }
+      // Long enough: the acknowledgements that would make room may wait behind this very PUBLISH.
+      // The queue drops it, counted, and so on until one finds room.
+    } else {
+      client.full_retries = 0;
     }
   }
 

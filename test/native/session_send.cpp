@@ -259,6 +259,31 @@ STMQTT_TEST("send: queue full, refuse: 0x97 to v5, a pause to 3.x until there is
   CHECK_EQ(pair.bed.counter(Counter::dropped_queue_full_newest), 0);
 }
 
+STMQTT_TEST("send: a client whose own acknowledgements wait behind its pause is not stuck for ever") {
+  Pair pair;
+  pair.bed.limits.max_queued_messages = 1;
+  pair.bed.limits.queue_overflow = QueueOverflow::refuse;
+  ConnectText text = client("both");
+  text.version = Version::v311;
+  text.clean_start = true;
+  pair.bed.limits.max_inflight = 1;
+  Peer& both = pair.bed.ready(text);
+  both.subscribe("own", 1);
+  both.publish("own", "1", 1, 1).publish("own", "2", 1, 2).publish("own", "3", 1, 3);
+  both.publish("own", "4", 1, 4).ack(PacketType::puback, 1).ack(PacketType::puback, 2);
+  pair.bed.settle();
+  // "1" is in flight, "2" queued: "3" pauses it, and so nobody reads its PUBACK.
+  CHECK_EQ(both.payloads(), "1");
+  CHECK(!both.conn().unread.empty());
+  for (int step = 0; step < 1100; ++step) {
+    pair.bed.net().advance(16);
+    pair.bed.settle();
+  }
+  CHECK(both.conn().unread.empty());
+  CHECK_EQ(both.took(), "PUBACK id 3; PUBACK id 4; PUBLISH id 2 qos 1 own '2'");
+  CHECK_EQ(pair.bed.counter(Counter::dropped_queue_full_newest), 2);
+}
+
 STMQTT_TEST("send: the flag of a full session goes with the session") {
   Pair pair;
   pair.bed.limits.max_queued_messages = 1;
