@@ -42,7 +42,7 @@ struct Promise {
   SessionRef session;
   MessageRef message;            ///< route
   std::uint8_t* codes = nullptr; ///< suback, unsuback: from the pool, code_count bytes; owned
-  PoolVector<SubscriptionKey> added;  ///< suback: subscriptions that were not there before
+  PoolVector<SubscriptionKey> keys;  ///< suback: the subscriptions that it promises
   std::uint32_t code_count = 0;
   std::uint16_t packet_id = 0;
   PromiseKind kind = PromiseKind::puback;

@@ -166,8 +166,10 @@ class Shard {
                    wire::ReasonCode reason, Ticket ticket) noexcept;
   void promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                      std::span<const wire::ReasonCode> codes,
-                     PoolVector<SubscriptionKey>&& added, Ticket ticket) noexcept;
-  void take_back(Session& session, const PoolVector<SubscriptionKey>& added) noexcept;
+                     PoolVector<SubscriptionKey>&& keys, Ticket ticket) noexcept;
+  void keep_subscriptions(Session& session, const PoolVector<SubscriptionKey>& keys) noexcept;
+  void take_back_subscriptions(Session& session,
+                               const PoolVector<SubscriptionKey>& keys) noexcept;
   void keep_promises() noexcept;
   void keep_promise(Promise& promise, TicketResult::Outcome outcome) noexcept;
 
@@ -175,7 +177,7 @@ class Shard {
   void on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   [[nodiscard]] wire::ReasonCode subscribe_one(Client& client, const wire::SubscriptionView& view,
                                                std::uint32_t subscription_id,
-                                               PoolVector<SubscriptionKey>& added,
+                                               PoolVector<SubscriptionKey>& keys,
                                                Ticket& ticket) noexcept;
   void on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   void drop_scans(Session& session, SubscriptionKey key) noexcept;

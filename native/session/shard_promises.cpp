@@ -41,10 +41,10 @@ void Shard::promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_i
   promises_.push_back(std::move(promise));
 }
 
-/// `added`: what a SUBSCRIBE added, to be taken back if the store fails.
+/// `keys`: what a SUBSCRIBE subscribed to.
 void Shard::promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                           std::span<const ReasonCode> codes,
-                          PoolVector<SubscriptionKey>&& added, Ticket ticket) noexcept {
+                          PoolVector<SubscriptionKey>&& keys, Ticket ticket) noexcept {
   Promise promise;
   promise.ticket = ticket;
   promise.kind = kind;
@@ -56,20 +56,31 @@ void Shard::promise_codes(Client& client, PromiseKind kind, std::uint16_t packet
   for (std::size_t at = 0; at < codes.size(); ++at) {
     promise.codes[at] = static_cast<std::uint8_t>(codes[at]);
   }
-  promise.added = std::move(added);
+  promise.keys = std::move(keys);
   promises_.push_back(std::move(promise));
 }
 
-/// Ends subscriptions that could not be stored, unless a later SUBSCRIBE that still waits has them
-/// too.
-void Shard::take_back(Session& session, const PoolVector<SubscriptionKey>& added) noexcept {
-  for (const SubscriptionKey key : added) {
+void Shard::keep_subscriptions(Session& session,
+                               const PoolVector<SubscriptionKey>& keys) noexcept {
+  for (const SubscriptionKey key : keys) {
+    if (SubscriptionRecord* record = session.subscriptions.find(key)) record->stored = 1;
+  }
+}
+
+/// Ends subscriptions that could not be stored, unless an earlier SUBSCRIBE was, or a later one
+/// that still waits has them too.
+void Shard::take_back_subscriptions(Session& session,
+                                    const PoolVector<SubscriptionKey>& keys) noexcept {
+  for (const SubscriptionKey key : keys) {
+    const SubscriptionRecord* record = session.subscriptions.find(key);
+    if (record == nullptr || record->stored != 0) continue;
     bool again = false;
     for (std::size_t at = 0; at < promises_.size() && !again; ++at) {
       if (promises_[at].session != session.ref()) continue;
-      for (const SubscriptionKey other : promises_[at].added) again = again || other == key;
+      for (const SubscriptionKey other : promises_[at].keys) again = again || other == key;
     }
-    if (again || !session.subscriptions.erase(key)) continue;
+    if (again) continue;
+    session.subscriptions.erase(key);
     tables_.trie.remove(session.ref(), {&key, 1});
     drop_scans(session, key);
     counters_.add(Counter::subscriptions_removed);
@@ -158,8 +169,9 @@ void Shard::keep_promise(Promise& promise, TicketResult::Outcome outcome) noexce
       }
       pool_free(promise.codes, promise.code_count);
       promise.codes = nullptr;
-      if (!granted && session != nullptr) {
-        take_back(*session, promise.added);
+      if (session != nullptr && granted) keep_subscriptions(*session, promise.keys);
+      if (session != nullptr && !granted) {
+        take_back_subscriptions(*session, promise.keys);
         session->pump(cx_);
       }
       if (client == nullptr) return;

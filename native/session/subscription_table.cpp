@@ -35,7 +35,7 @@ SubscriptionRecord& SubscriptionTable::insert(SubscriptionKey key) noexcept {
   if ((count_ + 1) * 4 > capacity_ * 3) grow();
   std::uint32_t at = place(key);
   while (slots_[at].key.node != kEmptyNode) at = (at + 1) & mask();
-  slots_[at] = SubscriptionRecord{key, 0};
+  slots_[at] = SubscriptionRecord{key};
   ++count_;
   return slots_[at];
 }
@@ -77,7 +77,7 @@ void SubscriptionTable::grow() noexcept {
   slots_ = static_cast<SubscriptionRecord*>(
       pool_allocate(capacity_ * sizeof(SubscriptionRecord)));
   for (std::uint32_t at = 0; at < capacity_; ++at) {
-    slots_[at] = SubscriptionRecord{SubscriptionKey{kEmptyNode, 0}, 0};
+    slots_[at] = SubscriptionRecord{SubscriptionKey{kEmptyNode, 0}};
   }
   for (std::uint32_t at = 0; at < old_capacity; ++at) {
     if (old[at].key.node == kEmptyNode) continue;

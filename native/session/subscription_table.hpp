@@ -13,7 +13,8 @@ struct SubscriptionRecord {
   SubscriptionKey key;
   /// Retained messages up to this sequence were scanned for it, so that live copies of them are
   /// skipped; 0 = nothing was scanned.
-  std::uint64_t scanned_since = 0;
+  std::uint64_t scanned_since : 63 = 0;
+  std::uint64_t stored : 1 = 0;  ///< the store granted it
 };
 
 class SubscriptionTable {

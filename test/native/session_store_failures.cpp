@@ -53,6 +53,32 @@ STMQTT_TEST("promises: a subscription that could not be stored is refused, and n
            "PUBACK id 1 no_matching_subscribers; PUBACK id 2 no_matching_subscribers");
 }
 
+STMQTT_TEST("promises: a subscription made twice stands if one of the two was stored") {
+  for (const int granted : {0, 1, 2}) {  // neither, the first, the second
+    test::Context context("granted", granted);
+    Scene scene;
+    scene.durable->subscribe("x", 1, 5).subscribe("x", 1, 6);
+    scene.bed.settle();
+    for (const int which : {1, 2}) {
+      scene.gate().decide(1, which == granted ? TicketResult::Outcome::granted
+                                              : TicketResult::Outcome::failed);
+    }
+    scene.bed.settle();
+    static_cast<void>(scene.durable->take());
+    Peer& publisher = scene.publisher();
+    publisher.publish("x", "m", 1, 1);
+    scene.bed.settle();
+    CHECK_EQ(scene.durable->payloads(), granted == 0 ? "" : "m");
+    // Stored once, a later failure does not take it away.
+    scene.durable->subscribe("x", 1, 7);
+    scene.bed.settle();
+    scene.fail();
+    publisher.publish("x", "n", 1, 2);
+    scene.bed.settle();
+    CHECK_EQ(scene.durable->payloads(), granted == 0 ? "" : "n");
+  }
+}
+
 STMQTT_TEST("promises: a CONNECT that the store fails leaves no session and sends no Will") {
   Scene scene;
   ConnectText text = client("unlucky", 100);
