@@ -114,6 +114,9 @@ class Net {
   [[nodiscard]] std::size_t arrivals(unsigned shard) const {
     return shards_[shard]->arrivals.size();
   }
+  [[nodiscard]] Conn& next_arrival(unsigned shard) {
+    return *shards_[shard]->arrivals.front().conn;
+  }
   [[nodiscard]] bool nothing_crosses() const;
   void set_congested(unsigned shard, bool congested) { shards_[shard]->congested = congested; }
   [[nodiscard]] bool congested(unsigned shard) const { return shards_[shard]->congested; }
