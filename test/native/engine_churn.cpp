@@ -149,11 +149,8 @@ class Meddler {
   std::uint32_t last_link_ = 0;
 };
 
-/// Ends all sessions and retained messages, then looks whether anything is left.
-void check_nothing_left(Javascript& javascript, std::uint16_t port) {
-  CHECK(javascript.until([&] { return javascript.open.empty(); }));
-  for (auto& [id, link] : javascript.links) CHECK(link.closed);
-  // Each client from a thread of its own: it may have to be judged here.
+/// Ends all sessions and retained messages. On a thread of its own: it may have to be judged here.
+void clean(Javascript& javascript, std::uint16_t port) {
   std::atomic<bool> done{false};
   std::thread cleaner([&] {
     const auto serve = [&](const ConnectSpec& spec, const std::string& bytes, std::uint16_t id) {
@@ -170,13 +167,25 @@ void check_nothing_left(Javascript& javascript, std::uint16_t port) {
   });
   CHECK(javascript.until([&] { return done.load(); }));
   cleaner.join();
+}
+
+/// Cleans, then looks whether anything is left.
+void check_nothing_left(Javascript& javascript, std::uint16_t port) {
+  CHECK(javascript.until([&] { return javascript.open.empty(); }));
+  for (auto& [id, link] : javascript.links) CHECK(link.closed);
   const auto left = [&](Counter counter) { return javascript.count(counter); };
-  CHECK(javascript.until([&] {
+  const auto nothing = [&] {
     javascript.poke();
     return left(Counter::sessions_created) == left(Counter::sessions_ended) &&
            left(Counter::connections_accepted) == left(Counter::connections_closed) &&
            left(Counter::message_bytes) == 0;
-  }));
+  };
+  // More than once, because a retained QoS 2 publish that waits for the store, its publisher long
+  // gone, may reach the index behind the publish that clears it.
+  for (const std::uint64_t wait_ms : {std::uint64_t{1'000}, std::uint64_t{1'000}, kPatienceMs}) {
+    clean(javascript, port);
+    if (javascript.until(nothing, wait_ms)) break;
+  }
   CHECK_EQ(left(Counter::sessions_created), left(Counter::sessions_ended));
   CHECK_EQ(left(Counter::connections_accepted), left(Counter::connections_closed));
   CHECK_EQ(left(Counter::messages_queued), 0);
