@@ -41,6 +41,19 @@ void Shard::promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_i
   promises_.push_back(std::move(promise));
 }
 
+/// A QoS 2 message sent again while its commit is under way: the PUBREC that waits for the commit
+/// answers this one too, on whatever connection it came.
+void Shard::join_promised_pubrec(Client& client, std::uint16_t packet_id) noexcept {
+  for (std::size_t at = 0; at < promises_.size(); ++at) {
+    Promise& promise = promises_[at];
+    if (promise.kind == PromiseKind::pubrec && promise.packet_id == packet_id &&
+        promise.session == client.session->ref() && promise.client != client.ref) {
+      promise.client = client.ref;
+      ++client.promised_pubrecs;
+    }
+  }
+}
+
 /// `keys`: what a SUBSCRIBE subscribed to.
 void Shard::promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                           std::span<const ReasonCode> codes,

@@ -57,12 +57,12 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   Session& session = *client.session;
   if (view.qos == 2) {
     if (InboundId* known = session.inbound.find(view.packet_id)) {
-      // A resend: answered again, delivered once [MQTT-4.3.3-10]. While the first one's commit is
-      // under way, its PUBREC answers this one too: it goes to this connection, because CONNACK
-      // waited for every ticket of the connection before.
+      // A resend: answered again, delivered once [MQTT-4.3.3-10].
       counters_.add(Counter::packets_received);
       counters_.add(Counter::publish_received_qos2);
-      if (!known->committing) {
+      if (known->committing) {
+        join_promised_pubrec(client, view.packet_id);
+      } else {
         promise_ack(client, PromiseKind::pubrec, view.packet_id, ReasonCode::success, kGranted);
       }
       return Handled::done;

@@ -168,6 +168,22 @@ STMQTT_TEST("promises: a QoS 2 commit outlives the connection; the resend attach
   CHECK_EQ(again.took(), "CONNACK session present; PUBREC id 7");
 }
 
+STMQTT_TEST("promises: the same where the new connection's CONNACK waits for nothing") {
+  Scene scene;
+  Peer& publisher = scene.publisher(3600);
+  publisher.publish("q", "m", 2, 7);
+  scene.bed.settle();
+  publisher.cut();
+  scene.bed.settle();
+  Peer& again = scene.bed.connect(client("publisher"));  // its session ends with it from now on
+  again.say(publish_packet({Version::v5, "q", "m", 2, false, true, 7, 0, 0, ""}));
+  scene.bed.settle();
+  CHECK_EQ(again.took(), "CONNACK session present");
+  scene.grant();
+  CHECK_EQ(scene.quick->payloads(), "m");
+  CHECK_EQ(again.took(), "PUBREC id 7");
+}
+
 STMQTT_TEST("promises: gated publishes count in our Receive Maximum") {
   Scene scene;
   scene.bed.limits.receive_maximum = 2;
