@@ -10,8 +10,8 @@
 #include "base/message.hpp"
 #include "base/ring_queue.hpp"
 #include "base/vec.hpp"
-#include "route/subscription.hpp"
 #include "session/gate.hpp"
+#include "session/subscription_table.hpp"
 #include "wire/reason_code.hpp"
 
 namespace stmqtt {
@@ -42,7 +42,7 @@ struct Promise {
   SessionRef session;
   MessageRef message;            ///< route
   std::uint8_t* codes = nullptr; ///< suback, unsuback: from the pool, code_count bytes; owned
-  PoolVector<SubscriptionKey> keys;  ///< suback: the subscriptions that it promises
+  PoolVector<SubscriptionName> subscriptions;  ///< suback: those that it promises
   std::uint32_t code_count = 0;
   std::uint16_t packet_id = 0;
   PromiseKind kind = PromiseKind::puback;

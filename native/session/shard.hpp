@@ -167,10 +167,9 @@ class Shard {
   void join_promised_pubrec(Client& client, std::uint16_t packet_id) noexcept;
   void promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                      std::span<const wire::ReasonCode> codes,
-                     PoolVector<SubscriptionKey>&& keys, Ticket ticket) noexcept;
-  void keep_subscriptions(Session& session, const PoolVector<SubscriptionKey>& keys) noexcept;
-  void take_back_subscriptions(Session& session,
-                               const PoolVector<SubscriptionKey>& keys) noexcept;
+                     PoolVector<SubscriptionName>&& subscriptions, Ticket ticket) noexcept;
+  void keep_subscriptions(Session& session, const Promise& promise) noexcept;
+  void take_back_subscriptions(Session& session, const Promise& promise) noexcept;
   void keep_promises() noexcept;
   void keep_promise(Promise& promise, TicketResult::Outcome outcome) noexcept;
 
@@ -178,7 +177,7 @@ class Shard {
   void on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   [[nodiscard]] wire::ReasonCode subscribe_one(Client& client, const wire::SubscriptionView& view,
                                                std::uint32_t subscription_id,
-                                               PoolVector<SubscriptionKey>& keys,
+                                               PoolVector<SubscriptionName>& made,
                                                Ticket& ticket) noexcept;
   void on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   void drop_scans(Session& session, SubscriptionKey key) noexcept;

@@ -54,10 +54,10 @@ void Shard::join_promised_pubrec(Client& client, std::uint16_t packet_id) noexce
   }
 }
 
-/// `keys`: what a SUBSCRIBE subscribed to.
+/// `subscriptions`: what a SUBSCRIBE subscribed to.
 void Shard::promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                           std::span<const ReasonCode> codes,
-                          PoolVector<SubscriptionKey>&& keys, Ticket ticket) noexcept {
+                          PoolVector<SubscriptionName>&& subscriptions, Ticket ticket) noexcept {
   Promise promise;
   promise.ticket = ticket;
   promise.kind = kind;
@@ -69,33 +69,34 @@ void Shard::promise_codes(Client& client, PromiseKind kind, std::uint16_t packet
   for (std::size_t at = 0; at < codes.size(); ++at) {
     promise.codes[at] = static_cast<std::uint8_t>(codes[at]);
   }
-  promise.keys = std::move(keys);
+  promise.subscriptions = std::move(subscriptions);
   promises_.push_back(std::move(promise));
 }
 
-void Shard::keep_subscriptions(Session& session,
-                               const PoolVector<SubscriptionKey>& keys) noexcept {
-  for (const SubscriptionKey key : keys) {
-    if (SubscriptionRecord* record = session.subscriptions.find(key)) record->stored = 1;
+void Shard::keep_subscriptions(Session& session, const Promise& promise) noexcept {
+  for (const SubscriptionName& name : promise.subscriptions) {
+    SubscriptionRecord* record = session.subscriptions.find(name.key);
+    if (record != nullptr && record->made == name.made) record->stored = 1;
   }
 }
 
 /// Ends subscriptions that could not be stored, unless an earlier SUBSCRIBE was, or a later one
 /// that still waits has them too.
-void Shard::take_back_subscriptions(Session& session,
-                                    const PoolVector<SubscriptionKey>& keys) noexcept {
-  for (const SubscriptionKey key : keys) {
-    const SubscriptionRecord* record = session.subscriptions.find(key);
-    if (record == nullptr || record->stored != 0) continue;
+void Shard::take_back_subscriptions(Session& session, const Promise& promise) noexcept {
+  for (const SubscriptionName& name : promise.subscriptions) {
+    const SubscriptionRecord* record = session.subscriptions.find(name.key);
+    if (record == nullptr || record->made != name.made || record->stored != 0) continue;
     bool again = false;
     for (std::size_t at = 0; at < promises_.size() && !again; ++at) {
       if (promises_[at].session != session.ref()) continue;
-      for (const SubscriptionKey other : promises_[at].keys) again = again || other == key;
+      for (const SubscriptionName& other : promises_[at].subscriptions) {
+        again = again || other == name;
+      }
     }
     if (again) continue;
-    session.subscriptions.erase(key);
-    tables_.trie.remove(session.ref(), {&key, 1});
-    drop_scans(session, key);
+    session.subscriptions.erase(name.key);
+    tables_.trie.remove(session.ref(), {&name.key, 1});
+    drop_scans(session, name.key);
     counters_.add(Counter::subscriptions_removed);
   }
 }
@@ -182,9 +183,9 @@ void Shard::keep_promise(Promise& promise, TicketResult::Outcome outcome) noexce
       }
       pool_free(promise.codes, promise.code_count);
       promise.codes = nullptr;
-      if (session != nullptr && granted) keep_subscriptions(*session, promise.keys);
+      if (session != nullptr && granted) keep_subscriptions(*session, promise);
       if (session != nullptr && !granted) {
-        take_back_subscriptions(*session, promise.keys);
+        take_back_subscriptions(*session, promise);
         session->pump(cx_);
       }
       if (client == nullptr) return;

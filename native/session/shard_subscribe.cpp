@@ -53,14 +53,14 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
     }
   }
   PoolVector<ReasonCode> codes;
-  PoolVector<SubscriptionKey> keys;
+  PoolVector<SubscriptionName> made;
   Ticket ticket = kGranted;
   for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {  // [MQTT-3.8.4-5]
-    codes.push_back(subscribe_one(client, one, view.subscription_identifier, keys, ticket));
+    codes.push_back(subscribe_one(client, one, view.subscription_identifier, made, ticket));
   }
   if (ticket != kGranted) {
     return promise_codes(client, PromiseKind::suback, view.packet_id,
-                         {codes.data(), codes.size()}, std::move(keys), ticket);
+                         {codes.data(), codes.size()}, std::move(made), ticket);
   }
   // [MQTT-3.8.4-1], [MQTT-3.8.4-6]: a code for each filter, in order. The trie's versions were
   // bumped by then.
@@ -70,7 +70,7 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
 
 ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& view,
                                 std::uint32_t subscription_id,
-                                PoolVector<SubscriptionKey>& keys, Ticket& ticket) noexcept {
+                                PoolVector<SubscriptionName>& made, Ticket& ticket) noexcept {
   Session& session = *client.session;
   const Limits& limits = *client.limits;
   if (view.filter.shared && !limits.shared_subscriptions) {  // 3.x; v5 was dealt with above
@@ -99,11 +99,12 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
     return ReasonCode::quota_exceeded;
   }
   SubscriptionRecord& record = session.subscriptions.insert(result.key);
-  keys.push_back(result.key);
   if (!result.existed) counters_.add(Counter::subscriptions_added);
   if (session.persistent() && !gate_.grants_at_once()) {
     ticket = gate_.commit(
         Commit{CommitKind::subscribe, 0, session.ref(), nullptr, nullptr, view.topic_filter});
+    if (!result.existed) record.made = SubscriptionName::made_of(ticket);
+    made.push_back({result.key, static_cast<std::uint32_t>(record.made)});
   }
   // Retained messages: not for Shared Subscriptions (4.8.2); by Retain Handling [MQTT-3.3.1-9],
   // [MQTT-3.3.1-10], [MQTT-3.3.1-11]; again on each repeated SUBSCRIBE [MQTT-3.8.4-4].

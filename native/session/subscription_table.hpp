@@ -13,8 +13,22 @@ struct SubscriptionRecord {
   SubscriptionKey key;
   /// Retained messages up to this sequence were scanned for it, so that live copies of them are
   /// skipped; 0 = nothing was scanned.
-  std::uint64_t scanned_since : 63 = 0;
+  std::uint64_t scanned_since : 40 = 0;
+  std::uint64_t made : 23 = 0;   ///< low bits of its first ticket: keys are used again
   std::uint64_t stored : 1 = 0;  ///< the store granted it
+};
+
+static_assert(sizeof(SubscriptionRecord) == 16);
+
+/// Names one subscription while its session lives, also after it ended.
+struct SubscriptionName {
+  SubscriptionKey key;
+  std::uint32_t made = 0;
+  [[nodiscard]] static constexpr std::uint32_t made_of(std::uint64_t ticket) noexcept {
+    return ticket & 0x7FFFFF;
+  }
+  friend constexpr bool operator==(const SubscriptionName&,
+                                   const SubscriptionName&) noexcept = default;
 };
 
 class SubscriptionTable {

@@ -79,6 +79,20 @@ STMQTT_TEST("promises: a subscription made twice stands if one of the two was st
   }
 }
 
+STMQTT_TEST("promises: a subscription is not stored by the SUBACK of one that ended before it") {
+  Scene scene;
+  scene.durable->subscribe("x", 1, 5).say(unsubscribe_packet(Version::v5, 6, {"x"}));
+  scene.durable->subscribe("y", 1, 7);  // the trie gives it the place of "x"
+  scene.bed.settle();
+  scene.grant(2);
+  scene.fail();
+  static_cast<void>(scene.durable->take());
+  Peer& publisher = scene.publisher();
+  publisher.publish("y", "m", 1, 1);
+  scene.bed.settle();
+  CHECK_EQ(scene.durable->took(), "");
+}
+
 STMQTT_TEST("promises: a CONNECT that the store fails leaves no session and sends no Will") {
   Scene scene;
   ConnectText text = client("unlucky", 100);

@@ -17,7 +17,10 @@ void Device::connect(unsigned shard, const ConnectText& connect) {
   line_ = &world_.open(shard, index_, connect);
   world_.trace("* " + id_ + " connects on line " + std::to_string(line_->conn->number) +
                " shard " + std::to_string(shard) + (connect.clean_start ? " clean" : "") +
-               " expiry " + std::to_string(connect.session_expiry_s));
+               " expiry " + std::to_string(connect.session_expiry_s) +
+               (connect.has_will ? " will " + connect.will_payload.substr(0, 8) + " delay " +
+                                       std::to_string(connect.will_delay_s)
+                                 : ""));
 }
 
 /// An old connection that is not dropped stays open, and nobody reads from it.

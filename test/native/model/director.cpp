@@ -204,8 +204,10 @@ void Director::decide_tickets() {
   if (gate.waiting() == 0) return;
   const std::size_t count = 1 + rng_.below(static_cast<std::uint32_t>(gate.waiting()));
   if (scenario_.store_fails && rng_.one_in(8)) {
-    world_.trace("* shard " + std::to_string(shard) + ": tickets fail");
-    return gate.fail(1 + rng_.below(2));
+    const std::size_t failing = 1 + rng_.below(2);
+    world_.trace("* shard " + std::to_string(shard) + ": " + std::to_string(failing) +
+                 " tickets fail");
+    return gate.fail(failing);
   }
   gate.grant(count);
 }

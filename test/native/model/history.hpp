@@ -74,6 +74,7 @@ struct Chain {
 struct Inbound {
   int text = 0;
   bool committing = false;
+  Ticket ticket = kGranted;
 };
 
 /// Order is kept for each of these [MQTT-4.6.0-6].
@@ -96,6 +97,7 @@ struct SessionState {
   int will = -1;
   std::uint32_t will_delay_s = 0;
   std::uint64_t will_due_ms = 0;
+  bool will_overdue = false;  ///< a tick later will do
   std::uint64_t expires_at_ms = 0;
   std::map<std::uint16_t, Inbound> inbound;
   std::map<std::uint16_t, Chain> chains;

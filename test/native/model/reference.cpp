@@ -112,6 +112,25 @@ void Reference::close_spans(std::uint64_t open_end, std::uint64_t end) {
   }
 }
 
+std::string Reference::story(int session, int index) const {
+  const auto tick = [](std::uint64_t at) {
+    return at > kNever / 2 ? std::string("open") : std::to_string(at);
+  };
+  const auto text_of = [&](const Span& span) { return tick(span.from) + "-" + tick(span.to); };
+  const Text& text = texts[static_cast<std::size_t>(index)];
+  std::string story = "'" + text.payload.substr(0, 20) + "' on " + text.topic + " routed";
+  for (const int at : text.publications) {
+    story += " " + text_of(publications[static_cast<std::size_t>(at)].at);
+  }
+  for (const Sub& sub : subs) {
+    if (sub.session != session) continue;
+    story += "\n  " + sub.options.filter + " qos " + std::to_string(sub.options.qos) + " " +
+             text_of(sub.begin) + " to " + text_of(sub.end) + (sub.fresh ? "" : " replacing") +
+             (sub.scans ? " scans" : "") + (sub.doubtful ? " doubtful" : "");
+  }
+  return story;
+}
+
 bool Reference::matches(const Sub& sub, const Text& text) const {
   const auto [at, fresh] = match_memo_.try_emplace({sub.filter, text.topic}, false);
   if (fresh) at->second = naive::matches(sub.filter, text.topic);
@@ -152,10 +171,10 @@ void Reference::add_live(Bounds& bounds, int session, int index) const {
         skippable = true;
       } else {
         due_qos = std::max(due_qos, qos);
+        certain_rap = certain_rap || sub.options.retain_as_published;
       }
-      certain_rap = certain_rap || sub.options.retain_as_published;
     } else if (text.retain && !text.clears() && sub.fresh && sub.scans &&
-               sub.begin.overlaps(publication.at)) {
+               sub.begin.overlaps(publication.at) && sub.end.from == kNever) {
       ++racing;
     } else {
       other_maybe = true;
@@ -202,7 +221,7 @@ void Reference::add_scans(Bounds& bounds, int session, int index) const {
     if (!sub.scans || !matches(sub, text) || sub.begin.before(publication.at)) continue;
     if (sub.options.no_local && publication.publisher == session) continue;
     const bool racing = sub.begin.overlaps(publication.at);
-    if (racing && sub.fresh) continue;  // counted with the live copies
+    if (racing && sub.fresh && sub.end.from == kNever) continue;  // counted with the live copies
     bool hidden = false;
     // Replaced at some time: perhaps before the scan got there.
     const bool doubtful = racing || sub.doubtful || sub.end.from != kNever ||

@@ -53,6 +53,9 @@ class Reference {
   /// Copies of QoS 1 and 2 that had to arrive and did not.
   [[nodiscard]] int missing() const;
 
+  /// When the text was routed and what the session subscribed to, for traces.
+  [[nodiscard]] std::string story(int session, int text) const;
+
   [[nodiscard]] int live_session(const std::string& client_id) const;
 
   std::deque<Text> texts;

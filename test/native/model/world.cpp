@@ -134,7 +134,8 @@ void World::feed(Line& line, std::size_t bytes) {
     line.conn->to_broker.clear();
     return;
   }
-  if (line.conn->paused == 0 && line.conn->client != nullptr) {
+  const bool any = (bytes > 0 && !line.conn->to_broker.empty()) || !line.conn->unread.empty();
+  if (any && line.conn->paused == 0 && line.conn->client != nullptr) {
     line.last_received_ms = net_.now_ms();
   }
   act(line.conn->shard, &line, [&] {
@@ -172,6 +173,7 @@ void World::verdict(Line& line, bool accepted) {
 
 void World::timers(unsigned shard) {
   act(shard, nullptr, [&] {
+    frames_.back()->nested = true;  // which timer fired first is nobody's business
     net_.timers(shard);
     frames_.back()->ops.push_back([this, shard](Span at) {
       for (std::size_t index = 0; index < reference_.sessions.size(); ++index) {
@@ -180,7 +182,10 @@ void World::timers(unsigned shard) {
             state.arriving != nullptr) {
           continue;
         }
-        if (state.will_due_ms != 0 && state.will_due_ms <= net_.now_ms()) {
+        const bool not_yet = state.will_overdue &&
+                             net_.now_ms() < state.will_due_ms + TimerWheel::kTickMs &&
+                             net_.counter(Counter::wills_published) == wills_;
+        if (state.will_due_ms != 0 && state.will_due_ms <= net_.now_ms() && !not_yet) {
           publish_will(static_cast<int>(index), at);
         }
         if (state.expires_at_ms != 0 && state.expires_at_ms <= net_.now_ms()) {

@@ -31,6 +31,11 @@ void World::on_closed(Conn& conn, CloseMode, CloseCause cause) {
 void World::on_commit(unsigned shard, const CommitNote& note) {
   Frame& frame = *frames_.back();
   frame.commits.push_back(note);
+  if (tracing_) {
+    trace("shard " + std::to_string(shard) + " commits kind " +
+          std::to_string(static_cast<int>(note.kind)) + " as ticket " +
+          std::to_string(note.ticket) + " " + note.text);
+  }
   const auto name = std::tuple{shard, note.session.slot, note.session.generation};
   switch (note.kind) {
     case CommitKind::session_begin:
@@ -71,6 +76,10 @@ void World::on_result(unsigned shard, const TicketResult& result) {
         }
       });
     }
+  }
+  if (tracing_) {
+    trace("shard " + std::to_string(shard) + " ticket " + std::to_string(result.ticket) +
+          (result.outcome == TicketResult::Outcome::granted ? " granted" : " failed"));
   }
   const auto found = routes_.find({shard, result.ticket});
   if (found == routes_.end()) return;
@@ -207,10 +216,9 @@ void World::detach(Line& line, Span at, bool was_active) {
   state.line = nullptr;
   state.arriving = nullptr;
   const bool ends = !state.persistent();
-  // Overdue while a CONNECT waited that the store then failed: at the timers' next tick.
-  if (!was_active && state.will_due_ms != 0 && state.will_due_ms <= net_.now_ms()) {
-    state.will_due_ms = net_.now_ms() + TimerWheel::kTickMs;
-  }
+  // Overdue while a CONNECT waited that the store then failed: now, or at the timers' next tick.
+  state.will_overdue = !was_active && state.will_due_ms != 0 && state.will_due_ms <= net_.now_ms();
+  if (state.will_overdue) state.will_due_ms = net_.now_ms();
   if (was_active && state.will >= 0) {
     if (state.will_delay_s == 0 || ends) {
       publish_will(line.session, at);

@@ -139,6 +139,7 @@ void World::wrote_publish(Line& line, const Packet& packet) {
   const Text& text = reference_.texts[static_cast<std::size_t>(index)];
   const Bounds bounds = reference_.bounds(line.session, index);
   if (bounds.most == 0) {
+    trace(reference_.story(line.session, index));
     return fail(who(line) + ": '" + packet.payload.substr(0, 20) + "' on " + packet.topic +
                 " is nothing that it subscribed to at that time");
   }

@@ -1,4 +1,6 @@
 // World: what a client sent and its shard consumed.
+#include <algorithm>
+
 #include "model/world.hpp"
 
 namespace stmqtt::model {
@@ -56,8 +58,19 @@ void World::consumed_publish(Line& line, const Sent& sent, Frame& frame, Span at
   if (sent.qos == 2) {
     const auto known = state.inbound.find(sent.packet_id);
     if (known != state.inbound.end()) {
-      // Answered once more; while the store has not decided, by the PUBREC that waits.
-      if (!known->second.committing) line.pubrecs.push_back(owed);
+      // Answered once more; while the store has not decided, by the PUBREC that waits, which comes
+      // to this connection now.
+      if (!known->second.committing) {
+        line.pubrecs.push_back(owed);
+        return;
+      }
+      owed.ticket = known->second.ticket;
+      const auto later = std::find_if(
+          line.pubrecs.begin(), line.pubrecs.end(),
+          [&](const Owed& other) { return other.ticket >= owed.ticket; });
+      if (later == line.pubrecs.end() || later->ticket != owed.ticket) {
+        line.pubrecs.insert(later, owed);
+      }
       return;
     }
   }
@@ -80,7 +93,7 @@ void World::consumed_publish(Line& line, const Sent& sent, Frame& frame, Span at
   if (sent.qos == 1) line.pubacks.push_back(owed);
   if (sent.qos == 2) {
     line.pubrecs.push_back(owed);
-    state.inbound[sent.packet_id] = {sent.text, owed.ticket != kGranted};
+    state.inbound[sent.packet_id] = {sent.text, owed.ticket != kGranted, owed.ticket};
     if (owed.ticket != kGranted) {
       routes_[{frame.shard, owed.ticket}] = {sent.text, line.session, sent.packet_id};
       return;
