@@ -4,21 +4,25 @@ import { join } from 'node:path';
 import { root } from './native-sources.mjs';
 import { main, PlainError } from './run.mjs';
 import { buildUnitTests, setUp } from './setup.mjs';
-import { runCheck, runNativeTests, runSuites, runVitest } from './suites.mjs';
+import { runCheck, runNativeTestsAgain, runSuites, runVitest } from './suites.mjs';
 
 const tool = (...path) => join(root, 'node_modules', ...path);
 const tsc = tool('typescript', 'bin', 'tsc');
 
 const suites = [
-  { name: 'native', body: async () => runNativeTests(await buildUnitTests()) },
+  { name: 'native', body: async () => runNativeTestsAgain(await buildUnitTests()) },
   { name: 'unit', body: () => runVitest(['test/unit']) },
   { name: 'layers', body: () => runVitest(['test/layers']) },
-  { name: 'conformance', body: () => runVitest(['test/harness', 'test/conformance']) },
-  { name: 'addon', body: () => runVitest(['test/addon']) },
-  { name: 'e2e', body: () => runVitest(['test/e2e']) },
+  {
+    name: 'conformance',
+    body: () => runVitest(['test/harness', 'test/conformance'], { again: true }),
+  },
+  { name: 'addon', body: () => runVitest(['test/addon'], { again: true }) },
+  { name: 'e2e', body: () => runVitest(['test/e2e'], { again: true }) },
   {
     name: 'package',
-    body: () => runVitest(['test/package'], { env: { ST_MQTTD_PACKAGE_TEST: 'host' } }),
+    body: () =>
+      runVitest(['test/package'], { env: { ST_MQTTD_PACKAGE_TEST: 'host' }, again: true }),
   },
   { name: 'types', body: () => runCheck(process.execPath, [tsc, '-p', 'tsconfig.test.json']) },
   {
