@@ -47,6 +47,10 @@ class SpscQueue {
     staged_++;
     return true;
   }
+  /// Producer: elements staged so far, since the beginning.
+  [[nodiscard]] std::size_t staged() const noexcept { return staged_; }
+  /// Producer: elements taken so far; their consumer is done with them.
+  [[nodiscard]] std::size_t taken() const noexcept { return head_.load(std::memory_order_acquire); }
   /// Producer: shows everything staged to the consumer.
   void publish() noexcept { tail_.store(staged_, std::memory_order_release); }
   [[nodiscard]] bool try_push(T&& value) noexcept {

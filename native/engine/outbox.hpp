@@ -43,6 +43,12 @@ class Outbox {
   [[nodiscard]] std::size_t overflow_bytes() const noexcept { return overflow_bytes_; }
   [[nodiscard]] bool has_overflow() const noexcept { return !overflow_.empty(); }
 
+  /// Producer: items posted, and items that their receiver is done with, since the beginning.
+  [[nodiscard]] std::size_t posted() const noexcept { return ring_.staged() + overflow_.size(); }
+  [[nodiscard]] std::size_t taken() const noexcept { return ring_.taken(); }
+  void mark() noexcept { mark_ = posted(); }
+  [[nodiscard]] bool passed_mark() const noexcept { return taken() >= mark_; }
+
   /// Calls `take(CrossItem&&)` for at most `max` items; returns how many there were.
   template <class F>
   std::size_t consume(F&& take, std::size_t max) noexcept {
@@ -58,6 +64,7 @@ class Outbox {
   SpscQueue<CrossItem> ring_;
   RingQueue<CrossItem> overflow_;
   std::size_t overflow_bytes_ = 0;
+  std::size_t mark_ = 0;
   bool posted_ = false;  ///< since the last flush
 };
 

@@ -116,6 +116,9 @@ class Worker final : private Handler, private Host {
 
   // Host: worker_host.cpp
   void post(ThreadIndex to, CrossItem&& item) noexcept override;
+  [[nodiscard]] bool crossing() const noexcept override;
+  void mark_crossing() noexcept override;
+  [[nodiscard]] bool passed_mark() const noexcept override;
   [[nodiscard]] bool congested() const noexcept override;
   bool event(contract::EventKind kind, contract::RecordHeader& fixed, std::size_t fixed_bytes,
              std::initializer_list<Bytes> strings) noexcept override;

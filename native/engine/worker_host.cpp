@@ -44,6 +44,24 @@ void Worker::post(ThreadIndex to, CrossItem&& item) noexcept {
   outboxes_[to]->post(std::move(item));
 }
 
+bool Worker::crossing() const noexcept {
+  for (const auto& outbox : outboxes_) {
+    if (outbox->taken() != outbox->posted()) return true;
+  }
+  return false;
+}
+
+void Worker::mark_crossing() noexcept {
+  for (const auto& outbox : outboxes_) outbox->mark();
+}
+
+bool Worker::passed_mark() const noexcept {
+  for (const auto& outbox : outboxes_) {
+    if (!outbox->passed_mark()) return false;
+  }
+  return true;
+}
+
 bool Worker::congested() const noexcept {
   std::size_t bytes = 0;
   for (const auto& outbox : outboxes_) bytes += outbox->overflow_bytes();

@@ -74,13 +74,28 @@ bool Directory::insert(const SessionKey& key, SessionRef session) noexcept {
 }
 
 void Directory::erase(const SessionKey& key) noexcept {
+  if (remove(key)) size_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Directory::forget(const SessionKey& key) noexcept { static_cast<void>(remove(key)); }
+
+void Directory::replace(const SessionKey& key, SessionRef session) noexcept {
   Shard& shard = shard_of(key.hash());
   schedule_point();
   const std::lock_guard lock(shard.mutex);
-  if (shard.count == 0) return;
+  shard.entries[find_place(shard, key.client_id(), key.hash())] = Entry{&key, session};
+  size_.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// False if the place has another session's key by now.
+bool Directory::remove(const SessionKey& key) noexcept {
+  Shard& shard = shard_of(key.hash());
+  schedule_point();
+  const std::lock_guard lock(shard.mutex);
+  if (shard.count == 0) return false;
   const std::uint32_t mask = shard.capacity - 1;
   std::uint32_t hole = find_place(shard, key.client_id(), key.hash());
-  if (shard.entries[hole].key != &key) return;
+  if (shard.entries[hole].key != &key) return false;
   for (std::uint32_t at = (hole + 1) & mask; shard.entries[at].key != nullptr;
        at = (at + 1) & mask) {
     const std::uint32_t home = static_cast<std::uint32_t>(shard.entries[at].key->hash()) & mask;
@@ -91,7 +106,7 @@ void Directory::erase(const SessionKey& key) noexcept {
   }
   shard.entries[hole] = Entry{};
   --shard.count;
-  size_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
 }
 
 void Directory::grow(Shard& shard) noexcept {

@@ -45,6 +45,13 @@ class Directory {
   [[nodiscard]] bool insert(const SessionKey& key, SessionRef session) noexcept;
   /// On the session's home thread, before its key goes.
   void erase(const SessionKey& key) noexcept;
+  /// The session ended, but its Client Identifier still belongs to its home thread, until forget():
+  /// a CONNECT goes there, so that the client's publishes stay behind those that still cross.
+  void rest(const SessionKey&) noexcept { size_.fetch_sub(1, std::memory_order_relaxed); }
+  void forget(const SessionKey& key) noexcept;
+  /// A new session in place of a key at rest, on the same home thread.
+  void replace(const SessionKey& key, SessionRef session) noexcept;
+  /// Sessions that exist.
   [[nodiscard]] std::uint64_t size() const noexcept {
     return size_.load(std::memory_order_relaxed);
   }
@@ -69,6 +76,7 @@ class Directory {
   static std::uint32_t find_place(const Shard& shard, Bytes client_id,
                                   std::uint64_t hash) noexcept;
   static void grow(Shard& shard) noexcept;
+  [[nodiscard]] bool remove(const SessionKey& key) noexcept;
 
   std::array<Shard, kShards> shards_;
   std::atomic<std::uint64_t> size_{0};

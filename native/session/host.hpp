@@ -47,6 +47,11 @@ class Host {
   virtual ~Host() = default;
   /// Never blocks. Order is kept for each pair of threads.
   virtual void post(ThreadIndex to, CrossItem&& item) noexcept = 0;
+  /// Other threads have not yet taken all that was posted to them.
+  [[nodiscard]] virtual bool crossing() const noexcept = 0;
+  /// Notes what is on its way now; passed_mark(): all of that was taken since.
+  virtual void mark_crossing() noexcept = 0;
+  [[nodiscard]] virtual bool passed_mark() const noexcept = 0;
   /// The outboxes hold more than their bound: publishers should pause.
   [[nodiscard]] virtual bool congested() const noexcept = 0;
   /// Sends an event record: `fixed` starts with a RecordHeader, which the host fills in; the

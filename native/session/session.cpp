@@ -1,4 +1,5 @@
 // Session: acknowledgements, connections coming and going, the end.
+#include "session/asks.hpp"
 #include "session/session.hpp"
 
 #include <algorithm>
@@ -55,7 +56,7 @@ Session::~Session() {
     pool_delete(will);
   }
   if (username != nullptr) pool_free(username, username_bytes);
-  SessionKey::destroy(key_);
+  if (key_ != nullptr) SessionKey::destroy(key_);
 }
 
 void Session::discard(SendContext& cx) noexcept {
@@ -125,7 +126,7 @@ bool Session::on_pubrec(SendContext& cx, std::uint16_t packet_id,
     return true;
   }
   drop_message(*d);
-  if (persistent() && !cx.gate.grants_at_once()) {
+  if (persistent() && asks_store(cx.gate, CommitKind::outbound_pubrec)) {
     commit(cx, *d, PromiseKind::send_pubrel);
     return true;
   }

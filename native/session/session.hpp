@@ -110,6 +110,8 @@ class Session : public TimerNode {
   [[nodiscard]] const SessionRef& ref() const noexcept { return ref_; }
   [[nodiscard]] const SessionKey& key() const noexcept { return *key_; }
   [[nodiscard]] Bytes client_id() const noexcept { return key_->client_id(); }
+  /// The caller's from here on; the session ends without it.
+  [[nodiscard]] SessionKey* release_key() noexcept { return std::exchange(key_, nullptr); }
   [[nodiscard]] Client* client() const noexcept { return client_; }
   [[nodiscard]] bool persistent() const noexcept { return expiry_s != 0; }
   [[nodiscard]] bool can_send() const noexcept {

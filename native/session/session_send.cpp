@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/hash.hpp"
+#include "session/asks.hpp"
 #include "session/session.hpp"
 #include "wire/encode.hpp"
 
@@ -69,7 +70,8 @@ void Session::send_first(SendContext& cx, Publication& publication,
   d.qos = options.qos & 3;
   d.retain = options.retain;
   d.state = DeliveryState::sent;
-  const bool committed = options.qos < 2 || cx.gate.grants_at_once() || !persistent();
+  const bool committed = options.qos < 2 || !persistent() ||
+                         !asks_store(cx.gate, CommitKind::outbound_id);
   if (keeps_message(options) || !committed) {
     d.message = &publication.block();
     d.message->acquire();
@@ -288,7 +290,9 @@ void Session::pump(SendContext& cx) noexcept {
     send_in_window(cx, oldest);
   }
   // Retained messages come first; what arrived since waits behind them.
+#ifndef STMQTT_MUTANT_QUEUE_PASSES_SCAN
   if (scans != nullptr || unsent_ > 0) return;
+#endif
   while (!queue_.empty() && !client_->outlet->above_high()) {
     Delivery& front = queue_.front();
     if (front.message->expires_at_ms() != 0 && front.message->expires_at_ms() <= cx.now_ms) {
@@ -310,7 +314,7 @@ void Session::pump(SendContext& cx) noexcept {
     queue_.pop_front();
     d.packet_id = take_packet_id();
     cx.counters.add(Counter::messages_in_flight);
-    if (d.qos == 2 && persistent() && !cx.gate.grants_at_once()) {
+    if (d.qos == 2 && persistent() && asks_store(cx.gate, CommitKind::outbound_id)) {
       commit(cx, d, PromiseKind::send_publish);
       window_.insert(d);
       continue;

@@ -52,6 +52,12 @@ Shard::~Shard() {
     tables_.directory.erase(session->key());
     pool_delete(session);
   }
+  for (PoolVector<SessionKey*>* keys : {&resting_, &marked_}) {
+    for (SessionKey* key : *keys) {
+      tables_.directory.forget(*key);
+      SessionKey::destroy(key);
+    }
+  }
 }
 
 Client& Shard::make_client(Outlet& outlet, void* transport, const Limits& limits,
@@ -345,6 +351,7 @@ void Shard::end_turn() noexcept {
   if (!promises_.empty()) keep_promises();
   if (!gate_.grants_at_once()) gate_.end_batch();
   if (!losers_.empty()) emit_alerts();
+  if (!resting_.empty() || !marked_.empty()) forget_resting();
   const std::int64_t message_bytes = Message::thread_bytes();
   counters_.add(Counter::message_bytes, message_bytes - counters_.read(Counter::message_bytes));
   const std::int64_t bytes = message_bytes + counters_.read(Counter::outbound_bytes);

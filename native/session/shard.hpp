@@ -124,7 +124,7 @@ class Shard {
   void request_verdict(Client& client) noexcept;
   void place(Client& client) noexcept;
   void admit(Client& client, Session* existing) noexcept;
-  [[nodiscard]] Session* make_session(Client& client) noexcept;
+  [[nodiscard]] Session* make_session(Client& client, SessionRef resting) noexcept;
   void prepare_session(Client& client, Session& session) noexcept;
   void finish_connect(Client& client) noexcept;
   [[nodiscard]] bool connack_fits(const Client& client) const noexcept;
@@ -192,6 +192,8 @@ class Shard {
   void redispatch(Session& session, bool session_ends) noexcept;
   void end_session(Session& session, contract::SessionEndCause cause) noexcept;
   void set_members_connected(Session& session, bool connected) noexcept;
+  void rest_key(Session& session) noexcept;
+  void forget_resting() noexcept;
   void schedule_session(Session& session) noexcept;
   void schedule_client(Client& client) noexcept;
   void on_client_timer(Client& client) noexcept;
@@ -233,6 +235,10 @@ class Shard {
   PoolVector<std::uint8_t> properties_;        ///< forwarded properties that had to be copied
   PoolVector<std::uint32_t> subscription_ids_; ///< of the delivery in hand
   std::vector<MessageRef> retained_batch_;
+  /// Keys of sessions that ended while messages were on their way to other threads, and those of
+  /// them for which the host has a mark. Owned.
+  PoolVector<SessionKey*> resting_;
+  PoolVector<SessionKey*> marked_;
   std::vector<Client*> dead_;                  ///< closed in this turn, freed at its end
   std::vector<ClientRef> outbox_paused_;
   std::vector<ClientRef> retrying_;            ///< paused: queue_full or memory

@@ -1,6 +1,7 @@
 // Shard: PUBACK, PUBREC, PUBREL, PUBCOMP both ways (MQTT 5.0, 3.4 to 3.7), and how acknowledgements
 // are written.
 #include "base/pool.hpp"
+#include "session/asks.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
@@ -56,7 +57,7 @@ void Shard::on_pubrel(Client& client, std::uint16_t packet_id) noexcept {
   if (id->counted && client.inbound_unacked > 0) --client.inbound_unacked;
   session.inbound.erase(packet_id);  // [MQTT-4.3.3-12]
   Ticket ticket = kGranted;
-  if (!gate_.grants_at_once() && session.persistent()) {
+  if (session.persistent() && asks_store(gate_, CommitKind::inbound_release)) {
     ticket = gate_.commit(
         Commit{CommitKind::inbound_release, packet_id, session.ref(), nullptr, nullptr, {}});
   }

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/pool.hpp"
+#include "session/asks.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
@@ -235,15 +236,19 @@ void Shard::place(Client& client) noexcept {
       client.connecting = nullptr;
       return bury(client);
     }
-    if (ref.valid()) return admit(client, find_session(ref));
-    if (Session* session = make_session(client)) {  // [MQTT-3.1.2-6]
+    Session* existing = ref.valid() ? find_session(ref) : nullptr;
+    if (existing != nullptr) return admit(client, existing);
+    // A valid reference to no session: its key is at rest here.
+    if (Session* session = make_session(client, ref)) {  // [MQTT-3.1.2-6]
       return prepare_session(client, *session);
     }
     // Another thread was faster: look again.
   }
 }
 
-Session* Shard::make_session(Client& client) noexcept {
+/// `resting`: what the directory has for a key at rest, else invalid. Null if another thread has
+/// made the session meanwhile.
+Session* Shard::make_session(Client& client, SessionRef resting) noexcept {
   const Bytes client_id = client.connecting->client_id;
   SessionKey* key = SessionKey::make(client_id, tables_.directory.hash(client_id));
   auto* session = static_cast<Session*>(pool_allocate(sizeof(Session)));
@@ -251,6 +256,11 @@ Session* Shard::make_session(Client& client) noexcept {
   const SessionRef ref{name.slot, name.generation, options_.thread};
   new (session) Session(ref, key, client.limits);
   session->kind = kSessionTimer;
+  if (resting.valid()) {
+    tables_.directory.replace(*key, ref);
+    counters_.add(Counter::sessions_created);
+    return session;
+  }
   if (tables_.directory.insert(*key, ref)) {
     counters_.add(Counter::sessions_created);
     return session;
@@ -328,7 +338,7 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
     client.aliases_out = pool_new<OutgoingAliases>(static_cast<std::uint16_t>(alias_maximum));
   }
   // Session Present is told by whether this session was resumed or made for this CONNECT.
-  if (session.persistent() && !gate_.grants_at_once()) {
+  if (session.persistent() && asks_store(gate_, CommitKind::session_begin)) {
     Promise promise;
     promise.kind = PromiseKind::connack;
     promise.client = client.ref;

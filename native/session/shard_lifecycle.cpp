@@ -104,7 +104,9 @@ void Shard::detach_session(Session& session) noexcept {
   session.detach(cx_);
   set_members_connected(session, false);
   const bool ends = session.expiry_s == 0;
+#ifndef STMQTT_MUTANT_NO_REDISPATCH
   redispatch(session, ends);
+#endif
   if (session.will != nullptr) {
     if (session.will->delay_s == 0 || ends) {  // [MQTT-3.1.2-8]
       publish_will(session);
@@ -187,9 +189,37 @@ void Shard::end_session(Session& session, SessionEndCause cause) noexcept {
     host_.event(contract::EventKind::session_ended, event.header, sizeof event,
                 {session.client_id()});
   }
-  tables_.directory.erase(session.key());
+  rest_key(session);
   sessions_.erase(session.ref().slot);
   pool_delete(&session);
+}
+
+/// Where messages of this client may still be on their way to other threads, its Client Identifier
+/// stays with this thread until they arrived: from another one, what a new session publishes could
+/// overtake them.
+void Shard::rest_key(Session& session) noexcept {
+#ifndef STMQTT_MUTANT_KEYS_DO_NOT_REST
+  if (host_.crossing()) {
+    tables_.directory.rest(session.key());
+    resting_.push_back(session.release_key());
+    return;
+  }
+#endif
+  tables_.directory.erase(session.key());
+}
+
+void Shard::forget_resting() noexcept {
+  if (!marked_.empty()) {
+    if (!host_.passed_mark()) return;
+    for (SessionKey* key : marked_) {
+      tables_.directory.forget(*key);
+      SessionKey::destroy(key);
+    }
+    marked_.clear();
+  }
+  if (resting_.empty()) return;
+  std::swap(marked_, resting_);
+  host_.mark_crossing();
 }
 
 void Shard::schedule_session(Session& session) noexcept {

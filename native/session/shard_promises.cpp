@@ -26,6 +26,9 @@ void Shard::promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_i
   std::uint16_t& waiting =
       kind == PromiseKind::puback ? client.promised_pubacks : client.promised_pubrecs;
   if (ticket == kGranted) {
+#ifdef STMQTT_MUTANT_ACKS_PASS_TICKETS
+    return send_ack(client, ack_type(kind), packet_id, reason);
+#endif
     if (waiting == 0) [[likely]] return send_ack(client, ack_type(kind), packet_id, reason);
     promise.depends = false;
     ticket = gate_.last_issued();  // behind those of its kind [MQTT-4.6.0-2], [MQTT-4.6.0-3]
@@ -115,6 +118,9 @@ void Shard::keep_promises() noexcept {
 }
 
 void Shard::keep_promise(Promise& promise, TicketResult::Outcome outcome) noexcept {
+#ifdef STMQTT_MUTANT_FAILED_TICKETS_GRANT
+  outcome = TicketResult::Outcome::granted;
+#endif
   const bool granted = outcome == TicketResult::Outcome::granted || !promise.depends;
   Client* client = find_client(promise.client);
   Session* session = find_session(promise.session);

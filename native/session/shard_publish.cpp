@@ -1,5 +1,6 @@
 // Shard: a PUBLISH from a client (MQTT 5.0, 3.3), in the order of steps: Topic Alias, topic rules,
 // retained, match, fan-out, acknowledgement.
+#include "session/asks.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
 #include "wire/topic.hpp"
@@ -167,7 +168,9 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   // The retained index first, then the match: together with the order of a subscribe (filter,
   // sequence, scan) nothing is missed and nothing comes twice.
   // QoS 2 behind a gate does both when its ticket is granted.
-  if (view.retain && (view.qos != 2 || gate_.grants_at_once())) set_retained(publication);
+  if (view.retain && (view.qos != 2 || !asks_store(gate_, CommitKind::inbound_id))) {
+    set_retained(publication);
+  }
   match = &cache_.find(tables_.trie, parts.topic, topic_hash);
   if (match->empty()) counters_.add(Counter::publish_unmatched);
 
@@ -176,7 +179,8 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     return Handled::done;
   }
   Ticket ticket = kGranted;
-  if (view.qos == 1 && needs_ticket(client, *match, parts)) {
+  if (view.qos == 1 && asks_store(gate_, CommitKind::publish) &&
+      needs_ticket(client, *match, parts)) {
     ticket = gate_.commit(Commit{CommitKind::publish, view.packet_id, session.ref(),
                                  &publication.block(), match, {}});
   }
@@ -206,7 +210,8 @@ bool Shard::resolve_alias(Client& client) noexcept {
 bool Shard::needs_ticket(const Client& client, const MatchResult& match,
                          const MessageParts& parts) const noexcept {
   if (gate_.grants_at_once()) return false;
-  if (match.any_persistent() || parts.retain) return true;
+  if (match.any_persistent()) return true;
+  if (parts.retain && asks_store(gate_, CommitKind::retained)) return true;
   for (const SharedMembers* members : match.shared()) {
     if (members->any_persistent()) return true;
   }
@@ -226,8 +231,11 @@ void Shard::accept_qos2(Client& client, Publication& publication, const MatchRes
   ++client.inbound_unacked;
   const ReasonCode outcome =
       match.empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success;
-  const bool gated = needs_ticket(client, match, publication.parts()) ||
-                     (client.promised_pubrecs > 0 && !gate_.grants_at_once());
+  bool gated = needs_ticket(client, match, publication.parts());
+#ifndef STMQTT_MUTANT_QOS2_PASSES_QOS2
+  gated = gated || client.promised_pubrecs > 0;  // keeps its place [MQTT-4.6.0-2]
+#endif
+  gated = gated && asks_store(gate_, CommitKind::inbound_id);
   if (!gated) {
     session.inbound.insert(id);
     fan_out(publication, match, topic_hash);

@@ -1,6 +1,7 @@
 // Shard: SUBSCRIBE, UNSUBSCRIBE (MQTT 5.0, 3.8 to 3.11), and retained messages for new
 // subscriptions.
 #include "base/pool.hpp"
+#include "session/asks.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
 #include "wire/topic.hpp"
@@ -100,7 +101,7 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
   }
   SubscriptionRecord& record = session.subscriptions.insert(result.key);
   if (!result.existed) counters_.add(Counter::subscriptions_added);
-  if (session.persistent() && !gate_.grants_at_once()) {
+  if (session.persistent() && asks_store(gate_, CommitKind::subscribe)) {
     ticket = gate_.commit(
         Commit{CommitKind::subscribe, 0, session.ref(), nullptr, nullptr, view.topic_filter});
     if (!result.existed) record.made = SubscriptionName::made_of(ticket);
@@ -150,7 +151,7 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
     session.subscriptions.erase(key);
     counters_.add(Counter::subscriptions_removed);
     drop_scans(session, key);
-    if (session.persistent() && !gate_.grants_at_once()) {
+    if (session.persistent() && asks_store(gate_, CommitKind::unsubscribe)) {
       ticket = gate_.commit(
           Commit{CommitKind::unsubscribe, 0, session.ref(), nullptr, nullptr, topic_filter});
     }

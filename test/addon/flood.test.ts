@@ -2,8 +2,9 @@
 // in slices that leave the loop its turns, each connection's end exactly once.
 import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Broker } from '../../src/broker.js';
+import { eventually } from '../harness/eventually.js';
 import { inUse } from './raw-native.js';
 
 const program = resolve(import.meta.dirname, 'programs/connect-flood.mjs');
@@ -69,7 +70,7 @@ describe.skipIf(!linux)('a flood while JavaScript is blocked', () => {
       // A slice ends behind 4096 records, when the buffer at hand is through.
       expect(Math.max(...slices)).toBeLessThan(8000);
       expect(slices.filter((each) => each > 0).length).toBeGreaterThan(count / 8000);
-      await vi.waitFor(() => expect(open.size).toBe(0));
+      await eventually(() => expect(open.size).toBe(0));
       expect({ ever: ever.size, twice, strangers }).toEqual({
         ever: count,
         twice: 0,

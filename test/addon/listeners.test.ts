@@ -3,11 +3,12 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Broker } from '../../src/broker.js';
 import type { ConfigTables } from '../../src/config/options.js';
 import { Client, connectPacket } from '../harness/client.js';
 import { encode } from '../harness/encode.js';
+import { eventually } from '../harness/eventually.js';
 import { type Address, Wire } from '../harness/wire.js';
 
 let brokers: Broker[] = [];
@@ -143,10 +144,10 @@ describe('several listeners', () => {
     const beyond = await Wire.open(addressOf(broker, 'unified-two'), '5.0');
     expect(await beyond.hasEnded(5000)).toBe(true);
     clients[0]?.close();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const next = await Client.connect(addressOf(broker, 'unified-two'));
       next.close();
-    }, 5000);
+    });
     // A link of this process takes no place.
     expect((await broker.link()).isOpen).toBe(true);
   });
@@ -177,8 +178,8 @@ describe.each([1, 3])('never CONNECT, %i I/O threads', (io_threads) => {
     clearInterval(drip);
     const took = performance.now() - from;
     expect(took).toBeGreaterThan(380);
-    expect(took).toBeLessThan(2000);
-    await vi.waitFor(() =>
+    expect(took).toBeLessThan(8000);
+    await eventually(() =>
       expect(refused.sort()).toEqual([
         'connect_timeout',
         'connect_timeout',

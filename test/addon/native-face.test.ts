@@ -7,11 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { NativeBroker, NativeBrokerOptions } from '../../src/native/addon.js';
 import * as contract from '../../src/native/contract.js';
 import { loadAddon } from '../../src/native/load.js';
 import { Client } from '../harness/client.js';
+import { eventually } from '../harness/eventually.js';
 import { brokerOptions, drainKinds, inUse, limits, listenSpec } from './raw-native.js';
 
 const addon = loadAddon();
@@ -223,7 +224,7 @@ describe('wake', () => {
     within = false;
     expect(kinds.filter((kind) => kind === contract.EventKind.connected)).toHaveLength(20);
     await (await Client.connect(address)).disconnect();
-    await vi.waitFor(() => expect(wakes).toBeGreaterThanOrEqual(2));
+    await eventually(() => expect(wakes).toBeGreaterThanOrEqual(2));
   });
 
   test('what it throws is an uncaught exception, and the next event wakes again', async () => {
@@ -239,7 +240,7 @@ describe('wake', () => {
       broker.start();
       for (let n = 1; n <= 2; n++) {
         const client = await Client.connect({ host: '127.0.0.1', port });
-        await vi.waitFor(() => expect(thrown.length).toBeGreaterThanOrEqual(n));
+        await eventually(() => expect(thrown.length).toBeGreaterThanOrEqual(n));
         drainKinds(broker);
         client.close();
       }
@@ -295,8 +296,8 @@ describe('the end', () => {
       };
       make();
       // A thread names itself.
-      await vi.waitFor(() => expect(inUse().threads).toBe(before.threads + 10));
-      await vi.waitFor(() => {
+      await eventually(() => expect(inUse().threads).toBe(before.threads + 10));
+      await eventually(() => {
         collectGarbage();
         expect(inUse().threads).toBe(before.threads);
         expect(inUse().descriptors).toBeLessThanOrEqual(before.descriptors);

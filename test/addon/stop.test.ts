@@ -102,7 +102,7 @@ describe.each([1, 3])('%i I/O threads', (io_threads) => {
     await broker?.stop({ timeoutMs: 500 });
     const took = performance.now() - from;
     expect(took).toBeGreaterThan(450);
-    expect(took).toBeLessThan(1500);
+    expect(took).toBeLessThan(5000);
     expect(warnings).toEqual([
       expect.stringContaining('2 connections were cut with messages left'),
     ]);
@@ -133,8 +133,9 @@ describe.each([1, 3])('%i I/O threads', (io_threads) => {
     });
     await new Promise((done) => setTimeout(done, 50));
     const from = performance.now();
-    await broker?.stop({ timeoutMs: 3000 });
-    expect(performance.now() - from).toBeLessThan(2500);
+    await broker?.stop({ timeoutMs: 10_000 });
+    // Nobody had to be cut.
+    expect(performance.now() - from).toBeLessThan(9000);
     running = false;
     await Promise.all(busy);
   });

@@ -6,9 +6,10 @@ import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { connectPacket, publishPacket, subscription } from '../harness/client.js';
 import { encode } from '../harness/encode.js';
+import { eventually } from '../harness/eventually.js';
 import { inUse } from './raw-native.js';
 
 const entry = resolve(import.meta.dirname, '../../dist/index.js');
@@ -75,13 +76,10 @@ async function startWorker(options: Options) {
 }
 
 async function expectNothingLeft(before: ReturnType<typeof inUse>): Promise<void> {
-  await vi.waitFor(
-    () => {
-      expect(inUse().threads).toBe(before.threads);
-      expect(inUse().descriptors).toBeLessThanOrEqual(before.descriptors);
-    },
-    { timeout: 10_000, interval: 20 },
-  );
+  await eventually(() => {
+    expect(inUse().threads).toBe(before.threads);
+    expect(inUse().descriptors).toBeLessThanOrEqual(before.descriptors);
+  });
 }
 
 describe.skipIf(!built || !linux)('worker threads (npm run build)', () => {

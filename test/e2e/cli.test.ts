@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { eventually } from '../harness/eventually.js';
 import { accepts, freePort, launch, standIn } from './broker-process.js';
 import { Client } from './mqttjs-client.js';
 
@@ -87,14 +88,14 @@ describe.skipIf(standIn)('the command line', () => {
       .replace('0.0.0.0:1883', `127.0.0.1:${first}`)
       .replace('0.0.0.0:1884', `127.0.0.1:${second}`);
     const program = start(['-c', configuration(text)]);
-    await vi.waitFor(async () => expect(await accepts(second)).toBe(true), 10_000);
+    await eventually(async () => expect(await accepts(second)).toBe(true));
     const [old, modern] = [await Client.open(first, 4), await Client.open(second, 5)];
     await old.subscribe('a', 1);
     await modern.publish('a', 'through', { qos: 1 });
     expect((await old.next()).text).toBe('through');
     await expect(Client.open(first, 5)).rejects.toThrow();
     await Promise.all([old.close(), modern.close()]);
-    await vi.waitFor(() => expect(program.errors()).toContain(`listening on 127.0.0.1:${second}`));
+    await eventually(() => expect(program.errors()).toContain(`listening on 127.0.0.1:${second}`));
     const lines = logOf(program);
     expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual(
       expect.arrayContaining([
@@ -145,8 +146,8 @@ describe.skipIf(standIn)('the command line', () => {
   test('without any configuration: loopback only, and how to open it', async ({ skip }) => {
     if ((await accepts(1883)) || (await accepts(1883, '::1'))) skip('port 1883 is in use');
     const program = start([]);
-    await vi.waitFor(async () => expect(await accepts(1883)).toBe(true), 10_000);
-    await vi.waitFor(() => expect(program.errors()).toContain('--listen 0.0.0.0:1883'));
+    await eventually(async () => expect(await accepts(1883)).toBe(true));
+    await eventually(() => expect(program.errors()).toContain('--listen 0.0.0.0:1883'));
     const [first] = logOf(program);
     expect(first?.msg).toMatch(/^listening on 127\.0\.0\.1:1883( and \[::1\]:1883)?$/);
   });
@@ -154,15 +155,15 @@ describe.skipIf(standIn)('the command line', () => {
   test('-q says nothing, -v tells of clients', async () => {
     const port = await freePort();
     const quiet = start(['-q', '--listen', `127.0.0.1:${port}`]);
-    await vi.waitFor(async () => expect(await accepts(port)).toBe(true), 10_000);
+    await eventually(async () => expect(await accepts(port)).toBe(true));
     await (await Client.open(port, 5)).close();
     quiet.child.kill('SIGTERM');
     await quiet.exited;
     expect(quiet.errors()).toBe('');
     const verbose = start(['-v', '--listen', `127.0.0.1:${port}`]);
-    await vi.waitFor(async () => expect(await accepts(port)).toBe(true), 10_000);
+    await eventually(async () => expect(await accepts(port)).toBe(true));
     await (await Client.open(port, 5, { clientId: 'heard' })).close();
-    await vi.waitFor(() => expect(verbose.errors()).toContain('client disconnected'));
+    await eventually(() => expect(verbose.errors()).toContain('client disconnected'));
     expect(logOf(verbose)).toEqual(
       expect.arrayContaining([
         expect.objectContaining({
@@ -183,9 +184,9 @@ describe.skipIf(standIn)('the command line', () => {
   test('what a peer did wrong is logged with id, address and cause, at a limited rate', async () => {
     const port = await freePort();
     const program = start(['--listen', `127.0.0.1:${port}`]);
-    await vi.waitFor(async () => expect(await accepts(port)).toBe(true), 10_000);
+    await eventually(async () => expect(await accepts(port)).toBe(true));
     await throwBytes(port, Buffer.concat([connectPacket('abc'), kMalformed]));
-    await vi.waitFor(() => expect(logOf(program).some(({ level }) => level === 'warn')).toBe(true));
+    await eventually(() => expect(logOf(program).some(({ level }) => level === 'warn')).toBe(true));
     expect(logOf(program).find(({ level }) => level === 'warn')).toMatchObject({
       clientId: 'abc',
       address: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
@@ -217,7 +218,7 @@ describe.skipIf(standIn)('the command line', () => {
         `[broker]\ndrain_timeout_ms = 60000\n[unified.1]\nlisten = "127.0.0.1:${port}"\n`,
       ),
     ]);
-    await vi.waitFor(async () => expect(await accepts(port)).toBe(true), 10_000);
+    await eventually(async () => expect(await accepts(port)).toBe(true));
     // A peer that reads nothing, with much to read: its queue cannot be flushed.
     const stuck = connect(port, '127.0.0.1');
     stuck.on('error', () => {});

@@ -23,6 +23,9 @@ void require(bool holds) {
 class Surroundings final : public Host {
  public:
   void post(ThreadIndex, CrossItem&&) noexcept override { std::abort(); }  // there is one thread
+  [[nodiscard]] bool crossing() const noexcept override { return false; }
+  void mark_crossing() noexcept override {}
+  [[nodiscard]] bool passed_mark() const noexcept override { return true; }
   [[nodiscard]] bool congested() const noexcept override { return false; }
   bool event(contract::EventKind, contract::RecordHeader&, std::size_t,
              std::initializer_list<Bytes>) noexcept override {

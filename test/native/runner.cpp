@@ -180,6 +180,8 @@ int run_all(int argc, char** argv) {
   static_cast<void>(on_crash);  // the sanitizer's own report is better
 #endif
 
+  // A mutant is noticed by the first test that fails (scripts/test-mutants.mjs).
+  const bool stop_at_failure = std::getenv("STMQTT_STOP_AT_FAILURE") != nullptr;
   int counts[3] = {0, 0, 0};
   int matched = 0;
   for (const Test& test : all) {
@@ -190,6 +192,7 @@ int run_all(int argc, char** argv) {
       continue;
     }
     counts[static_cast<int>(run(test, verbosity))]++;
+    if (stop_at_failure && counts[static_cast<int>(Outcome::kFailed)] > 0) break;
   }
   if (list) return 0;
   if (matched == 0) {

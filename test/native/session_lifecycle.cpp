@@ -118,6 +118,39 @@ STMQTT_TEST("lifecycle: a session that ends while a connection moves to it is lo
   CHECK_EQ(bed.net().tables().directory.size(), 1);
 }
 
+STMQTT_TEST("lifecycle: what a client publishes does not overtake what it published on its last one") {
+  Bed bed(threads(3));
+  Peer& watcher = bed.ready(client("w", 100), 2);
+  watcher.subscribe("t", 1);
+  bed.settle();
+  static_cast<void>(watcher.take());
+  Peer& first = bed.ready(client("c"), 0);  // its session ends with its connection
+  first.publish("t", "first", 1, 1);
+  bed.net().feed(first.conn());
+  first.cut();
+  bed.net().end_of_stream(first.conn(), CloseCause::peer_closed);
+  bed.net().end_turn(0);
+  CHECK_EQ(bed.net().tables().directory.size(), 1);  // the watcher's alone
+  // "first" is still on its way from thread 0 to thread 2.
+  Peer& second = bed.dial(client("c"), 1);
+  second.publish("t", "second", 1, 1);
+  bed.net().feed(second.conn());
+  bed.net().end_turn(1);
+  bed.net().take_crossed(1, 2);
+  bed.settle();
+  CHECK_EQ(watcher.payloads(), "first second");
+  CHECK_EQ(second.conn().shard, 0);
+  CHECK_EQ(bed.net().tables().directory.size(), 2);
+  // All has arrived, and the Client Identifier belongs to nobody.
+  second.cut();
+  bed.net().end_of_stream(second.conn(), CloseCause::peer_closed);
+  bed.net().end_turn(0);
+  bed.settle();
+  Peer& third = bed.connect(client("c"), 1);
+  CHECK_EQ(third.took(), "CONNACK");
+  CHECK_EQ(third.conn().shard, 1);
+}
+
 STMQTT_TEST("lifecycle: Clean Start ends the old session; what was on its way to it is counted") {
   Bed bed(threads(2));
   Peer& old = bed.ready(client("c", 100), 0);

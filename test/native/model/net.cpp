@@ -25,6 +25,24 @@ class Net::Logical final : public Host {
   void post(ThreadIndex to, CrossItem&& item) noexcept override {
     self().staged[to].push_back(std::move(item));
   }
+  [[nodiscard]] bool crossing() const noexcept override {
+    for (std::size_t to = 0; to < self().fifos.size(); ++to) {
+      if (!self().fifos[to].empty() || !self().staged[to].empty()) return true;
+    }
+    return false;
+  }
+  void mark_crossing() noexcept override {
+    self().mark.clear();
+    for (std::size_t to = 0; to < self().fifos.size(); ++to) {
+      self().mark.push_back(self().taken[to] + self().fifos[to].size() + self().staged[to].size());
+    }
+  }
+  [[nodiscard]] bool passed_mark() const noexcept override {
+    for (std::size_t to = 0; to < self().mark.size(); ++to) {
+      if (self().taken[to] < self().mark[to]) return false;
+    }
+    return true;
+  }
   [[nodiscard]] bool congested() const noexcept override {
     return net_.shards_[index_]->congested;
   }
@@ -114,7 +132,7 @@ class Net::Logical final : public Host {
   }
 
  private:
-  [[nodiscard]] LogicalThread& self() { return *net_.shards_[index_]; }
+  [[nodiscard]] LogicalThread& self() const { return *net_.shards_[index_]; }
   [[nodiscard]] Conn& find(std::uint64_t connection_id) {
     for (auto at = net_.conns_.rbegin(); at != net_.conns_.rend(); ++at) {
       if ((*at)->connection_id == connection_id) return **at;
@@ -132,6 +150,7 @@ Net::LogicalThread::LogicalThread(Net& net, unsigned index, const NetOptions& op
       host(std::make_unique<Logical>(net, index)),
       fifos(options.shards),
       staged(options.shards),
+      taken(options.shards),
       random(options.seed * 1000 + index) {
   ShardOptions shard_options;
   shard_options.thread = static_cast<ThreadIndex>(index);
@@ -250,6 +269,7 @@ void Net::take_crossed(unsigned from, unsigned to, std::size_t count) {
     for (; count > 0 && !fifo.empty(); --count) {
       CrossItem item = std::move(fifo.front());
       fifo.pop_front();
+      ++shards_[from]->taken[to];
       self.on_item(item);
     }
   });

@@ -141,6 +141,8 @@ class Net {
     std::unique_ptr<Shard> shard;
     std::vector<std::deque<CrossItem>> fifos;   ///< to each shard
     std::vector<std::deque<CrossItem>> staged;  ///< of this turn: shown at its end
+    std::vector<std::size_t> taken;             ///< from fifos, in all
+    std::vector<std::size_t> mark;
     std::deque<Arrival> arrivals;
     std::vector<Arrival> leaving;  ///< in the arrivals of their new shard once the action is over
     std::vector<std::unique_ptr<Outlet>> old_outlets;  ///< dead clients point there until the end

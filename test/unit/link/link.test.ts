@@ -1,6 +1,6 @@
 // Links against a server played by the test: what goes over the wire, when, and how much.
 import type mqttPacket from 'mqtt-packet';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Link } from '../../../src/link/link.ts';
 import { Links } from '../../../src/link/links.ts';
 import type { Message } from '../../../src/link/message.ts';
@@ -8,6 +8,7 @@ import type { LinkOptions } from '../../../src/link/options.ts';
 import type { NativeBrokerOptions } from '../../../src/native/addon.ts';
 import { CommandWriter } from '../../../src/native/commands.ts';
 import { Dispatcher } from '../../../src/native/dispatch.ts';
+import { eventually } from '../../harness/eventually.js';
 import { FakeBroker, type Respond, sendPackets, serveLinks } from '../fake-native.ts';
 
 type Packet = mqttPacket.Packet;
@@ -349,7 +350,7 @@ describe('receiving', () => {
     void link.publish('b', 'x', { qos: 1 }).catch(() => undefined);
     for (let i = 0; i < 50; i++) sendPackets(native, 1, publish('a', Buffer.alloc(100_000)));
     // 4 MiB of them are kept.
-    await vi.waitFor(() => expect(link.droppedMessages).toBe(50 - 41));
+    await eventually(() => expect(link.droppedMessages).toBe(50 - 41));
     await link.close();
   });
 
