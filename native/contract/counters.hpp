@@ -59,7 +59,25 @@ namespace stmqtt::contract {
   X(loop_turns)                  X(wakeups)                     X(busy_ns)                        \
   /* gauges (a thread adds and subtracts) */                                                      \
   X(messages_queued)             X(messages_in_flight)          X(message_bytes)                  \
-  X(outbound_bytes)
+  X(outbound_bytes)                                                                               \
+  /* packets by type; PUBLISH is counted by QoS above, and here where it was not valid */         \
+  X(publish_received_invalid)                                                                     \
+  X(packets_received_invalid)    X(packets_received_connect)    X(packets_received_puback)        \
+  X(packets_received_pubrec)     X(packets_received_pubrel)     X(packets_received_pubcomp)       \
+  X(packets_received_subscribe)  X(packets_received_unsubscribe)                                  \
+  X(packets_received_pingreq)    X(packets_received_disconnect) X(packets_received_auth)          \
+  X(packets_sent_connack)        X(packets_sent_puback)         X(packets_sent_pubrec)            \
+  X(packets_sent_pubrel)         X(packets_sent_pubcomp)        X(packets_sent_suback)            \
+  X(packets_sent_unsuback)       X(packets_sent_pingresp)       X(packets_sent_disconnect)        \
+  /* connections refused before they were clients, in the order of CloseCause */                  \
+  X(refused_none)                    X(refused_client_disconnect)       X(refused_peer_closed)      \
+  X(refused_socket_error)            X(refused_keep_alive_timeout)      X(refused_connect_timeout)  \
+  X(refused_malformed_packet)        X(refused_protocol_error)          X(refused_packet_too_large) \
+  X(refused_taken_over)              X(refused_refused)                 X(refused_receive_maximum_exceeded)\
+  X(refused_topic_alias_invalid)     X(refused_quota_exceeded)          X(refused_administrative)   \
+  X(refused_shutting_down)           X(refused_topic_invalid)           X(refused_store_failed)     \
+  X(refused_outbound_overflow)       X(refused_version_refused)         X(refused_connections_exceeded)\
+  X(refused_capability_refused)      X(refused_link_closed)
 // clang-format on
 
 /// Index of a counter in a thread's block.
@@ -80,6 +98,13 @@ using Counters = CounterBlock<Counter, kCounterCount>;
                               static_cast<std::size_t>(cause));
 }
 static_assert(closed_counter(CloseCause::link_closed) == Counter::closed_link_closed);
+
+/// The counter of connections that ended for this cause before they were admitted.
+[[nodiscard]] constexpr Counter refused_counter(CloseCause cause) noexcept {
+  return static_cast<Counter>(static_cast<std::size_t>(Counter::refused_none) +
+                              static_cast<std::size_t>(cause));
+}
+static_assert(refused_counter(CloseCause::link_closed) == Counter::refused_link_closed);
 
 /// Counter names by index, for the addon's layout export.
 inline constexpr const char* kCounterNames[kCounterCount] = {

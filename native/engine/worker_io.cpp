@@ -60,6 +60,7 @@ void Worker::on_accepted(int fd, ListenerId listener, const PeerAddress& peer) n
   ListenerEntry* entry = engine_.listener(listener);
   if (entry == nullptr || !engine_.admit_connection(*entry)) {
     counters_.add(Counter::connections_refused);
+    counters_.add(Counter::refused_connections_exceeded);
     io_.reject(fd);
     static constexpr std::string_view kText = "connection refused: max_connections is reached";
     log(contract::LogLevel::warn, CloseCause::connections_exceeded, as_bytes(kText));
@@ -78,6 +79,7 @@ void Worker::on_accepted(int fd, ListenerId listener, const PeerAddress& peer) n
 
 void Worker::on_accept_failed(ListenerId, int error, unsigned shed) noexcept {
   counters_.add(Counter::connections_refused, shed);
+  counters_.add(Counter::refused_socket_error, shed);
   log(contract::LogLevel::error, CloseCause::socket_error, as_bytes(std::strerror(error)));
 }
 

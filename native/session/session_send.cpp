@@ -212,6 +212,7 @@ void Session::write_pubrel(SendContext& cx, std::uint16_t packet_id) noexcept {
   client_->outlet->queue.commit(static_cast<std::size_t>(end - at));
   client_->outlet->mark();
   cx.counters.add(Counter::packets_sent);
+  cx.counters.add(Counter::packets_sent_pubrel);
 }
 
 void Session::enqueue(SendContext& cx, Publication& publication,

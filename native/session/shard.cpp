@@ -2,6 +2,7 @@
 #include "session/shard.hpp"
 
 #include "base/pool.hpp"
+#include "session/packet_counters.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
 
@@ -160,6 +161,7 @@ Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes fr
   if (!client.active()) [[unlikely]] {
     if (client.state != ClientState::await_connect) return Handled::later;
     counters_.add(Counter::packets_received);
+    counters_.add(received_counter(type));
     if (type == PacketType::connect) {
       on_connect(client, scan, body);
     } else {  // the first packet must be CONNECT [MQTT-3.1.0-1]
@@ -172,6 +174,7 @@ Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes fr
     return on_publish(client, scan.first_byte, body, frame);
   }
   counters_.add(Counter::packets_received);
+  counters_.add(received_counter(type));
   switch (type) {
     case PacketType::puback:
     case PacketType::pubrec:
@@ -196,6 +199,7 @@ Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes fr
       client.outlet->queue.commit(wire::kPingBytes);
       client.outlet->mark();
       counters_.add(Counter::packets_sent);
+      counters_.add(Counter::packets_sent_pingresp);
       break;
     }
     case PacketType::disconnect:

@@ -2,6 +2,7 @@
 // are written.
 #include "base/pool.hpp"
 #include "session/asks.hpp"
+#include "session/packet_counters.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
@@ -69,6 +70,7 @@ void Shard::send_ack(Client& client, PacketType type, std::uint16_t packet_id,
                      ReasonCode reason) noexcept {
   OutboundQueue& queue = client.outlet->queue;
   counters_.add(Counter::packets_sent);
+  counters_.add(sent_ack_counter(type));
   client.outlet->mark();
   // [MQTT-3.1.2-29]
   if (wire::is_error(reason) && client.is_v5() && client.problem_information) [[unlikely]] {
@@ -113,6 +115,8 @@ void Shard::send_codes(Client& client, PromiseKind kind, std::uint16_t packet_id
   client.outlet->queue.append({buffer.data(), buffer.size()});
   client.outlet->mark();
   counters_.add(Counter::packets_sent);
+  counters_.add(out.type == PacketType::suback ? Counter::packets_sent_suback
+                                               : Counter::packets_sent_unsuback);
 }
 
 }  // namespace stmqtt

@@ -81,6 +81,7 @@ void Shard::send_connack(Client& client) noexcept {
   // [MQTT-3.2.0-1]: nothing was sent on this connection before.
   write_connack(client, out);
   counters_.add(Counter::packets_sent);
+  counters_.add(Counter::packets_sent_connack);
 }
 
 /// Answers a CONNECT that is not accepted, and closes. Nothing of the session was touched.
@@ -110,6 +111,7 @@ void Shard::refuse(Client& client, const Closing& closing) noexcept {
     }
     write_connack(client, out);
     counters_.add(Counter::packets_sent);
+    counters_.add(Counter::packets_sent_connack);
   }
   // What follows the CONNECT is not read any more [MQTT-3.1.4-6], [MQTT-4.13.2-1].
   close(client, {closing.cause, closing.reason, closing.detail, closing.reason_text});

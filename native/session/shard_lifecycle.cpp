@@ -78,6 +78,7 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
     client.outlet->queue.append({buffer.data(), buffer.size()});
     client.outlet->mark();
     counters_.add(Counter::packets_sent);
+    counters_.add(Counter::packets_sent_disconnect);
   }
   if (admitted) {
     emit_disconnected(client, closing);
@@ -87,6 +88,7 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
   } else {
     emit_refused(client, closing);
     counters_.add(Counter::connections_refused);
+    counters_.add(contract::refused_counter(closing.cause));
   }
   counters_.add(contract::closed_counter(closing.cause));
   Session* session = client.session;

@@ -26,6 +26,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   const Limits& limits = *client.limits;
   const auto fail = [&](CloseCause cause, ReasonCode code, const char* detail) {
     counters_.add(Counter::packets_received);
+    counters_.add(Counter::publish_received_invalid);
     close(client, {cause, code, detail});
     return Handled::done;
   };
