@@ -1,7 +1,15 @@
 /** docs/OPTIONS.md, made from the option table by scripts/options-doc.mjs; a test holds it fresh. */
-import { brokerRows, listenerRows, logRows, mqttRows, routerRows, topRows } from './options.js';
+import {
+  brokerRows,
+  listenerRows,
+  logRows,
+  mqttTableRows,
+  routerRows,
+  topRows,
+} from './options.js';
 import { defaultText } from './report.js';
 import type { Row, Rows } from './rows.js';
+import { consoleRows, prometheusRows, tokenRows } from './service-options.js';
 import { deadKeys, type Scope, type UnsupportedKey, unsupported } from './unsupported.js';
 
 const kEnvironment = 'ST_MQTTD_';
@@ -22,7 +30,7 @@ export function optionsMarkdown(): string {
     'everything at once (live), new connections, or nothing before a restart.',
     '',
     ...section('Top level', '', topRows),
-    ...section('`[mqtt]`: protocol limits and defaults', 'MQTT__', mqttRows, [
+    ...section('`[mqtt]`: protocol limits and defaults', 'MQTT__', mqttTableRows, [
       'For all listeners; the `.connections` table of a listener may override each.',
     ]),
     ...section(
@@ -39,6 +47,17 @@ export function optionsMarkdown(): string {
     ...section('`[broker]`', 'BROKER__', brokerRows),
     ...section('`[router]`', 'ROUTER__', routerRows),
     ...section('`[log]`', 'LOG__', logRows),
+    ...section('`[console]`', 'CONSOLE__', consoleRows, [
+      'The console HTTP API is served where this table is there, and not loaded otherwise.',
+    ]),
+    ...section(
+      '`[console.tokens]`: `NAME = "token"` or `[console.tokens.NAME]`',
+      'CONSOLE__TOKENS__NAME__',
+      tokenRows,
+    ),
+    ...section('`[prometheus]`', 'PROMETHEUS__', prometheusRows, [
+      'The exporter is served where this table is there, and not loaded otherwise.',
+    ]),
     '## Keys that this version does not serve',
     '',
     'What a file asks for about access or about the disk is never left out silently: such a key stops the start.',
@@ -76,7 +95,7 @@ function line(prefix: string, key: string, row: Row): string {
     `\`${key}\``,
     key === 'name'
       ? 'from the table'
-      : row.type === 'addresses' || key === 'unix'
+      : key === 'unix' || key === 'token' || (row.type === 'addresses' && row.default.length === 0)
         ? 'none'
         : defaultText(row),
     rangeText(row),

@@ -3,18 +3,18 @@
  * follow from table and key (ST_MQTTD_MQTT__MAX_QOS). docs/OPTIONS.md is made from it.
  */
 import { totalmem } from 'node:os';
+import { listenerRows } from './listener-options.js';
 import {
-  addresses,
   allVersions,
   boolean,
   integer,
-  mode,
   oneOf,
   string,
   type ValueTable,
   versions,
   type WrittenTable,
 } from './rows.js';
+import { type ConsoleOptions, logRows, type prometheusRows } from './service-options.js';
 
 const kMiB = 1024 * 1024;
 const kU32 = 0xffffffff;
@@ -208,6 +208,19 @@ export const mqttRows = {
   }),
 } as const;
 
+/** `[mqtt]` itself: what a listener may override, and what is the broker's alone. */
+export const mqttTableRows = {
+  ...mqttRows,
+  sys_interval_s: integer({
+    default: 10,
+    unit: 's',
+    min: 0,
+    max: 86_400,
+    reload: 'live',
+    help: 'How often $SYS topics are published; 0 = not at all.',
+  }),
+} as const;
+
 export const brokerRows = {
   io_threads: integer({
     default: kDefaultIoThreads,
@@ -220,7 +233,7 @@ export const brokerRows = {
     default: 100_000,
     min: 1,
     max: 100_000_000,
-    reload: 'restart',
+    reload: 'live',
     help: 'Connections in all; a further one is closed at once, and logged. [router] max_connections sets it too.',
   }),
   max_memory_bytes: integer({
@@ -231,7 +244,7 @@ export const brokerRows = {
     unit: 'bytes',
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
-    reload: 'restart',
+    reload: 'live',
     help: 'Bytes that messages may take in all. Beyond it QoS 0 is dropped first, then publishers pause. 0 = no limit.',
   }),
   drain_timeout_ms: integer({
@@ -247,7 +260,7 @@ export const brokerRows = {
     unit: 'ms',
     min: 1,
     max: 600_000,
-    reload: 'restart',
+    reload: 'live',
     help: 'How long an authenticator of an embedding application may take for one client; then it is refused (0x88).',
   }),
   client_id_prefix: string({
@@ -270,7 +283,7 @@ export const brokerRows = {
     unit: 'bytes',
     min: 4096,
     max: kU32,
-    reload: 'restart',
+    reload: 'live',
     help: 'Bytes that may wait for a slow connection; above it QoS 0 is dropped, QoS 1 and 2 wait in the session.',
   }),
   outbound_low_watermark_bytes: integer({
@@ -278,7 +291,7 @@ export const brokerRows = {
     unit: 'bytes',
     min: 0,
     max: kU32,
-    reload: 'restart',
+    reload: 'live',
     help: 'Bytes below which a slow connection is served as usual again.',
   }),
 } as const;
@@ -287,66 +300,8 @@ export const routerRows = {
   shared_subscriptions_strategy: oneOf({
     default: 'roundrobin',
     values: ['roundrobin', 'random', 'sticky', 'hash_clientid', 'hash_topic'],
-    reload: 'restart',
+    reload: 'live',
     help: 'Which member of a shared subscription gets a message: by turn, at random, the oldest, by the publisher, or by the topic.',
-  }),
-} as const;
-
-export const logRows = {
-  to: oneOf({
-    default: 'console',
-    values: ['off', 'console'],
-    reload: 'restart',
-    help: 'Where log records go: stderr, or nowhere. The default of an embedded broker is "off": it emits "log" events.',
-  }),
-  level: oneOf({
-    default: 'warn',
-    values: ['error', 'warn', 'info', 'debug', 'trace'],
-    reload: 'restart',
-    flag: '-v',
-    help: 'The least important records that are kept. -v = info, -vv = debug, -vvv = trace.',
-  }),
-  format: oneOf({
-    default: 'auto',
-    values: ['auto', 'pretty', 'json'],
-    reload: 'restart',
-    help: 'How records are written; auto = pretty on a terminal, JSON lines elsewhere.',
-  }),
-} as const;
-
-/** Of `[v4.NAME]`, `[v5.NAME]`, `[unified.NAME]`. */
-export const listenerRows = {
-  name: string({
-    default: '',
-    allowed: 'text of at most 128 characters',
-    check: (value) => value.length <= 128,
-    reload: 'restart',
-    help: 'Its name in logs and events; the default is made of the table, as "v4-1".',
-  }),
-  listen: addresses({
-    default: [],
-    reload: 'restart',
-    flag: '--listen',
-    help: 'The address, or a list of them. Port 0 = any free port.',
-  }),
-  unix: string({
-    default: '',
-    allowed: 'the path of a socket, at most 100 bytes',
-    check: (value) => value !== '' && !value.includes('\0') && Buffer.byteLength(value) <= 100,
-    reload: 'restart',
-    help: 'The path of a Unix socket, besides or instead of listen.',
-  }),
-  unix_mode: mode({
-    default: 0o660,
-    reload: 'restart',
-    help: 'The file mode of the Unix socket.',
-  }),
-  max_connections: integer({
-    default: 0,
-    min: 0,
-    max: 100_000_000,
-    reload: 'restart',
-    help: "Connections of this listener; 0 = only the broker's limit.",
   }),
 } as const;
 
@@ -361,10 +316,12 @@ export interface ListenerOptions extends WrittenTable<typeof listenerRows> {
 
 /** The configuration as an object: the tables and keys of the configuration file. */
 export interface ConfigTables extends WrittenTable<typeof topRows> {
-  readonly mqtt?: WrittenTable<typeof mqttRows> | undefined;
+  readonly mqtt?: WrittenTable<typeof mqttTableRows> | undefined;
   readonly broker?: WrittenTable<typeof brokerRows> | undefined;
   readonly router?: WrittenTable<typeof routerRows> | undefined;
   readonly log?: WrittenTable<typeof logRows> | undefined;
+  readonly console?: ConsoleOptions | undefined;
+  readonly prometheus?: WrittenTable<typeof prometheusRows> | undefined;
   readonly v4?: Readonly<Record<string, ListenerOptions>> | undefined;
   readonly v5?: Readonly<Record<string, ListenerOptions>> | undefined;
   readonly unified?: Readonly<Record<string, ListenerOptions>> | undefined;
@@ -375,3 +332,5 @@ export const aliases = {
   connections: { max_payload_size: 'max_packet_size', max_inflight_count: 'max_inflight' },
   router: { max_connections: ['broker', 'max_connections'] },
 } as const;
+
+export { listenerRows, logRows };

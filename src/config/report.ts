@@ -1,6 +1,13 @@
 /** The configuration as text: what is in effect and where it came from, and the commented default. */
 import { formatAddress, type ListenAddress } from './address.js';
-import { brokerRows, listenerRows, logRows, mqttRows, routerRows, topRows } from './options.js';
+import {
+  brokerRows,
+  listenerRows,
+  logRows,
+  mqttTableRows,
+  routerRows,
+  topRows,
+} from './options.js';
 import type { EffectiveEntry, Resolution } from './resolve.js';
 import { allowedText, defaultOf, type Row } from './rows.js';
 
@@ -16,7 +23,8 @@ export function effectiveText({ config, effective }: Resolution): string {
       lines.push('', `[${entry.table}]`);
       table = entry.table;
     }
-    const assignment = `${entry.key} = ${tomlValue(entry.row, entry.value)}`;
+    const value = entry.row.secret === true ? '"(secret)"' : tomlValue(entry.row, entry.value);
+    const assignment = `${entry.key} = ${value}`;
     lines.push(withComment(assignment, entry.origin ?? 'default'));
   }
   if (config.isLoopbackDefault) {
@@ -52,7 +60,7 @@ export function defaultConfigText(): string {
     '# [unified.1.connections]',
     '# max_packet_size = 20480',
     '',
-    ...tableLines('[mqtt]', mqttRows),
+    ...tableLines('[mqtt]', mqttTableRows),
     '',
     ...tableLines('[broker]', brokerRows),
     '',

@@ -14,11 +14,19 @@ import {
   logRows,
   type MqttConfig,
   mqttRows,
+  mqttTableRows,
   type RouterConfig,
   routerRows,
   topRows,
 } from './options.js';
 import { allowedText, checkValue, defaultOf, type Row, type Rows } from './rows.js';
+import {
+  type ConsoleRole,
+  consoleRows,
+  type PrometheusTable,
+  prometheusRows,
+  tokenRows,
+} from './service-options.js';
 import { nearest } from './suggest.js';
 import {
   keyOf,
@@ -35,6 +43,8 @@ export type ListenerKind = 'v4' | 'v5' | 'unified';
 
 export interface ListenerConfig {
   readonly kind: ListenerKind;
+  /** Its table, as "v4.1": what makes it the same listener after a reload. */
+  readonly table: string;
   readonly name: string;
   readonly listen: readonly ListenAddress[];
   readonly unix: { readonly path: string; readonly mode: number } | undefined;
@@ -44,11 +54,32 @@ export interface ListenerConfig {
   readonly mqtt: MqttConfig;
 }
 
+export interface ConsoleToken {
+  readonly name: string;
+  readonly role: ConsoleRole;
+  readonly token: string;
+}
+
+export interface ConsoleConfig {
+  readonly listen: readonly ListenAddress[];
+  readonly tokens: readonly ConsoleToken[];
+}
+
+export interface PrometheusConfig {
+  readonly listen: readonly ListenAddress[];
+  readonly intervalS: number;
+}
+
 export interface BrokerConfig {
   readonly id: number;
   readonly broker: BrokerTable;
   readonly router: RouterConfig;
   readonly log: LogConfig;
+  /** undefined = not configured: nothing of it is loaded. */
+  readonly console: ConsoleConfig | undefined;
+  readonly prometheus: PrometheusConfig | undefined;
+  /** How often $SYS is published; 0 = not at all. */
+  readonly sysIntervalS: number;
   /** Of links, and of listeners that override nothing. */
   readonly mqtt: MqttConfig;
   readonly listeners: readonly ListenerConfig[];
@@ -80,7 +111,12 @@ export interface ResolveOptions {
 const kListenerKinds = ['v4', 'v5', 'unified'] as const;
 const kDefaultPort = 1883;
 /** Tables of `top` that hold options, and their rows. */
-const sections = { broker: brokerRows, router: routerRows, mqtt: mqttRows, log: logRows } as const;
+const sections = {
+  broker: brokerRows,
+  router: routerRows,
+  mqtt: mqttTableRows,
+  log: logRows,
+} as const;
 
 export function resolveConfig(layers: readonly Layer[], options: ResolveOptions = {}): Resolution {
   return new Resolver(mergeLayers(layers)).resolve(options);
@@ -101,10 +137,14 @@ class Resolver {
     const id = this.#rows('', this.#root, topRows, 'top').id as number;
     const broker = this.#section('broker') as unknown as BrokerTable;
     const router = this.#section('router') as unknown as RouterConfig;
-    const mqtt = this.#section('mqtt') as unknown as MqttConfig;
+    const { sys_interval_s, ...mqttTable } = this.#section('mqtt');
+    const mqtt = mqttTable as unknown as MqttConfig;
     const log = this.#section('log') as unknown as LogConfig;
     this.#checkPairs(broker);
     this.#checkKeepAlive(mqtt, top.get('mqtt'));
+
+    const console = this.#console();
+    const prometheus = this.#prometheus();
 
     const listeners: ListenerConfig[] = [];
     for (const kind of kListenerKinds) {
@@ -129,7 +169,18 @@ class Resolver {
     }
     refuseSameAddress(listeners);
     return {
-      config: { id, broker, router, log, mqtt, listeners, isLoopbackDefault },
+      config: {
+        id,
+        broker,
+        router,
+        log,
+        console,
+        prometheus,
+        sysIntervalS: sys_interval_s as number,
+        mqtt,
+        listeners,
+        isLoopbackDefault,
+      },
       warnings: this.#warnings,
       effective: this.#effective,
     };
@@ -137,6 +188,47 @@ class Resolver {
 
   #section(name: keyof typeof sections): Record<string, unknown> {
     return this.#rows(name, this.#tableAt(this.#root, name), sections[name], name);
+  }
+
+  #console(): ConsoleConfig | undefined {
+    const node = this.#tableAt(this.#root, 'console');
+    if (node === undefined) return undefined;
+    const { listen } = this.#rows('console', node, consoleRows, 'console');
+    const tokens: ConsoleToken[] = [];
+    for (const [name, token] of this.#tableAt(node, 'tokens')?.children ?? []) {
+      tokens.push(this.#token(name, token));
+    }
+    return { listen: listen as readonly ListenAddress[], tokens };
+  }
+
+  /** NAME = { token, role }, or NAME = "token" for all roles. */
+  #token(name: string, node: TreeNode): ConsoleToken {
+    const table = `console.tokens.${quoteKey(name)}`;
+    if (node.kind === 'value') {
+      const token = rowValue(node, tokenRows.token) as string;
+      const origin = originOf(node, name);
+      this.#effective.push({ table, key: 'token', row: tokenRows.token, value: token, origin });
+      return { name, role: 'admin', token };
+    }
+    if (!node.children.has('token')) {
+      const allowed = allowedText(tokenRows.token);
+      throw fail('ST_CONFIG_MISSING', {
+        where: whereOf(node),
+        key: `${keyOf(node)} token`,
+        allowed,
+      });
+    }
+    const { role, token } = this.#rows(table, node, tokenRows, 'console');
+    return { name, role: role as ConsoleRole, token: token as string };
+  }
+
+  #prometheus(): PrometheusConfig | undefined {
+    const node = this.#tableAt(this.#root, 'prometheus');
+    if (node === undefined) return undefined;
+    const rows = this.#rows('prometheus', node, prometheusRows, 'prometheus');
+    const { listen, port, interval } = rows as unknown as PrometheusTable;
+    // As in rumqttd, the deprecated port wins.
+    return { listen: port === 0 ? listen : [{ host: '127.0.0.1', port }], intervalS: interval };
   }
 
   /** The table of this key; undefined where there is none. */
@@ -254,6 +346,7 @@ class Resolver {
     }
     return {
       kind,
+      table,
       name: rows.name as string,
       listen,
       unix: path === '' ? undefined : { path, mode: rows.unix_mode as number },
@@ -289,7 +382,10 @@ class Resolver {
 }
 
 function knownTables(scope: Scope): readonly string[] {
-  if (scope === 'top') return [...Object.keys(sections), ...kListenerKinds, 'device'];
+  if (scope === 'top') {
+    return [...Object.keys(sections), ...kListenerKinds, 'console', 'prometheus', 'device'];
+  }
+  if (scope === 'console') return ['tokens'];
   return scope === 'listener' ? ['connections'] : [];
 }
 function isKnownTable(scope: Scope, key: string): boolean {
@@ -304,6 +400,7 @@ function versionsOf(kind: ListenerKind, mqtt: MqttConfig): readonly ProtocolVers
 function loopbackListener(mqtt: MqttConfig): ListenerConfig {
   return {
     kind: 'unified',
+    table: 'unified.loopback',
     name: 'loopback',
     listen: [
       { host: '127.0.0.1', port: kDefaultPort },
@@ -324,7 +421,7 @@ function isEmpty(node: TreeNode): boolean {
 function rowValue(node: TreeNode, row: Row): unknown {
   if (node.kind === 'table') throw wrong(node, allowedText(row));
   const checked = checkValue(row, node.value, node.source.layer.textual === true);
-  if (checked === 'refused') throw wrong(node, allowedText(row));
+  if (checked === 'refused') throw wrong(node, allowedText(row), row);
   return checked.value;
 }
 
@@ -337,8 +434,13 @@ function originOf(node: TreeNode, key: string): string {
     : `${whereOf(node)} (${written})`;
 }
 
-function wrong(node: TreeNode, allowed: string): Error {
-  const found = node.kind === 'table' ? 'a table' : describeValue(node.value);
+function wrong(node: TreeNode, allowed: string, row?: Row): Error {
+  const found =
+    node.kind === 'table'
+      ? 'a table'
+      : row?.secret === true
+        ? 'something else'
+        : describeValue(node.value);
   return fail('ST_CONFIG_VALUE', { where: whereOf(node), key: keyOf(node), found, allowed });
 }
 

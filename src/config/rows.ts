@@ -10,6 +10,8 @@ interface Common {
   readonly reload: Reload;
   /** The command line flag that sets it. */
   readonly flag?: string;
+  /** Never printed: neither in a message nor by `check`. */
+  readonly secret?: true;
 }
 
 export interface IntegerRow extends Common {

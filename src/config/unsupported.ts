@@ -11,6 +11,8 @@ export type Scope =
   | 'broker'
   | 'mqtt'
   | 'log'
+  | 'console'
+  | 'prometheus'
   | 'device'
   | 'listener'
   | 'connections';
@@ -46,7 +48,6 @@ const kAuth = 'this version cannot authenticate clients, and would let everyone 
 const kAccess = 'this version cannot restrict what clients may do';
 const kSegments =
   'not yet supported in this version (logs of dynamic filters); messages without a subscriber are dropped and counted';
-const kLogFile = 'not yet supported in this version; log records go to stderr only';
 
 export const unsupported: Readonly<Record<Scope, Readonly<Record<string, UnsupportedKey>>>> = {
   top: {
@@ -60,8 +61,6 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
     plugins: refuse('this version has no plugins, and they may decide about access'),
     ws: notYet('not yet supported in this version: WebSocket listeners; skipped'),
     quic: notYet('not yet supported in this version: QUIC listeners; skipped'),
-    console: notYet('not yet supported in this version: the console; skipped'),
-    prometheus: notYet('not yet supported in this version: the Prometheus exporter; skipped'),
     metrics: notYet('not yet supported in this version: pushed metrics and alerts; skipped'),
     bridge: notYet('not yet supported in this version: the bridge; skipped'),
     cluster: notYet('not yet supported in this version: the cluster; skipped'),
@@ -79,17 +78,15 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
   broker: {
     node_id: notYet('not yet supported in this version: the cluster'),
   },
-  mqtt: {
-    sys_interval_s: notYet('not yet supported in this version: $SYS topics', is(0, '0')),
+  mqtt: {},
+  log: {},
+  console: {
+    tls: refuse('this version has no TLS, and would open the console unencrypted'),
+    auth: refuse('this version knows tokens only; put them into [console.tokens]'),
   },
-  log: {
-    filter: notYet('not yet supported in this version; use log.level'),
-    dir: notYet(kLogFile),
-    file: notYet(kLogFile),
-    rotate_bytes: notYet(kLogFile),
-    rotate_s: notYet(kLogFile),
-    keep: notYet(kLogFile),
-    timezone: notYet('not yet supported in this version; times are UTC'),
+  prometheus: {
+    tls: refuse('this version has no TLS, and would open the exporter unencrypted'),
+    auth: refuse('this version cannot protect the exporter by a password'),
   },
   device: {
     me_topics: refuse(

@@ -100,7 +100,6 @@ describe.skipIf(standIn)('the command line', () => {
     expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual(
       expect.arrayContaining([
         expect.stringMatching(/\.toml:40: \[ws\]: not yet supported in this version/),
-        expect.stringMatching(/\.toml:51: \[console\]: not yet supported in this version/),
       ]),
     );
     expect(lines.map(({ msg }) => msg)).toContain(`listening on 127.0.0.1:${first}`);

@@ -30,8 +30,6 @@ describe("ST-RMQTT's reference configuration", () => {
     const { warnings } = await resolveText(reference);
     expect(warnings).toEqual([
       'a.toml:40: [ws]: not yet supported in this version: WebSocket listeners; skipped',
-      'a.toml:48: [prometheus]: not yet supported in this version: the Prometheus exporter; skipped',
-      'a.toml:51: [console]: not yet supported in this version: the console; skipped',
       'a.toml:3: router.id: has no effect, as in rumqttd',
       'a.toml:5: router.max_outgoing_packet_count: has no effect: connections are served by bytes and by their windows, not by packets per sweep',
       'a.toml:6: router.max_segment_size: not yet supported in this version (logs of dynamic filters); messages without a subscriber are dropped and counted',
@@ -112,7 +110,6 @@ describe('what asks for a closed port or for a disk stops the start', () => {
     ['[unified.1.connections]\ndynamic_filters = false'],
     ['[device]\nme_topics = "off"'],
     ['[ws]'],
-    ['[mqtt]\nsys_interval_s = 0'],
   ])('%j asks for nothing more than there is', async (text) => {
     const { warnings } = await resolveText(`${listener}${text}\n`);
     expect(warnings).toEqual([]);
@@ -144,7 +141,6 @@ describe('warnings', () => {
     ['[mqtt]\nconstructor = 1', 'a.toml:4: mqtt.constructor: unknown key, left out'],
     ['[unified.1.connections]\nthrottle_delay_ms = 1', 'has no effect, as in rumqttd'],
     ['[broker]\nnode_id = 1', 'not yet supported'],
-    ['[log]\nfile = "x.log"', 'not yet supported in this version; log records go to stderr only'],
     ['[quic.1]\nlisten = "0.0.0.0:1"', 'QUIC listeners; skipped'],
   ])('%j', async (text, warning) => {
     const { warnings } = await resolveText(`${listener}${text}\n`);
@@ -187,7 +183,7 @@ describe('values that are not allowed name file, line, key, value and range', ()
     ['[unified.2]\nunix = "/tmp/x"\nunix_mode = "999"', 'allowed: octal digits as text, as "0660"'],
     ['[broker]\nio_threads = 0', 'broker.io_threads is 0; allowed: an integer from 1 to 64'],
     ['[log]\nlevel = "verbose"', 'log.level is "verbose"; allowed: "error", "warn", "info"'],
-    ['[log]\nto = "file"', 'log.to is "file"; allowed: "off", "console"'],
+    ['[log]\nto = "disk"', 'log.to is "disk"; allowed: "off", "console", "file", "both"'],
   ])('%j', async (text, message) => {
     const error = await refusal(`${listener}${text}\n`);
     expect(error.code).toBe('ST_CONFIG_VALUE');
