@@ -1,0 +1,37 @@
+/** The parts of the broker that log, which are the targets of the log filter. */
+
+/** `session` has what concerns one client: connect, disconnect, refusal, what a peer did wrong. */
+export const logModules = [
+  'audit',
+  'auth',
+  'broker',
+  'config',
+  'console',
+  'link',
+  'listener',
+  'log',
+  'metrics',
+  'reload',
+  'session',
+  'trace',
+] as const;
+
+export type LogModule = (typeof logModules)[number];
+
+/** Those whose records are made by the native half: they cross only if a filter wants them. */
+export const nativeModules: readonly LogModule[] = ['session', 'listener'];
+
+/** rumqttd's targets, as its users' filters have them: a module here, or all of them. */
+export const rumqttdTargets: Readonly<Record<string, LogModule | 'all'>> = {
+  rumqttd: 'all',
+  'rumqttd::server': 'listener',
+  'rumqttd::server::console': 'console',
+  'rumqttd::server::broker': 'listener',
+  'rumqttd::link': 'session',
+  'rumqttd::link::local': 'link',
+  'rumqttd::link::remote': 'session',
+  'rumqttd::link::console': 'console',
+  'rumqttd::link::timer': 'metrics',
+  'rumqttd::router': 'session',
+  'rumqttd::router::routing': 'session',
+};
