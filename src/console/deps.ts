@@ -1,0 +1,91 @@
+/** What the console needs of the broker: functions only, so that it can be tested without one. */
+import type { Resolution } from '../config/resolve.js';
+import type { MessageProperties, Qos } from '../link/packets.js';
+import type { LogRecord } from '../log/logger.js';
+import type { Metrics } from '../metrics/counters.js';
+import type { ConnectInfo, DisconnectInfo } from '../session/events.js';
+import type { Registry } from '../session/registry.js';
+
+export type Role = 'read' | 'operate' | 'admin';
+
+export interface ConsoleToken {
+  readonly name: string;
+  readonly role: Role;
+  readonly token: string;
+}
+
+export interface BrokerInfo {
+  readonly id: number;
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** Accepts connections, and is not stopping. */
+  readonly ready: boolean;
+  /** "127.0.0.1:1883", with the listener's name. */
+  readonly listeners: readonly { readonly name: string; readonly address: string }[];
+}
+
+export interface ChangedKey {
+  readonly key: string;
+  readonly from: unknown;
+  readonly to: unknown;
+}
+
+/** What a reload, or a change by the console, did. */
+export interface ConfigReport {
+  readonly live: readonly ChangedKey[];
+  readonly newConnections: readonly ChangedKey[];
+  /** Not applied: these need a restart. */
+  readonly restart: readonly ChangedKey[];
+  readonly listenersAdded: readonly string[];
+  readonly listenersRemoved: readonly string[];
+  readonly listenersChanged: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface ConsolePublish {
+  readonly qos: Qos;
+  readonly retain: boolean;
+  readonly properties?: MessageProperties | undefined;
+  /** The publisher's Client Identifier; undefined = the broker's own. Nobody's session has it. */
+  readonly clientId?: string | undefined;
+}
+
+/** A changing action, done or refused. */
+export interface AuditRecord {
+  /** The token's name; "loopback" = local, no tokens; "nobody" = refused for want of one. */
+  readonly who: string;
+  readonly address: string;
+  /** The operation, as "clients.kick". */
+  readonly action: string;
+  readonly target: string;
+  /** "ok", or the error's code. */
+  readonly result: string;
+}
+
+export interface ConsoleDeps {
+  readonly registry: Registry;
+  metrics(): Metrics;
+  resolution(): Resolution;
+  brokerInfo(): BrokerInfo;
+  /** Reads the configuration again; rejects with ST_CONFIG_… if it is not valid: nothing changed. */
+  reload(): Promise<ConfigReport>;
+  /** Tables of the configuration file, until the next restart. Rejects like reload(). */
+  patchConfig(tables: Readonly<Record<string, unknown>>): Promise<ConfigReport>;
+  logFilter(): string;
+  /** Throws ST_LOG_FILTER. */
+  setLogFilter(text: string): void;
+  /** Resolves with the Reason Code: 0, or 0x10 where nobody had subscribed. */
+  publish(topic: string, payload: Uint8Array, options: ConsolePublish): Promise<number>;
+  prometheusText(): Promise<string>;
+  /** Until the returned function is called. */
+  onConnect(listener: (client: ConnectInfo) => void): () => void;
+  onDisconnect(listener: (client: DisconnectInfo) => void): () => void;
+  onLog(listener: (record: LogRecord) => void): () => void;
+  log(record: LogRecord): void;
+  audit(record: AuditRecord): void;
+}
+
+export interface ConsoleOptions {
+  readonly tokens: readonly ConsoleToken[];
+}
