@@ -1,17 +1,28 @@
-// `npm run bench:micro`: compiles and runs the microbenchmarks beside this file, each with the
+// `npm run bench:micro [-- NAME…]`: compiles and runs the microbenchmarks beside this file, each with the
 // native sources it measures. Figures are for comparing one machine with itself, before and after.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { nativeSources, root } from '../../scripts/native-sources.mjs';
 import { main, PlainError, run, runLogged, which } from '../../scripts/run.mjs';
 
-const flags = ['-std=c++20', '-O2', '-fno-exceptions', '-fno-rtti', '-Wall', '-Wextra', '-Werror'];
+const flags = [
+  '-std=c++20',
+  '-O2',
+  '-fno-exceptions',
+  '-fno-rtti',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-pthread',
+];
 const programs = [
   { name: 'wire', folders: ['native/wire/'] },
   { name: 'route', folders: ['native/base/', 'native/route/'] },
+  { name: 'crossing', folders: ['native/base/', 'native/wire/'] },
 ];
 
 await main(async () => {
+  const chosen = process.argv.slice(2);
   const [compiler, ...before] = (process.env.CXX ?? 'g++').split(' ');
   if (which(compiler) === undefined) {
     throw new PlainError(`'${compiler}' is missing: on Debian or Ubuntu, apt-get install g++`);
@@ -20,6 +31,7 @@ await main(async () => {
   mkdirSync(folder, { recursive: true });
   let code = 0;
   for (const { name, folders } of programs) {
+    if (chosen.length > 0 && !chosen.includes(name)) continue;
     const measured = nativeSources('core').filter((path) =>
       folders.some((prefix) => path.startsWith(prefix)),
     );

@@ -24,6 +24,7 @@ Message* Message::make(const MessageParts& parts) noexcept {
   message->topic_bytes_ = static_cast<std::uint16_t>(parts.topic.size());
   message->qos_ = parts.qos;
   message->retain_ = parts.retain;
+  message->pool_owner_ = pool_owner();
   std::uint8_t* at = reinterpret_cast<std::uint8_t*>(message + 1);
   at = store_bytes(at, parts.topic);
   at = store_bytes(at, parts.properties);
@@ -35,8 +36,9 @@ Message* Message::make(const MessageParts& parts) noexcept {
 void Message::destroy() noexcept {
   const std::size_t bytes = sizeof(Message) + logical_bytes();
   bytes_of_thread -= static_cast<std::int64_t>(bytes);
+  const PoolOwner owner = pool_owner_;
   this->~Message();
-  pool_free(this, bytes);
+  pool_return(this, bytes, owner);
 }
 
 std::int64_t Message::thread_bytes() noexcept { return bytes_of_thread; }

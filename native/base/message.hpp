@@ -83,6 +83,7 @@ class Message {
   std::uint16_t topic_bytes_ = 0;
   std::uint8_t qos_ = 0;
   bool retain_ = false;
+  std::uint8_t pool_owner_ = 0;  ///< where its memory goes back to
 };
 
 /// Owns one count of a Message, or none.

@@ -4,6 +4,7 @@
 // Thread: any.
 #include "base/pool.hpp"
 
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -62,12 +63,69 @@ struct FreeBlock {
   FreeBlock* next;
 };
 
+/// What other threads freed of this owner's blocks: pushed by anybody, taken whole by the owner.
+struct ReturnedBlock {
+  ReturnedBlock* next;
+  std::uint32_t class_index;
+};
+static_assert(sizeof(ReturnedBlock) <= kSmallStep);
+
+struct alignas(64) ReturnStack {
+  std::atomic<ReturnedBlock*> head{nullptr};
+  std::atomic<std::uint32_t> bytes{0};
+  std::atomic<bool> owned{false};
+};
+
+constexpr unsigned kOwners = 64;
+constinit ReturnStack return_stacks[kOwners];
+
 struct ThreadPool {
   FreeBlock* free[kClasses] = {};
   std::uint32_t kept_in_class[kClasses] = {};  // bytes
   std::size_t kept = 0;                        // bytes in all classes
+  PoolOwner owner = kNoPoolOwner;
+
+  /// False: the bounds are reached.
+  [[nodiscard]] bool keep(void* block, unsigned index) noexcept {
+    const std::size_t block_bytes = class_bytes(index);
+    if (kept_in_class[index] + block_bytes > kPoolClassKeepBytes ||
+        kept + block_bytes > kPoolThreadKeepBytes) [[unlikely]] {
+      return false;
+    }
+    auto* freed = static_cast<FreeBlock*>(block);
+    freed->next = free[index];
+    free[index] = freed;
+    kept_in_class[index] += static_cast<std::uint32_t>(block_bytes);
+    kept += block_bytes;
+    return true;
+  }
+
+  void claim_owner() noexcept {
+    for (unsigned at = 0; at < kOwners; at++) {
+      if (!return_stacks[at].owned.exchange(true, std::memory_order_acq_rel)) {
+        owner = static_cast<PoolOwner>(at);
+        return;
+      }
+    }
+  }
+
+  /// Takes what was returned; false if that was nothing.
+  [[nodiscard]] bool collect() noexcept {
+    if (owner == kNoPoolOwner) return false;
+    ReturnStack& stack = return_stacks[owner];
+    if (stack.head.load(std::memory_order_relaxed) == nullptr) return false;
+    stack.bytes.store(0, std::memory_order_relaxed);
+    ReturnedBlock* block = stack.head.exchange(nullptr, std::memory_order_acquire);
+    while (block != nullptr) {
+      ReturnedBlock* const next = block->next;
+      if (!keep(block, block->class_index)) std::free(block);
+      block = next;
+    }
+    return true;
+  }
 
   void give_back_all() noexcept {
+    static_cast<void>(collect());
     for (unsigned index = 0; index < kClasses; index++) {
       while (free[index] != nullptr) {
         FreeBlock* block = free[index];
@@ -89,12 +147,17 @@ STMQTT_THREAD_LOCAL char pool_is_gone = 0;
 struct PoolGuard {
   ThreadPool* pool;
   PoolGuard() noexcept : pool(::new (checked_malloc(sizeof(ThreadPool))) ThreadPool) {
+    pool->claim_owner();
     current_pool = pool;
   }
   ~PoolGuard() {
     current_pool = nullptr;
     pool_is_gone = 1;
     pool->give_back_all();
+    // What is returned from here on waits for the next owner, within the bound.
+    if (pool->owner != kNoPoolOwner) {
+      return_stacks[pool->owner].owned.store(false, std::memory_order_release);
+    }
     std::free(pool);
   }
 };
@@ -120,6 +183,8 @@ void* pool_allocate(std::size_t bytes) noexcept { return checked_malloc(bytes); 
 void pool_free(void* block, std::size_t) noexcept { std::free(block); }
 std::size_t pool_kept_bytes() noexcept { return 0; }
 void pool_trim() noexcept {}
+PoolOwner pool_owner() noexcept { return kNoPoolOwner; }
+void pool_return(void* block, std::size_t, PoolOwner) noexcept { std::free(block); }
 
 #else
 
@@ -134,8 +199,37 @@ void* pool_allocate(std::size_t bytes) noexcept {
       pool->kept -= block_bytes;
       return block;
     }
+    if (pool->collect() && pool->free[index] != nullptr) return pool_allocate(bytes);
   }
   return checked_malloc(block_bytes);
+}
+
+PoolOwner pool_owner() noexcept {
+  ThreadPool* pool = current_pool;
+  if (pool == nullptr) [[unlikely]] pool = make_pool();
+  return pool == nullptr ? kNoPoolOwner : pool->owner;
+}
+
+void pool_return(void* block, std::size_t bytes, PoolOwner owner) noexcept {
+  if (owner == kNoPoolOwner || bytes > kPoolMaxBytes ||
+      (current_pool != nullptr && current_pool->owner == owner)) {
+    return pool_free(block, bytes);
+  }
+  ReturnStack& stack = return_stacks[owner];
+  const unsigned index = class_of(bytes);
+  const auto block_bytes = static_cast<std::uint32_t>(class_bytes(index));
+  if (!stack.owned.load(std::memory_order_relaxed) ||
+      stack.bytes.load(std::memory_order_relaxed) + block_bytes > kPoolClassKeepBytes) {
+    return pool_free(block, bytes);
+  }
+  stack.bytes.fetch_add(block_bytes, std::memory_order_relaxed);
+  auto* returned = static_cast<ReturnedBlock*>(block);
+  returned->class_index = index;
+  ReturnedBlock* head = stack.head.load(std::memory_order_relaxed);
+  do {
+    returned->next = head;
+  } while (!stack.head.compare_exchange_weak(head, returned, std::memory_order_release,
+                                             std::memory_order_relaxed));
 }
 
 void pool_free(void* block, std::size_t bytes) noexcept {
@@ -145,19 +239,9 @@ void pool_free(void* block, std::size_t bytes) noexcept {
     return;
   }
   const unsigned index = class_of(bytes);
-  const std::size_t block_bytes = class_bytes(index);
   ThreadPool* pool = current_pool;
   if (pool == nullptr) [[unlikely]] pool = make_pool();
-  if (pool == nullptr || pool->kept_in_class[index] + block_bytes > kPoolClassKeepBytes ||
-      pool->kept + block_bytes > kPoolThreadKeepBytes) [[unlikely]] {
-    std::free(block);
-    return;
-  }
-  auto* freed = static_cast<FreeBlock*>(block);
-  freed->next = pool->free[index];
-  pool->free[index] = freed;
-  pool->kept_in_class[index] += static_cast<std::uint32_t>(block_bytes);
-  pool->kept += block_bytes;
+  if (pool == nullptr || !pool->keep(block, index)) [[unlikely]] std::free(block);
 }
 
 std::size_t pool_kept_bytes() noexcept { return current_pool == nullptr ? 0 : current_pool->kept; }

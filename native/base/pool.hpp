@@ -1,7 +1,8 @@
 // Memory for what comes and goes with traffic: free lists per thread and size class in front of
 // malloc. Classes: steps of 16 bytes to 256, then powers of two with a middle step to 64 KiB;
 // larger blocks go straight to malloc. What a thread keeps is bounded by class and in all.
-// A block may be freed by another thread than the one that allocated it: it then serves there.
+// A block may be freed by another thread than the one that allocated it: it then serves there. Where
+// blocks go one way only, pool_return() sends them back to the thread that allocates them.
 // Thread: any; each works on lists of its own.
 #pragma once
 
@@ -23,6 +24,14 @@ inline constexpr std::size_t kPoolThreadKeepBytes = std::size_t{8} << 20;
 /// `bytes` must be what the block was allocated with (or anything of the same class). A null
 /// `block` is allowed.
 void pool_free(void* block, std::size_t bytes) noexcept;
+/// Names the calling thread for pool_return(); kNoPoolOwner = there are too many threads.
+using PoolOwner = std::uint8_t;
+inline constexpr PoolOwner kNoPoolOwner = 0xFF;
+[[nodiscard]] PoolOwner pool_owner() noexcept;
+/// Frees a block for the use of `owner`, which finds it when it has no other of its size. For what
+/// is made on one thread and ends on another: malloc would be called for each, under its lock, on
+/// both sides. Bounded like the owner's own lists; an owner that has ended is nobody.
+void pool_return(void* block, std::size_t bytes, PoolOwner owner) noexcept;
 /// A block of `new_bytes` whose first `used_bytes` are those of `block`, which is gone afterwards.
 [[nodiscard]] void* pool_reallocate(void* block, std::size_t old_bytes, std::size_t new_bytes,
                                     std::size_t used_bytes) noexcept;

@@ -2,6 +2,7 @@
 #include "base/pool.hpp"
 
 #include <cstring>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -102,6 +103,58 @@ STMQTT_TEST("pool: blocks may be freed by another thread and after a thread ende
   });
   reuser.join();
   pool_trim();
+}
+
+STMQTT_TEST("pool: what another thread returns is used again by its owner, and by nobody else") {
+  if (!pool_keeps()) return;
+  pool_trim();
+  const PoolOwner owner = pool_owner();
+  CHECK(owner != kNoPoolOwner);
+  std::set<void*> blocks;
+  for (int n = 0; n < 100; n++) blocks.insert(pool_allocate(700));
+  std::thread([&] {
+    CHECK(pool_owner() != owner);
+    for (void* block : blocks) pool_return(block, 700, owner);
+    void* own = pool_allocate(700);
+    CHECK(!blocks.contains(own));
+    pool_free(own, 700);
+  }).join();
+  for (int n = 0; n < 100; n++) {
+    void* block = pool_allocate(700);
+    CHECK_EQ(blocks.erase(block), 1U);
+    pool_return(block, 700, owner);  // to itself: at once
+    CHECK_EQ(pool_allocate(700), block);
+  }
+  CHECK(blocks.empty());
+}
+
+STMQTT_TEST("pool: what is returned is bounded, and outlives the threads") {
+  if (!pool_keeps()) return;
+  const PoolOwner owner = pool_owner();
+  std::vector<void*> blocks;
+  for (int n = 0; n < 3000; n++) blocks.push_back(pool_allocate(4000));  // 12 MB
+  std::thread([&] {
+    for (void* block : blocks) pool_return(block, 4000, owner);
+  }).join();
+  void* one = pool_allocate(4000);
+  CHECK_LE(pool_kept_bytes(), kPoolClassKeepBytes);
+  pool_free(one, 4000);
+  pool_trim();
+  CHECK_EQ(pool_kept_bytes(), 0U);
+  PoolOwner gone = kNoPoolOwner;
+  std::thread([&] { gone = pool_owner(); }).join();
+  pool_return(pool_allocate(64), 64, gone);  // nobody's: freed here
+  std::vector<std::thread> threads;
+  for (int n = 0; n < 100; n++) {  // more than there are owners
+    threads.emplace_back([] {
+      const PoolOwner mine = pool_owner();
+      std::thread([&] {
+        for (int m = 0; m < 50; m++) pool_return(pool_allocate(100), 100, mine);
+      }).join();
+      pool_free(pool_allocate(100), 100);
+    });
+  }
+  for (auto& thread : threads) thread.join();
 }
 
 STMQTT_TEST("pool: reallocate keeps the used bytes across classes and beyond the largest") {
