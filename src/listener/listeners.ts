@@ -126,7 +126,8 @@ async function resolveHost({ host, port }: ListenAddress): Promise<readonly stri
   }
 }
 
-function listenFailure(address: string, cause: unknown): Error {
+/** The error of an address that cannot be listened on, in words that help. */
+export function listenFailure(address: string, cause: unknown): Error {
   const [why, next] = explain(systemCode(cause), cause);
   return fail('ST_LISTEN', { address, why, next }, { cause });
 }

@@ -1,0 +1,332 @@
+/**
+ * Every metric, one row each: its name, what it means, and where a sample has its value. Names
+ * follow Prometheus' conventions (a test lints them); docs/METRICS.md is made from this table.
+ */
+import { type CloseCauseName, type CounterName, closeCauseNames } from '../native/contract.js';
+import {
+  byLabel,
+  counter,
+  each,
+  type Family,
+  kPrefix,
+  type Section,
+  single,
+  sum,
+} from './family.js';
+import { processSection } from './process-families.js';
+import type { Sample } from './sample.js';
+
+const causes = closeCauseNames.filter((name): name is CloseCauseName => name !== undefined);
+const versions = ['3.1', '3.1.1', '5.0'] as const;
+const connects = [
+  'clients_connected_v31',
+  'clients_connected_v311',
+  'clients_connected_v5',
+] as const;
+const disconnects = [
+  'clients_disconnected_v31',
+  'clients_disconnected_v311',
+  'clients_disconnected_v5',
+] as const;
+const byVersion = (names: readonly CounterName[]) =>
+  Object.fromEntries(versions.map((version, index) => [version, names.slice(index, index + 1)]));
+
+const publishReceived = [
+  'publish_received_qos0',
+  'publish_received_qos1',
+  'publish_received_qos2',
+] as const;
+const publishSent = ['publish_sent_qos0', 'publish_sent_qos1', 'publish_sent_qos2'] as const;
+
+/** Clients that are connected: the two counters are read one after the other. */
+function connected({ counters }: Sample, version: number): number {
+  const on = connects[version];
+  const off = disconnects[version];
+  return on === undefined || off === undefined ? 0 : Math.max(0, counters[on] - counters[off]);
+}
+
+export const sections: readonly Section[] = [
+  {
+    title: 'As ST-RMQTT (rumqttd) names them',
+    families: [
+      {
+        type: 'gauge',
+        name: 'metrics_router_total_publishes',
+        help: 'PUBLISH packets received since the start.',
+        labels: [],
+        read: ({ counters }) => [
+          { value: sum(counters, [...publishReceived, 'publish_refused_quota']) },
+        ],
+      },
+      {
+        type: 'gauge',
+        name: 'metrics_router_total_connections',
+        help: 'Clients that are connected.',
+        labels: [],
+        read: (sample) => [
+          { value: connected(sample, 0) + connected(sample, 1) + connected(sample, 2) },
+        ],
+      },
+      {
+        type: 'gauge',
+        name: 'metrics_router_failed_publishes',
+        help: 'PUBLISH packets received that reached no subscription: nobody had one, or they were refused.',
+        labels: [],
+        read: ({ counters }) => [
+          {
+            value: sum(counters, [
+              'publish_unmatched',
+              'publish_refused_quota',
+              'dropped_memory_budget',
+            ]),
+          },
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Connections',
+    families: [
+      {
+        type: 'gauge',
+        name: `${kPrefix}clients_connected`,
+        help: 'Clients that are connected, links of this process among them, by MQTT version.',
+        labels: ['version'],
+        read: (sample) =>
+          versions.map((version, index) => ({
+            labels: { version },
+            value: connected(sample, index),
+          })),
+      },
+      {
+        type: 'gauge',
+        name: `${kPrefix}connections_open`,
+        help: 'Open connections, also those that are not clients yet, by listener and transport.',
+        labels: ['listener', 'transport'],
+        read: ({ listeners }) => {
+          // A listener may have several addresses.
+          const values = new Map<string, { labels: Record<string, string>; value: number }>();
+          for (const { name, transport, connections } of listeners) {
+            const key = `${transport} ${name}`;
+            const value = connections + (values.get(key)?.value ?? 0);
+            values.set(key, { labels: { listener: name, transport }, value });
+          }
+          return [...values.values()];
+        },
+      },
+      byLabel(
+        'client_connects_total',
+        'Clients that were admitted, by MQTT version.',
+        'version',
+        byVersion(connects),
+      ),
+      byLabel(
+        'client_disconnects_total',
+        'Clients whose connection ended, by MQTT version.',
+        'version',
+        byVersion(disconnects),
+      ),
+      counter('sockets_accepted_total', 'Sockets accepted.', 'connections_accepted'),
+      counter(
+        'sockets_closed_total',
+        'Accepted sockets that are closed again.',
+        'connections_closed',
+      ),
+      byLabel(
+        'connections_refused_total',
+        'Connections that ended before they were clients, by cause.',
+        'cause',
+        each('refused_', causes),
+      ),
+      byLabel(
+        'connections_closed_total',
+        'Connections and links that ended, those refused after they were accepted among them, by cause.',
+        'cause',
+        each('closed_', causes),
+      ),
+      counter('takeovers_total', 'Sessions taken over by a newer connection.', 'takeovers'),
+      counter(
+        'connections_migrated_total',
+        'Connections that moved to the thread of their session.',
+        'connections_migrated',
+      ),
+      counter(
+        'verdicts_waited_total',
+        'CONNECT packets that waited for a verdict.',
+        'verdicts_waited',
+      ),
+      counter('verdicts_stale_total', 'Verdicts on connections that were gone.', 'verdicts_stale'),
+    ],
+  },
+  {
+    title: 'Sessions, subscriptions, retained messages',
+    families: [
+      single('gauge', 'sessions', 'Sessions, connected or not.', ({ totals }) => totals.sessions),
+      counter('sessions_created_total', 'Sessions begun.', 'sessions_created'),
+      counter(
+        'sessions_resumed_total',
+        'Sessions resumed by a new connection.',
+        'sessions_resumed',
+      ),
+      counter('sessions_ended_total', 'Sessions ended, for whatever cause.', 'sessions_ended'),
+      counter('sessions_expired_total', 'Sessions ended by their expiry.', 'sessions_expired'),
+      single('gauge', 'subscriptions', 'Subscriptions.', ({ totals }) => totals.subscriptions),
+      single('gauge', 'topic_filters', 'Distinct Topic Filters.', ({ totals }) => totals.filters),
+      single('gauge', 'topic_nodes', 'Nodes of the topic trie.', ({ totals }) => totals.trieNodes),
+      counter('subscriptions_added_total', 'Subscriptions made.', 'subscriptions_added'),
+      counter('subscriptions_removed_total', 'Subscriptions ended.', 'subscriptions_removed'),
+      single('gauge', 'retained_messages', 'Retained messages.', ({ totals }) => totals.retained),
+      single(
+        'gauge',
+        'retained_bytes',
+        'Bytes of retained messages.',
+        ({ totals }) => totals.retainedBytes,
+      ),
+      counter('retained_set_total', 'Retained messages set or replaced.', 'retained_set'),
+      counter('retained_cleared_total', 'Retained messages cleared.', 'retained_cleared'),
+      counter(
+        'retained_delivered_total',
+        'Copies of retained messages for new subscriptions.',
+        'retained_delivered',
+      ),
+      counter('wills_published_total', 'Will Messages published.', 'wills_published'),
+    ],
+  },
+  {
+    title: 'Packets and bytes',
+    families: [
+      counter('received_bytes_total', 'Bytes received.', 'bytes_received'),
+      counter('sent_bytes_total', 'Bytes sent.', 'bytes_sent'),
+      byLabel('packets_received_total', 'Control Packets received, by type.', 'type', {
+        ...each('packets_received_', [
+          'connect',
+          'puback',
+          'pubrec',
+          'pubrel',
+          'pubcomp',
+          'subscribe',
+          'unsubscribe',
+          'pingreq',
+          'disconnect',
+          'auth',
+          'invalid',
+        ]),
+        publish: [...publishReceived, 'publish_refused_quota', 'publish_received_invalid'],
+      }),
+      byLabel('packets_sent_total', 'Control Packets sent, by type.', 'type', {
+        ...each('packets_sent_', [
+          'connack',
+          'puback',
+          'pubrec',
+          'pubrel',
+          'pubcomp',
+          'suback',
+          'unsuback',
+          'pingresp',
+          'disconnect',
+        ]),
+        publish: publishSent,
+      }),
+      byLabel('publishes_received_total', 'PUBLISH packets accepted, by QoS.', 'qos', {
+        0: ['publish_received_qos0'],
+        1: ['publish_received_qos1'],
+        2: ['publish_received_qos2'],
+      }),
+      byLabel('publishes_sent_total', 'PUBLISH packets sent, resends among them, by QoS.', 'qos', {
+        0: ['publish_sent_qos0'],
+        1: ['publish_sent_qos1'],
+        2: ['publish_sent_qos2'],
+      }),
+    ],
+  },
+  {
+    title: 'Routing',
+    families: [
+      {
+        type: 'histogram',
+        name: `${kPrefix}delivery_latency_seconds`,
+        help: 'From reading a PUBLISH to writing a copy of it.',
+        labels: [],
+        read: ({ latency }) => latency,
+      },
+      counter(
+        'publishes_unmatched_total',
+        'PUBLISH packets that no subscription matched.',
+        'publish_unmatched',
+      ),
+      counter(
+        'publishes_refused_total',
+        'PUBLISH packets refused with 0x97, because the queue of a receiver was full.',
+        'publish_refused_quota',
+      ),
+      byLabel('match_cache_lookups_total', 'Look-ups of a Topic Name, by result.', 'result', {
+        hit: ['match_cache_hits'],
+        miss: ['match_cache_misses'],
+      }),
+      counter(
+        'messages_crossed_total',
+        'Messages handed from one I/O thread to another.',
+        'messages_crossed',
+      ),
+      counter(
+        'shared_redispatched_total',
+        'Messages of Shared Subscriptions given to another member.',
+        'shared_redispatched',
+      ),
+      byLabel(
+        'messages_dropped_total',
+        'Copies of messages that were not delivered, by cause.',
+        'cause',
+        each('dropped_', [
+          'outbound_watermark',
+          'queue_full_newest',
+          'queue_full_oldest',
+          'queue_bytes',
+          'expired',
+          'packet_too_large',
+          'stale_receiver',
+          'no_local',
+          'offline_qos0',
+          'shared_no_member',
+          'memory_budget',
+          'session_ended',
+          'refused_by_receiver',
+        ]),
+      ),
+      single(
+        'gauge',
+        'messages_queued',
+        'Messages in the queues of sessions.',
+        ({ counters }) => counters.messages_queued,
+      ),
+      single(
+        'gauge',
+        'messages_in_flight',
+        'QoS 1 and 2 messages sent and not acknowledged.',
+        ({ counters }) => counters.messages_in_flight,
+      ),
+      byLabel(
+        'pauses_total',
+        'Times that a connection was not read from, by cause.',
+        'cause',
+        each('paused_', ['outbox', 'verdict', 'store', 'queue_full', 'memory_budget']),
+      ),
+    ],
+  },
+  {
+    title: 'Store',
+    families: [
+      counter('store_tickets_issued_total', 'Commits asked of the store.', 'tickets_issued'),
+      counter('store_tickets_granted_total', 'Commits that the store granted.', 'tickets_granted'),
+      counter('store_tickets_failed_total', 'Commits that failed.', 'tickets_failed'),
+      counter(
+        'store_promises_dropped_total',
+        'Acknowledgements that waited for the store when their connection ended.',
+        'promises_dropped_on_close',
+      ),
+    ],
+  },
+  processSection,
+];
+
+export const families: readonly Family[] = sections.flatMap((section) => section.families);

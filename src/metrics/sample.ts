@@ -1,0 +1,77 @@
+/** What one scrape sees: everything is read once, so that the numbers of a page belong together. */
+import type { Totals } from '../session/registry.js';
+import type { Metrics } from './counters.js';
+
+/** One address that the broker accepts connections on. */
+export interface ListenerSample {
+  /** The listener's name. */
+  readonly name: string;
+  readonly transport: string;
+  /** Open now. */
+  readonly connections: number;
+}
+
+/** Counts by upper bound, as the native half keeps them. */
+export interface HistogramSample {
+  /** Upper bounds in seconds, rising; the last bucket has none. */
+  readonly bounds: readonly number[];
+  /** In each bucket, not cumulative: one more than `bounds`. */
+  readonly counts: readonly number[];
+  /** Of all values, in seconds. */
+  readonly sum: number;
+}
+
+/** Where the numbers come from: the running broker. Every function is called once a scrape. */
+export interface MetricsSource {
+  counters(): Metrics;
+  /** Each I/O thread's own counters, by its number. */
+  threads(): readonly Metrics[];
+  listeners(): readonly ListenerSample[];
+  totals(): Totals;
+  /** From a PUBLISH that was read to its copies being written. */
+  latency(): HistogramSample;
+}
+
+/** The JavaScript thread's lateness since the last sample, in seconds. */
+export interface LoopLag {
+  readonly mean: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+export interface BuildInfo {
+  /** Of this package. */
+  readonly version: string;
+  /** Milliseconds since 1970, of the broker's start. */
+  readonly startedAt: number;
+}
+
+export interface Sample {
+  readonly counters: Metrics;
+  readonly threads: readonly Metrics[];
+  readonly listeners: readonly ListenerSample[];
+  readonly totals: Totals;
+  readonly latency: HistogramSample;
+  readonly lag: LoopLag;
+  readonly memory: { readonly rss: number; readonly heapUsed: number; readonly heapTotal: number };
+  /** Of the whole process, in seconds. */
+  readonly cpu: { readonly user: number; readonly system: number };
+  readonly build: BuildInfo;
+}
+
+export function takeSample(source: MetricsSource, lag: LoopLag, build: BuildInfo): Sample {
+  const { rss, heapUsed, heapTotal } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  return {
+    counters: source.counters(),
+    threads: source.threads(),
+    listeners: source.listeners(),
+    totals: source.totals(),
+    latency: source.latency(),
+    lag,
+    memory: { rss, heapUsed, heapTotal },
+    cpu: { user: user / 1e6, system: system / 1e6 },
+    build,
+  };
+}

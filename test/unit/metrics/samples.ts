@@ -1,0 +1,35 @@
+// A sample in which every number is another one.
+import type { Metrics } from '../../../src/metrics/counters.ts';
+import type { MetricsSource } from '../../../src/metrics/sample.ts';
+import { type CounterName, counterNames } from '../../../src/native/contract.ts';
+
+/** Each counter is its place in the list, plus 1, times `scale`. */
+export function countersOf(scale = 1): Metrics {
+  const metrics = {} as Record<CounterName, number>;
+  for (const [index, name] of counterNames.entries()) metrics[name] = (index + 1) * scale;
+  return metrics;
+}
+
+export function sourceOf(counters: Metrics = countersOf()): MetricsSource {
+  return {
+    counters: () => counters,
+    threads: () => [countersOf(1e9), countersOf(2e9)],
+    listeners: () => [
+      { name: 'v5-1', transport: 'tcp', connections: 3 },
+      { name: 'v5-1', transport: 'tcp', connections: 4 },
+      { name: 'odd "name"\\\n', transport: 'unix', connections: 5 },
+    ],
+    totals: () => ({
+      sessions: 10,
+      connected: 9,
+      subscriptions: 20,
+      filters: 15,
+      trieNodes: 30,
+      retained: 4,
+      retainedBytes: 400,
+    }),
+    latency: () => ({ bounds: [0.001, 0.01], counts: [5, 3, 1], sum: 0.5 }),
+  };
+}
+
+export const build = { version: '9.8.7', startedAt: 1_700_000_000_500 };
