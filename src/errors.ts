@@ -24,6 +24,8 @@ const texts = {
     `${p.where}: ${p.key} is ${p.found}; allowed: ${p.allowed}`,
   ST_CONFIG_MISSING: (p: { where: string; key: string; allowed: string }) =>
     `${p.where}: ${p.key} is missing; allowed: ${p.allowed}`,
+  ST_CONFIG_REFERENCE: (p: { where: string; key: string; why: string }) =>
+    `${p.where}: ${p.key} refers to something else: ${p.why}`,
   ST_CONFIG_CONFLICT: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
   ST_CONFIG_UNSUPPORTED: (p: { where: string; key: string; why: string }) =>
     `${p.where}: ${p.key}: ${p.why}; refusing to start`,

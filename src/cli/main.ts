@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `st-mqttd`. What is not needed for the start is not loaded. */
 import { StMqttdError } from '../errors.js';
-import { type CommandLine, parseCommandLine } from './flags.js';
+import { parseCommandLine } from './flags.js';
 
 async function main(args: readonly string[]): Promise<void> {
   const line = parseCommandLine(args);
@@ -12,22 +12,15 @@ async function main(args: readonly string[]): Promise<void> {
     const { packageVersion } = await import('../native/load.js');
     console.log(packageVersion());
   } else if (line.command === 'generate-config') {
-    const { defaultConfigText } = await import('../config/report.js');
-    process.stdout.write(defaultConfigText());
-  } else if (line.check) {
+    const { generateConfig } = await import('./commands.js');
+    generateConfig(line);
+  } else if (line.command === 'check') {
+    const { check } = await import('./commands.js');
     await check(line);
   } else {
     const { run } = await import('./run.js');
     await run(line);
   }
-}
-
-async function check(line: CommandLine): Promise<void> {
-  const { resolveCommandLine } = await import('./run.js');
-  const { effectiveText } = await import('../config/report.js');
-  const resolution = await resolveCommandLine(line);
-  for (const warning of resolution.warnings) console.error(`st-mqttd: ${warning}`);
-  process.stdout.write(effectiveText(resolution));
 }
 
 try {

@@ -1,22 +1,16 @@
 /** The broker as a program: configuration from file, environment and flags; signals; exit. */
 import { Broker, type BrokerOptions } from '../broker.js';
-import { readConfigFile } from '../config/files.js';
-import { environmentLayer, flagLayer } from '../config/layers.js';
-import { type Resolution, resolveConfig } from '../config/resolve.js';
-import type { Layer } from '../config/tree.js';
+import { loadConfig } from '../config/load.js';
+import type { Resolution } from '../config/resolve.js';
 import { type Internals, kInternals } from '../internal.js';
 import type { CommandLine } from './flags.js';
 
 /** 128 + the number of the signal, as a shell reports it. */
 const signalExitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-export async function resolveCommandLine(line: CommandLine): Promise<Resolution> {
-  const layers: Layer[] = [];
-  if (line.config !== undefined) layers.push(await readConfigFile(line.config));
-  for (const layer of [environmentLayer(process.env), flagLayer(line)]) {
-    if (layer !== undefined) layers.push(layer);
-  }
-  return resolveConfig(layers, line.config === undefined ? {} : { file: line.config });
+/** Reads files and environment anew at each call. */
+export function resolveCommandLine(line: CommandLine): Promise<Resolution> {
+  return loadConfig({ files: line.config, flags: line });
 }
 
 /** Resolves when the broker listens; it then runs until a signal. */

@@ -1,10 +1,16 @@
 /** Reads a configuration file: TOML, or YAML or JSON by its name's ending. */
 import { readFileSync } from 'node:fs';
-import { fail, messageOf, systemCode } from '../errors.js';
-import { TomlLines } from './toml-lines.js';
+import { dirname } from 'node:path';
+import { fail, messageOf } from '../errors.js';
+import { readFailure } from './read-failure.js';
+import type { Environment } from './references.js';
+import { type Position, TomlPositions } from './toml-positions.js';
 import { isTable, type Layer } from './tree.js';
 
-export async function readConfigFile(file: string): Promise<Layer> {
+export async function readConfigFile(
+  file: string,
+  environment: Environment = process.env,
+): Promise<Layer> {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -13,20 +19,13 @@ export async function readConfigFile(file: string): Promise<Layer> {
   }
   // A byte order mark is an editor's, not a key's.
   if (text.startsWith('\ufeff')) text = text.slice(1);
-  return /\.(ya?ml|json)$/i.test(file) ? parseYaml(file, text) : parseToml(file, text);
+  const layer = await parseConfigText(file, text);
+  return { ...layer, references: { folder: dirname(file), environment } };
 }
 
-function readFailure(cause: unknown): string {
-  switch (systemCode(cause)) {
-    case 'ENOENT':
-      return 'there is no such file';
-    case 'EACCES':
-      return 'this user may not read it';
-    case 'EISDIR':
-      return 'it is a folder; name a file in it';
-    default:
-      return messageOf(cause);
-  }
+/** `file` says by its ending what the text is, and stands in messages. */
+export function parseConfigText(file: string, text: string): Promise<Layer> {
+  return /\.(ya?ml|json)$/i.test(file) ? parseYaml(file, text) : parseToml(file, text);
 }
 
 async function parseToml(file: string, text: string): Promise<Layer> {
@@ -36,54 +35,76 @@ async function parseToml(file: string, text: string): Promise<Layer> {
     root = parse(text);
   } catch (cause) {
     if (!(cause instanceof TomlError)) throw cause;
-    const why = (cause.message.split('\n')[0] ?? '').replace(/^Invalid TOML document: /, '');
+    const why = firstLine(cause.message).replace(/^Invalid TOML document: /, '');
     const where = `${file}:${cause.line}:${cause.column}`;
     throw fail('ST_CONFIG_SYNTAX', { where, why: `not valid TOML: ${why}` }, { cause });
   }
-  let lines: TomlLines | undefined;
-  return {
-    name: file,
-    root,
-    locate: (path) => {
-      lines ??= new TomlLines(text);
-      const line = lines.find(path);
-      return line === undefined ? file : `${file}:${line}`;
-    },
-  };
+  let positions: TomlPositions | undefined;
+  return fileLayer(file, root, (path) => {
+    positions ??= new TomlPositions(text);
+    return positions.find(path);
+  });
 }
 
-/** JSON is read as YAML, which it is a part of: so its lines are known too. */
+/** JSON is read as YAML, which it is a part of: so its positions are known too. */
 async function parseYaml(file: string, text: string): Promise<Layer> {
-  const { isMap, LineCounter, parseDocument } = await import('yaml');
+  const { isAlias, isMap, LineCounter, parseDocument } = await import('yaml');
+  const kind = /\.json$/i.test(file) ? 'JSON' : 'YAML';
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false });
   const [error] = document.errors;
   if (error !== undefined) {
     const { line, col } = lineCounter.linePos(error.pos[0]);
-    const kind = /\.json$/i.test(file) ? 'JSON' : 'YAML';
-    const why = `not valid ${kind}: ${error.message}`;
+    const why = `not valid ${kind}: ${firstLine(error.message)}`;
     throw fail('ST_CONFIG_SYNTAX', { where: `${file}:${line}:${col}`, why }, { cause: error });
   }
-  const root: unknown = document.toJS() ?? {};
-  if (!isTable(root)) {
-    throw fail('ST_CONFIG_SYNTAX', {
-      where: `${file}:1`,
-      why: 'the document is not a table of keys',
-    });
+  let root: unknown;
+  try {
+    root = document.toJS() ?? {};
+  } catch (cause) {
+    // An alias of nothing, or too many of them.
+    const why = `not valid ${kind}: ${firstLine(messageOf(cause))}`;
+    throw fail('ST_CONFIG_SYNTAX', { where: `${file}:1:1`, why }, { cause });
   }
-  const locate = (path: readonly string[]): string => {
+  if (!isTable(root)) {
+    const why = 'the document is not a table of keys';
+    throw fail('ST_CONFIG_SYNTAX', { where: `${file}:1:1`, why });
+  }
+  return fileLayer(file, root, (path) => {
     let node: unknown = document.contents;
-    let line: number | undefined;
+    let position: Position | undefined;
     for (const step of path) {
+      if (isAlias(node)) node = node.resolve(document);
       if (!isMap(node)) break;
       const pair = node.items.find((item) => String(item.key) === step);
       if (pair === undefined) break;
       const key = pair.key as { range?: readonly number[] | null };
       const [offset] = key.range ?? [];
-      if (offset !== undefined) line = lineCounter.linePos(offset).line;
+      if (offset !== undefined) {
+        const { line, col } = lineCounter.linePos(offset);
+        position = { line, column: col };
+      }
       node = pair.value;
     }
-    return line === undefined ? file : `${file}:${line}`;
+    return position;
+  });
+}
+
+function fileLayer(
+  file: string,
+  root: Readonly<Record<string, unknown>>,
+  find: (path: readonly string[]) => Position | undefined,
+): Layer {
+  return {
+    name: file,
+    root,
+    locate: (path) => {
+      const at = find(path);
+      return at === undefined ? file : `${file}:${at.line}:${at.column}`;
+    },
   };
-  return { name: file, root, locate };
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0] ?? '';
 }

@@ -1,5 +1,7 @@
 /** The layers that are not files: the environment, the command line, an embedding application. */
+import { fail } from '../errors.js';
 import type { ConfigTables } from './options.js';
+import type { Environment } from './references.js';
 import type { Layer } from './tree.js';
 
 const kPrefix = 'ST_MQTTD_';
@@ -7,9 +9,7 @@ const kPrefix = 'ST_MQTTD_';
 const kNotOurs = new Set(['ST_MQTTD_PREBUILD']);
 
 /** ST_MQTTD_MQTT__MAX_QOS=1 is mqtt.max_qos = 1. */
-export function environmentLayer(
-  environment: Readonly<Record<string, string | undefined>>,
-): Layer | undefined {
+export function environmentLayer(environment: Environment): Layer | undefined {
   const root = emptyTable();
   let used = false;
   for (const [name, value] of Object.entries(environment)) {
@@ -32,6 +32,7 @@ export function environmentLayer(
     name: 'the environment',
     root,
     textual: true,
+    references: { folder: '.', environment },
     locate: (path) => kPrefix + path.join('__').toUpperCase(),
   };
 }
@@ -41,10 +42,32 @@ export interface Flags {
   readonly id?: string | undefined;
   /** How many -v. */
   readonly verbose: number;
+  /** rmqttd's, which mean plugins and a cluster; undefined = not given. */
+  readonly startups?: readonly string[] | undefined;
+  readonly grpcAddresses?: readonly string[] | undefined;
+  readonly raftPeers?: readonly string[] | undefined;
+  readonly raftLeader?: string | undefined;
+}
+
+/** rmqttd's flags for what this version does not have: a broker without it would be another one. */
+function refuseUnserved({ startups, grpcAddresses, raftPeers, raftLeader }: Flags): void {
+  const cluster = 'the clustered mode is not there yet; start each broker for itself, without it';
+  const plugins =
+    'plugins are not there yet; give an empty list (--plugins-default-startups=) or leave it out';
+  const wanted = (startups ?? []).filter((name) => name !== '');
+  for (const [key, isGiven, why] of [
+    ['--plugins-default-startups', wanted.length > 0, plugins],
+    ['--node-grpc-addrs', grpcAddresses !== undefined, cluster],
+    ['--raft-peer-addrs', raftPeers !== undefined, cluster],
+    ['--raft-leader-id', raftLeader !== undefined, cluster],
+  ] as const) {
+    if (isGiven) throw fail('ST_CONFIG_UNSUPPORTED', { where: 'the command line', key, why });
+  }
 }
 
 /** Each --listen is one more unified listener. */
 export function flagLayer(flags: Flags): Layer | undefined {
+  refuseUnserved(flags);
   const root = emptyTable();
   if (flags.id !== undefined) root.id = flags.id;
   if (flags.verbose > 0) {

@@ -1,17 +1,11 @@
-/** The configuration as text: what is in effect and where it came from, and the commented default. */
+/** The configuration in effect as text, and where each value came from. */
 import { formatAddress, type ListenAddress } from './address.js';
-import {
-  brokerRows,
-  listenerRows,
-  logRows,
-  mqttTableRows,
-  routerRows,
-  topRows,
-} from './options.js';
+import { listenerRows } from './options.js';
 import type { EffectiveEntry, Resolution } from './resolve.js';
-import { allowedText, defaultOf, type Row } from './rows.js';
+import type { Row } from './rows.js';
 
 const kCommentColumn = 44;
+const kSecret = '(secret)';
 
 /** For `--check`: valid TOML again, each line with its origin. */
 export function effectiveText({ config, effective }: Resolution): string {
@@ -23,7 +17,8 @@ export function effectiveText({ config, effective }: Resolution): string {
       lines.push('', `[${entry.table}]`);
       table = entry.table;
     }
-    const value = entry.row.secret === true ? '"(secret)"' : tomlValue(entry.row, entry.value);
+    const value =
+      entry.row.secret === true ? JSON.stringify(kSecret) : tomlValue(entry.row, entry.value);
     const assignment = `${entry.key} = ${value}`;
     lines.push(withComment(assignment, entry.origin ?? 'default'));
   }
@@ -35,56 +30,40 @@ export function effectiveText({ config, effective }: Resolution): string {
   return `${lines.join('\n').trim()}\n`;
 }
 
+export interface EffectiveValue {
+  /** With its table: "v4.1.listen". */
+  readonly key: string;
+  /** As it is written in a file; "(secret)" where it is one. */
+  readonly value: unknown;
+  readonly origin: string;
+}
+
+/** For `check --json`: every value in effect, also what a listener inherits. */
+export function effectiveValues({ config, effective }: Resolution): readonly EffectiveValue[] {
+  const values = effective
+    .filter(({ row, value }) => !isUnset(row, value))
+    .map(({ table, key, row, value, origin }) => ({
+      key: table === '' ? key : `${table}.${key}`,
+      value: row.secret === true ? kSecret : writtenValue(row, value),
+      origin: origin ?? 'default',
+    }));
+  if (!config.isLoopbackDefault) return values;
+  const listen = config.listeners.flatMap((listener) => listener.listen);
+  const value = writtenValue(listenerRows.listen, listen);
+  return [...values, { key: 'unified.loopback.listen', value, origin: 'default: loopback only' }];
+}
+
+/** A listener's missing address or path: no value that could be written. */
+function isUnset(row: Row, value: unknown): boolean {
+  return row.type === 'addresses'
+    ? (value as readonly unknown[]).length === 0
+    : row === listenerRows.unix && value === '';
+}
+
 /** What a listener inherits or leaves unset says nothing new. */
 function isWorthALine({ table, key, origin }: EffectiveEntry): boolean {
   const isListener = /^(v4|v5|unified)\./.test(table);
   return !isListener || origin !== undefined || (key === 'name' && !table.endsWith('.connections'));
-}
-
-/** For `generate-config`: the defaults, in force once a line loses its `#`. */
-export function defaultConfigText(): string {
-  return [
-    '# Configuration of st-mqttd. What is commented out is the default.',
-    '# Every option can also be set in the environment: mqtt.max_qos is ST_MQTTD_MQTT__MAX_QOS.',
-    '# A configuration for ST-RMQTT (rumqttd) is read as it is.',
-    '',
-    ...tableLines('', topRows),
-    '',
-    '# A listener takes every version of MQTT on one port. [v4.NAME] takes 3.1 and 3.1.1, [v5.NAME] 5.0.',
-    '# As it is, only programs on this machine can connect: "0.0.0.0:1883" opens it to the network.',
-    '[unified.1]',
-    'listen = ["127.0.0.1:1883"]',
-    ...tableLines('', { ...listenerRows, listen: undefined }),
-    '',
-    '# Overrides [mqtt] for this listener.',
-    '# [unified.1.connections]',
-    '# max_packet_size = 20480',
-    '',
-    ...tableLines('[mqtt]', mqttTableRows),
-    '',
-    ...tableLines('[broker]', brokerRows),
-    '',
-    ...tableLines('[router]', routerRows),
-    '',
-    ...tableLines('[log]', logRows),
-    '',
-  ].join('\n');
-}
-
-function tableLines(header: string, rows: Readonly<Record<string, Row | undefined>>): string[] {
-  const lines = header === '' ? [] : [header];
-  for (const [key, row] of Object.entries(rows)) {
-    if (row === undefined) continue;
-    if (lines.length > 1) lines.push('');
-    lines.push(`# ${row.help}`, `# Allowed: ${allowedText(row)}.`);
-    const computed = typeof row.default === 'object' && 'text' in row.default;
-    const value = computed ? 0 : defaultOf(row);
-    const note = computed ? `   # default: ${defaultText(row)}` : '';
-    // An empty text is no path and no name: the line shows the form.
-    const shown = key === 'name' ? '"unified-1"' : key === 'unix' ? '"/run/st-mqttd.sock"' : '';
-    lines.push(`# ${key} = ${shown === '' ? tomlValue(row, value) : shown}${note}`);
-  }
-  return lines;
 }
 
 /** A row's default in words. */
@@ -95,12 +74,23 @@ export function defaultText(row: Row): string {
 }
 
 export function tomlValue(row: Row, value: unknown): string {
-  if (row.type === 'addresses') {
-    const texts = (value as readonly ListenAddress[]).map((a) => formatAddress(a.host, a.port));
-    return JSON.stringify(texts.length === 1 ? texts[0] : texts).replaceAll('","', '", "');
+  return JSON.stringify(writtenValue(row, value)).replaceAll('","', '", "');
+}
+
+/** A value as it is written in a file. */
+export function writtenValue(row: Row, value: unknown): unknown {
+  switch (row.type) {
+    case 'addresses': {
+      const texts = (value as readonly ListenAddress[]).map((a) => formatAddress(a.host, a.port));
+      return texts.length === 1 ? texts[0] : texts;
+    }
+    case 'mode':
+      return `0${(value as number).toString(8)}`;
+    case 'string':
+      return (value as string).replaceAll('${', '$${');
+    default:
+      return value;
   }
-  if (row.type === 'mode') return `"0${(value as number).toString(8)}"`;
-  return JSON.stringify(value).replaceAll('","', '", "');
 }
 
 function withComment(text: string, comment: string): string {

@@ -19,6 +19,7 @@ import {
   routerRows,
   topRows,
 } from './options.js';
+import { type Expanded, expandReferences } from './references.js';
 import { allowedText, checkValue, defaultOf, type Row, type Rows } from './rows.js';
 import {
   type ConsoleRole,
@@ -104,8 +105,10 @@ export interface Resolution {
 }
 
 export interface ResolveOptions {
-  /** The file whose configuration this is: it must have a listener. */
+  /** The file whose configuration this is: there must be a listener. */
   readonly file?: string;
+  /** A file that nobody named: it may leave the listeners out, but not have none that is served. */
+  readonly found?: string;
 }
 
 const kListenerKinds = ['v4', 'v5', 'unified'] as const;
@@ -164,8 +167,9 @@ class Resolver {
     const mentioned = [...kListenerKinds, 'ws'].some((kind) => top.has(kind));
     const isLoopbackDefault = listeners.length === 0 && !mentioned && options.file === undefined;
     if (isLoopbackDefault) listeners.push(loopbackListener(mqtt));
-    if (listeners.length === 0 && options.file !== undefined) {
-      throw fail('ST_CONFIG_NO_LISTENER', { where: options.file });
+    const where = options.file ?? options.found;
+    if (listeners.length === 0 && where !== undefined) {
+      throw fail('ST_CONFIG_NO_LISTENER', { where });
     }
     refuseSameAddress(listeners);
     return {
@@ -419,10 +423,22 @@ function isEmpty(node: TreeNode): boolean {
 }
 
 function rowValue(node: TreeNode, row: Row): unknown {
-  if (node.kind === 'table') throw wrong(node, allowedText(row));
-  const checked = checkValue(row, node.value, node.source.layer.textual === true);
-  if (checked === 'refused') throw wrong(node, allowedText(row), row);
-  return checked.value;
+  const allowed = allowedText(row);
+  if (node.kind === 'table') throw wrong(node, allowed);
+  const { textual, references } = node.source.layer;
+  const given: Expanded =
+    references === undefined
+      ? { kind: 'plain', value: node.value }
+      : expandReferences(node.value, references);
+  if (given.kind === 'missing') {
+    throw fail('ST_CONFIG_REFERENCE', { where: whereOf(node), key: keyOf(node), why: given.why });
+  }
+  const isText = textual === true || given.kind === 'referred';
+  const checked = checkValue(row, given.value, isText);
+  if (checked !== 'refused') return checked.value;
+  // What a reference stands for may be a secret, whatever the row is.
+  const isHidden = row.secret === true || given.kind === 'referred';
+  throw wrong(node, allowed, isHidden ? 'something else (not shown)' : undefined);
 }
 
 function originOf(node: TreeNode, key: string): string {
@@ -434,18 +450,22 @@ function originOf(node: TreeNode, key: string): string {
     : `${whereOf(node)} (${written})`;
 }
 
-function wrong(node: TreeNode, allowed: string, row?: Row): Error {
-  const found =
-    node.kind === 'table'
-      ? 'a table'
-      : row?.secret === true
-        ? 'something else'
-        : describeValue(node.value);
+function wrong(node: TreeNode, allowed: string, instead?: string): Error {
+  const found = instead ?? (node.kind === 'table' ? 'a table' : describeValue(node.value));
   return fail('ST_CONFIG_VALUE', { where: whereOf(node), key: keyOf(node), found, allowed });
 }
 
 function describeValue(value: unknown): string {
-  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value));
+  let text: string;
+  try {
+    // JSON has no NaN, infinity and bigint, and no circles (which YAML can draw).
+    text =
+      typeof value === 'object' || typeof value === 'string'
+        ? JSON.stringify(value)
+        : String(value);
+  } catch {
+    text = 'a list of something else';
+  }
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { fail } from '../errors.js';
 import { aliases } from './options.js';
+import type { References } from './references.js';
 
 export interface Layer {
   /** What it is in messages: a file's name, "the environment", "the command line". */
@@ -13,7 +14,12 @@ export interface Layer {
   nameOf?(path: readonly string[]): string;
   /** Values are text, and keys have no case (environment). */
   readonly textual?: boolean;
+  /** Its values may be "file:PATH" and "${NAME}". */
+  readonly references?: References;
 }
+
+/** Deeper tables than any option has: what a YAML alias of its own table makes without end. */
+const kMaxDepth = 16;
 
 interface Source {
   readonly layer: Layer;
@@ -68,6 +74,10 @@ function lay(
   for (const [key, value] of Object.entries(table)) {
     if (value === undefined) continue;
     const written = [...path, key];
+    if (written.length > kMaxDepth) {
+      const why = `its tables are more than ${kMaxDepth} deep`;
+      throw fail('ST_CONFIG_SYNTAX', { where: layer.locate(written), why });
+    }
     const source = { layer, path: written };
     if (isTable(value)) {
       const node = descend(root, written, source);

@@ -42,12 +42,12 @@ describe('YAML and JSON say the same as TOML', () => {
   });
 
   test.each([
-    ['a.yaml', yaml.replace('max_qos: 1', 'max_qos: 9'), 'a.yaml:9: mqtt.max_qos is 9;'],
-    ['a.json', json.replace('"max_qos": 1', '"max_qos": 9'), 'a.json:11: mqtt.max_qos is 9;'],
+    ['a.yaml', yaml.replace('max_qos: 1', 'max_qos: 9'), 'a.yaml:9:3: mqtt.max_qos is 9;'],
+    ['a.json', json.replace('"max_qos": 1', '"max_qos": 9'), 'a.json:11:5: mqtt.max_qos is 9;'],
     [
       'a.yaml',
       'v4:\n  1:\n    tls:\n      certpath: x\n    listen: "1.1.1.1:1"\n',
-      'a.yaml:3: [v4.1.tls]',
+      'a.yaml:3:5: [v4.1.tls]',
     ],
   ])('errors name the line: %s', async (name, text, message) => {
     expect((await refusal(text, { name })).message).toContain(message);
@@ -61,7 +61,7 @@ describe('files that cannot be read', () => {
     ['a.toml', 'a = 1\na = 2\n', 'a.toml:2:'],
     ['a.yaml', 'a: [1\nb: 2', 'not valid YAML: '],
     ['a.json', '{"a": 1,,}', 'not valid JSON: '],
-    ['a.yaml', '- 1\n- 2\n', 'a.yaml:1: the document is not a table of keys'],
+    ['a.yaml', '- 1\n- 2\n', 'a.yaml:1:1: the document is not a table of keys'],
   ])('%s: %j', async (name, text, message) => {
     const error = await refusal(text, { name });
     expect(error.code).toBe('ST_CONFIG_SYNTAX');

@@ -29,11 +29,11 @@ describe("ST-RMQTT's reference configuration", () => {
   test('what is missing is said once each, with its line', async () => {
     const { warnings } = await resolveText(reference);
     expect(warnings).toEqual([
-      'a.toml:40: [ws]: not yet supported in this version: WebSocket listeners; skipped',
-      'a.toml:3: router.id: has no effect, as in rumqttd',
-      'a.toml:5: router.max_outgoing_packet_count: has no effect: connections are served by bytes and by their windows, not by packets per sweep',
-      'a.toml:6: router.max_segment_size: not yet supported in this version (logs of dynamic filters); messages without a subscriber are dropped and counted',
-      'a.toml:20: v4.1.connections.dynamic_filters: not yet supported in this version; messages without a subscriber are dropped and counted',
+      'a.toml:40:1: [ws]: not yet supported in this version: WebSocket listeners; skipped',
+      'a.toml:3:1: router.id: has no effect, as in rumqttd',
+      'a.toml:5:1: router.max_outgoing_packet_count: has no effect: connections are served by bytes and by their windows, not by packets per sweep',
+      'a.toml:6:1: router.max_segment_size: not yet supported in this version (logs of dynamic filters); messages without a subscriber are dropped and counted',
+      'a.toml:20:1: v4.1.connections.dynamic_filters: not yet supported in this version; messages without a subscriber are dropped and counted',
     ]);
   });
 
@@ -62,7 +62,7 @@ describe("ST-RMQTT's reference configuration", () => {
     );
     expect(error.code).toBe('ST_CONFIG_UNSUPPORTED');
     expect(error.message).toBe(
-      'a.toml:21: [v4.1.connections.auth]: this version cannot authenticate clients, and would let everyone in; refusing to start',
+      'a.toml:21:1: [v4.1.connections.auth]: this version cannot authenticate clients, and would let everyone in; refusing to start',
     );
   });
 });
@@ -97,7 +97,7 @@ describe('what asks for a closed port or for a disk stops the start', () => {
   ])('%j', async (text, line, key) => {
     const error = await refusal(text);
     expect(error.code).toBe('ST_CONFIG_UNSUPPORTED');
-    expect(error.message).toContain(`a.toml:${line}: `);
+    expect(error.message).toContain(`a.toml:${line}:`);
     expect(error.message).toContain(key);
     expect(error.message).toMatch(/; refusing to start$/);
   });
@@ -132,13 +132,13 @@ describe('warnings', () => {
   test.each([
     [
       '[mqtt]\nmax_qso = 1',
-      'a.toml:4: mqtt.max_qso: unknown key, left out; did you mean "max_qos"?',
+      'a.toml:4:1: mqtt.max_qso: unknown key, left out; did you mean "max_qos"?',
     ],
-    ['[mqt]\nmax_qos = 1', 'a.toml:3: [mqt]: unknown key, left out; did you mean "mqtt"?'],
+    ['[mqt]\nmax_qos = 1', 'a.toml:3:1: [mqt]: unknown key, left out; did you mean "mqtt"?'],
     ['[unified.1.conections]\nmax_qos = 1', 'did you mean "connections"?'],
     ['[unified.1.connections]\nmax_payload_sise = 1', 'did you mean "max_payload_size"?'],
-    ['[wombat]\nx = 1', 'a.toml:3: [wombat]: unknown key, left out'],
-    ['[mqtt]\nconstructor = 1', 'a.toml:4: mqtt.constructor: unknown key, left out'],
+    ['[wombat]\nx = 1', 'a.toml:3:1: [wombat]: unknown key, left out'],
+    ['[mqtt]\nconstructor = 1', 'a.toml:4:1: mqtt.constructor: unknown key, left out'],
     ['[unified.1.connections]\nthrottle_delay_ms = 1', 'has no effect, as in rumqttd'],
     ['[broker]\nnode_id = 1', 'not yet supported'],
     ['[quic.1]\nlisten = "0.0.0.0:1"', 'QUIC listeners; skipped'],
@@ -151,19 +151,19 @@ describe('warnings', () => {
   test('a pause between connections above 1 ms is not served, and said', async () => {
     const { warnings } = await resolveText(`${listener}next_connection_delay_ms = 20\n`);
     expect(warnings).toEqual([
-      'a.toml:3: unified.1.next_connection_delay_ms: has no effect: connections are accepted as they come, without a pause',
+      'a.toml:3:1: unified.1.next_connection_delay_ms: has no effect: connections are accepted as they come, without a pause',
     ]);
   });
 });
 
 describe('values that are not allowed name file, line, key, value and range', () => {
   test.each([
-    ['[mqtt]\nmax_qos = 3', 'a.toml:4: mqtt.max_qos is 3; allowed: an integer from 0 to 2'],
-    ['[mqtt]\nmax_qos = "1"', 'a.toml:4: mqtt.max_qos is "1"; allowed: an integer from 0 to 2'],
-    ['[mqtt]\nmax_qos = 1.5', 'a.toml:4: mqtt.max_qos is 1.5;'],
+    ['[mqtt]\nmax_qos = 3', 'a.toml:4:1: mqtt.max_qos is 3; allowed: an integer from 0 to 2'],
+    ['[mqtt]\nmax_qos = "1"', 'a.toml:4:1: mqtt.max_qos is "1"; allowed: an integer from 0 to 2'],
+    ['[mqtt]\nmax_qos = 1.5', 'a.toml:4:1: mqtt.max_qos is 1.5;'],
     ['[mqtt]\nretain_available = "yes"', 'mqtt.retain_available is "yes"; allowed: true or false'],
-    ['[mqtt]\nmax_inflight = [1]', 'a.toml:4: mqtt.max_inflight is [1];'],
-    ['[mqtt.max_inflight]\nx = 1', 'a.toml:3: [mqtt.max_inflight] is a table;'],
+    ['[mqtt]\nmax_inflight = [1]', 'a.toml:4:1: mqtt.max_inflight is [1];'],
+    ['[mqtt.max_inflight]\nx = 1', 'a.toml:3:1: [mqtt.max_inflight] is a table;'],
     ['[mqtt]\naccept_versions = []', 'allowed: a list of "3.1", "3.1.1", "5.0", at least one'],
     ['[mqtt]\naccept_versions = ["5"]', 'mqtt.accept_versions is ["5"];'],
     ['[mqtt]\nqueue_overflow = "drop"', 'allowed: "drop_newest", "drop_oldest", "refuse"'],
@@ -175,7 +175,10 @@ describe('values that are not allowed name file, line, key, value and range', ()
       '[unified.1.connections]\nmax_payload_size = 5',
       'unified.1.connections.max_payload_size is 5;',
     ],
-    ['[unified.2]\nlisten = "1883"', 'a.toml:4: unified.2.listen is "1883"; allowed: "HOST:PORT"'],
+    [
+      '[unified.2]\nlisten = "1883"',
+      'a.toml:4:1: unified.2.listen is "1883"; allowed: "HOST:PORT"',
+    ],
     ['[unified.2]\nlisten = "1.2.3.4:99999"', 'unified.2.listen is "1.2.3.4:99999"'],
     ['[unified.2]\nlisten = []', 'unified.2.listen is [];'],
     ['[unified.2]\nlisten = 1883', 'unified.2.listen is 1883;'],
@@ -192,10 +195,10 @@ describe('values that are not allowed name file, line, key, value and range', ()
   });
 
   test.each([
-    ['unified = 1', 'a.toml:1: unified is 1; allowed: a table'],
-    ['[unified]\nx = 1', 'a.toml:2: unified.x is 1; allowed: a table, as [unified.1]'],
-    ['mqtt = "x"', 'a.toml:1: mqtt is "x"; allowed: a table'],
-    ['id = -1', 'a.toml:1: id is -1; allowed: an integer from 0 to 9007199254740991'],
+    ['unified = 1', 'a.toml:1:1: unified is 1; allowed: a table'],
+    ['[unified]\nx = 1', 'a.toml:2:1: unified.x is 1; allowed: a table, as [unified.1]'],
+    ['mqtt = "x"', 'a.toml:1:1: mqtt is "x"; allowed: a table'],
+    ['id = -1', 'a.toml:1:1: id is -1; allowed: an integer from 0 to 9007199254740991'],
   ])('%j', async (text, message) => {
     expect((await refusal(text)).message).toContain(message);
   });
@@ -203,7 +206,7 @@ describe('values that are not allowed name file, line, key, value and range', ()
   test('a listener without an address', async () => {
     const error = await refusal('[v4.1]\nname = "x"\n');
     expect(error.code).toBe('ST_CONFIG_MISSING');
-    expect(error.message).toContain('a.toml:1: [v4.1] listen is missing; allowed: "HOST:PORT"');
+    expect(error.message).toContain('a.toml:1:1: [v4.1] listen is missing; allowed: "HOST:PORT"');
   });
 
   test.each([['[mqtt]\nmax_qos = 1\n'], ['[ws.1]\nlisten = "0.0.0.0:8083"\n'], ['[unified]\n']])(
@@ -216,11 +219,11 @@ describe('values that are not allowed name file, line, key, value and range', ()
   test.each([
     [
       '[unified.1.connections]\nmax_payload_size = 100\nmax_packet_size = 200',
-      'a.toml:5: unified.1.connections.max_payload_size = 100 and unified.1.connections.max_packet_size = 200',
+      'a.toml:5:1: unified.1.connections.max_payload_size = 100 and unified.1.connections.max_packet_size = 200',
     ],
-    ['[broker]\nmax_connections = 5\n[router]\nmax_connections = 6', 'a.toml:6: '],
-    ['[broker]\noutbound_low_watermark_bytes = 2000000', 'a.toml:4: '],
-    ['[mqtt]\nmax_keep_alive_s = 60\ndefault_keep_alive_s = 90', 'a.toml:5: '],
+    ['[broker]\nmax_connections = 5\n[router]\nmax_connections = 6', 'a.toml:6:1: '],
+    ['[broker]\noutbound_low_watermark_bytes = 2000000', 'a.toml:4:1: '],
+    ['[mqtt]\nmax_keep_alive_s = 60\ndefault_keep_alive_s = 90', 'a.toml:5:1: '],
     ['[unified.2]\nlisten = "127.0.0.1:1883"', 'both ask for 127.0.0.1:1883'],
   ])('contradictions: %j', async (text, message) => {
     const error = await refusal(`${listener}${text}\n`);

@@ -8,13 +8,15 @@ import {
   brokerRows,
   listenerRows,
   logRows,
-  mqttRows,
+  mqttTableRows,
   routerRows,
 } from '../../../src/config/options.ts';
-import { defaultConfigText, effectiveText } from '../../../src/config/report.ts';
+import { effectiveText, effectiveValues, writtenValue } from '../../../src/config/report.ts';
 import { resolveConfig } from '../../../src/config/resolve.ts';
 import { checkValue, defaultOf } from '../../../src/config/rows.ts';
+import { consoleRows, prometheusRows, tokenRows } from '../../../src/config/service-options.ts';
 import { nearest } from '../../../src/config/suggest.ts';
+import { configTemplate } from '../../../src/config/template.ts';
 import { resolveText } from './resolving.ts';
 
 describe('listen addresses', () => {
@@ -68,10 +70,28 @@ describe('did you mean', () => {
   });
 });
 
+const everyRows = [
+  mqttTableRows,
+  brokerRows,
+  routerRows,
+  logRows,
+  listenerRows,
+  consoleRows,
+  tokenRows,
+  prometheusRows,
+];
+
 test('every default fits its own row', () => {
-  for (const rows of [mqttRows, brokerRows, routerRows, logRows]) {
+  for (const rows of [
+    mqttTableRows,
+    brokerRows,
+    routerRows,
+    logRows,
+    consoleRows,
+    prometheusRows,
+  ]) {
     for (const [key, row] of Object.entries(rows)) {
-      expect([key, checkValue(row, defaultOf(row), false)]).not.toEqual([key, 'refused']);
+      expect([key, checkValue(row, writtenValue(row, defaultOf(row)), false)]).not.toEqual([key, 'refused']);
     }
   }
   expect(defaultOf(listenerRows.unix_mode)).toBe(0o660);
@@ -96,8 +116,8 @@ describe('configuration as text', () => {
     const file = new URL('fixtures/rumqttd.toml', import.meta.url);
     const given = await resolveText(readFileSync(file, 'utf8'));
     const text = effectiveText(given);
-    expect(text).toMatch(/^max_connections = 10010 +# \S+:4$/m);
-    expect(text).toMatch(/^max_packet_size = 20480 +# \S+:18 \(max_payload_size\)$/m);
+    expect(text).toMatch(/^max_connections = 10010 +# \S+:4:1$/m);
+    expect(text).toMatch(/^max_packet_size = 20480 +# \S+:18:1 \(max_payload_size\)$/m);
     const again = await resolveText(text);
     expect(again.config).toEqual(given.config);
     expect(again.warnings).toEqual([]);
@@ -109,22 +129,82 @@ describe('configuration as text', () => {
     expect(parse(text)).toHaveProperty('mqtt.max_qos', 2);
   });
 
-  test('generate-config prints the defaults, commented and, uncommented, in force', async () => {
-    const text = defaultConfigText();
-    const commented = await resolveText(text);
-    expect(commented.warnings).toEqual([]);
-    const uncommented = await resolveText(text.replaceAll(/^# (\w+ = .*|\[.*\])$/gm, '$1'));
-    expect(uncommented.warnings).toEqual([]);
-    const [listener] = uncommented.config.listeners;
-    expect(listener).toMatchObject({ name: 'unified-1', unix: { path: '/run/st-mqttd.sock' } });
-    expect({ ...uncommented.config.broker, max_memory_bytes: 0 }).toEqual({
-      ...commented.config.broker,
-      max_memory_bytes: 0,
+  test.each(['toml', 'yaml'] as const)(
+    'generate-config --format %s prints the defaults, commented and, uncommented, in force',
+    async (format) => {
+      const text = configTemplate(format);
+      const name = `a.${format}`;
+      const commented = await resolveText(text, { name });
+      expect(commented.warnings).toEqual([]);
+      const all = text
+        .replaceAll(/^( *)# ([\w"]+(?: =|:)(?: .*)?|\[.*\])$/gm, (line, indent, code: string) =>
+          // Prose with a colon is not an option.
+          /^(Allowed|Overrides|Configuration|Every|The|A)\b/.test(code) ? line : indent + code,
+        )
+        .replace('file:/run/secrets/operator', 'longenough');
+      const uncommented = await resolveText(all, { name });
+      expect(uncommented.warnings).toEqual([]);
+      const { config } = uncommented;
+      const [listener] = config.listeners;
+      expect(listener).toMatchObject({ name: 'unified-1', unix: { path: '/run/st-mqttd.sock' } });
+      expect({ ...config.broker, max_memory_bytes: 0 }).toEqual({
+        ...commented.config.broker,
+        max_memory_bytes: 0,
+      });
+      expect(config.log).toEqual(commented.config.log);
+      expect(commented.config.console).toBeUndefined();
+      expect(commented.config.prometheus).toBeUndefined();
+      expect(config.console).toEqual({
+        listen: [{ host: '127.0.0.1', port: 3030 }],
+        tokens: [{ name: 'operator', role: 'admin', token: 'longenough' }],
+      });
+      expect(config.prometheus).toEqual({
+        listen: [{ host: '127.0.0.1', port: 9042 }],
+        intervalS: 1,
+      });
+      for (const rows of everyRows) {
+        for (const key of Object.keys(rows)) {
+          expect(text).toMatch(new RegExp(`^ *(# )?${key}(:| =) `, 'm'));
+        }
+      }
+    },
+  );
+
+  test('generate-config --format json prints the defaults, all in force', async () => {
+    const text = configTemplate('json');
+    const { config, warnings } = await resolveText(text, { name: 'a.json' });
+    expect(warnings).toEqual([]);
+    const plain = resolveConfig([]).config;
+    expect({ ...config, listeners: [], isLoopbackDefault: true }).toEqual({
+      ...plain,
+      listeners: [],
     });
-    expect(uncommented.config.log).toEqual(commented.config.log);
-    for (const rows of [mqttRows, brokerRows, routerRows, logRows, listenerRows]) {
-      for (const key of Object.keys(rows)) expect(text).toMatch(new RegExp(`^(# )?${key} = `, 'm'));
+    for (const rows of [mqttTableRows, brokerRows, routerRows, logRows]) {
+      for (const key of Object.keys(rows)) {
+        if (key !== 'max_memory_bytes') expect(text).toContain(`"${key}": `);
+      }
     }
+  });
+
+  test('check --json has every value with its origin, and no secret', async () => {
+    const given = await resolveText(
+      '[unified.1]\nlisten = "127.0.0.1:1883"\n[console.tokens]\nops = "hidden-hidden"\n',
+      { env: { ST_MQTTD_MQTT__MAX_QOS: '1' } },
+    );
+    const values = effectiveValues(given);
+    const at = (key: string) => values.find((value) => value.key === key);
+    expect(at('unified.1.listen')).toMatchObject({
+      value: '127.0.0.1:1883',
+      origin: expect.stringMatching(/:2:1$/),
+    });
+    expect(at('mqtt.max_qos')).toMatchObject({ value: 1, origin: 'ST_MQTTD_MQTT__MAX_QOS' });
+    expect(at('mqtt.max_inflight')).toMatchObject({ value: 100, origin: 'default' });
+    expect(at('console.tokens.ops.token')?.value).toBe('(secret)');
+    expect(at('unified.1.unix')).toBeUndefined();
+    expect(JSON.stringify(values)).not.toContain('hidden');
+    expect(effectiveText(given)).not.toContain('hidden');
+    const loopback = effectiveValues(resolveConfig([])).at(-1);
+    expect(loopback).toMatchObject({ key: 'unified.loopback.listen', value: expect.any(Array) });
   });
 
   test('docs/OPTIONS.md is fresh (npm run build && node scripts/options-doc.mjs)', () => {

@@ -1,27 +1,35 @@
 /**
- * Finds the line of each key of a TOML document: parsers give values without positions, and an
- * error should name its line. Reads only documents that the parser has accepted.
+ * Finds where each key of a TOML document stands: parsers give values without positions, and an
+ * error should name its place. Reads only documents that the parser has accepted.
  */
 
 const kSeparator = '\0';
 
-/** Lines by path (steps joined by NUL); the first line of a table's header or key counts. */
-export class TomlLines {
-  readonly #lines = new Map<string, number>();
+export interface Position {
+  /** Both from 1; the column in UTF-16 code units, as editors count. */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Positions by path (steps joined by NUL); the first one of a table's header or key counts. */
+export class TomlPositions {
+  readonly #positions = new Map<string, Position>();
   readonly #text: string;
   #at = 0;
   #line = 1;
+  /** Where the current line begins. */
+  #lineStart = 0;
 
   constructor(text: string) {
     this.#text = text;
     this.#document();
   }
 
-  /** The line of a key, or of the nearest table around it. */
-  find(path: readonly string[]): number | undefined {
+  /** Of a key, or of the nearest table around it. */
+  find(path: readonly string[]): Position | undefined {
     for (let length = path.length; length > 0; length--) {
-      const line = this.#lines.get(path.slice(0, length).join(kSeparator));
-      if (line !== undefined) return line;
+      const position = this.#positions.get(path.slice(0, length).join(kSeparator));
+      if (position !== undefined) return position;
     }
     return undefined;
   }
@@ -33,11 +41,11 @@ export class TomlLines {
       const next = this.#text[this.#at];
       if (next === undefined) return;
       if (next === '[') {
+        const position = this.#position();
         const brackets = this.#text[this.#at + 1] === '[' ? 2 : 1;
         this.#at += brackets;
-        const line = this.#line;
         table = this.#key();
-        this.#note(table, line);
+        this.#note(table, position);
         this.#at += brackets;
       } else {
         this.#assignment(table);
@@ -46,20 +54,29 @@ export class TomlLines {
   }
 
   #assignment(table: readonly string[]): void {
-    const line = this.#line;
+    const position = this.#position();
     const path = [...table, ...this.#key()];
-    this.#note(path, line);
+    this.#note(path, position);
     this.#skipBlank();
     this.#at++; // the equals sign
     this.#skipBlank();
     this.#value(path);
   }
 
-  #note(path: readonly string[], line: number): void {
+  #position(): Position {
+    return { line: this.#line, column: this.#at - this.#lineStart + 1 };
+  }
+
+  #note(path: readonly string[], position: Position): void {
     for (let length = 1; length <= path.length; length++) {
       const key = path.slice(0, length).join(kSeparator);
-      if (!this.#lines.has(key)) this.#lines.set(key, line);
+      if (!this.#positions.has(key)) this.#positions.set(key, position);
     }
+  }
+
+  #newLine(): void {
+    this.#line++;
+    this.#lineStart = this.#at + 1;
   }
 
   /** A dotted key; stops at the bracket or equals sign behind it. */
@@ -125,7 +142,7 @@ export class TomlLines {
     while (this.#at < this.#text.length && !this.#text.startsWith(end, this.#at)) {
       // A backslash hides the quote behind it, and may stand before a line's end.
       if (quote === '"' && this.#text[this.#at] === '\\') this.#at++;
-      if (this.#text[this.#at] === '\n') this.#line++;
+      if (this.#text[this.#at] === '\n') this.#newLine();
       this.#at++;
     }
     this.#at += end.length;
@@ -136,7 +153,7 @@ export class TomlLines {
   #skipBlank(): void {
     for (;;) {
       const next = this.#text[this.#at];
-      if (next === '\n') this.#line++;
+      if (next === '\n') this.#newLine();
       else if (next === '#') {
         while (this.#at < this.#text.length && this.#text[this.#at] !== '\n') this.#at++;
         continue;
