@@ -81,6 +81,11 @@ class FlushList {
     ends_.previous = &ends_;
     ends_.next = &ends_;
   }
+  /// For all outlets of the list, from now on.
+  void set_watermarks(std::size_t high_bytes, std::size_t low_bytes) noexcept {
+    high_bytes_ = high_bytes;
+    low_bytes_ = low_bytes;
+  }
   [[nodiscard]] std::size_t high_bytes() const noexcept { return high_bytes_; }
   [[nodiscard]] std::size_t low_bytes() const noexcept { return low_bytes_; }
 
