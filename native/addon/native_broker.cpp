@@ -30,9 +30,13 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                      {InstanceMethod<&NativeBroker::start>("start"),
                       InstanceMethod<&NativeBroker::listen>("listen"),
                       InstanceMethod<&NativeBroker::unlisten>("unlisten"),
+                      InstanceMethod<&NativeBroker::set_limits>("setLimits"),
+                      InstanceMethod<&NativeBroker::configure>("configure"),
                       InstanceMethod<&NativeBroker::drain_events>("drainEvents"),
                       InstanceMethod<&NativeBroker::submit>("submit"),
                       InstanceMethod<&NativeBroker::counters>("counters"),
+                      InstanceMethod<&NativeBroker::thread_counters>("threadCounters"),
+                      InstanceMethod<&NativeBroker::io_threads>("ioThreads"),
                       InstanceMethod<&NativeBroker::stop>("stop")});
 }
 
@@ -127,6 +131,38 @@ void NativeBroker::unlisten(const Napi::CallbackInfo& info) {
   engine_->unlisten(info[0].As<Napi::Number>().Uint32Value());
 }
 
+void NativeBroker::set_limits(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr) return;
+  if (info.Length() < 2 || !info[0].IsNumber() || !info[1].IsObject()) {
+    Napi::TypeError::New(env, "setLimits(listenerId: number, limits: object, protocolLevels?)")
+        .ThrowAsJavaScriptException();
+    return;
+  }
+  const ListenerId id = info[0].As<Napi::Number>().Uint32Value();
+  const Limits* before = engine_->limits_of(id);
+  Limits limits = before == nullptr ? Limits{} : *before;
+  std::uint32_t max_connections = 0;
+  if (!read_changed_limits(env, info[1].As<Napi::Object>(), limits, max_connections)) return;
+  if (info.Length() > 2 && info[2].IsNumber()) {
+    limits.protocol_levels = static_cast<std::uint8_t>(info[2].As<Napi::Number>().Uint32Value());
+  }
+  if (!engine_->set_limits(id, limits, max_connections)) {
+    Napi::RangeError::New(env, "setLimits: there is no such listener").ThrowAsJavaScriptException();
+  }
+}
+
+void NativeBroker::configure(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr) return;
+  if (info.Length() < 1 || !info[0].IsObject()) {
+    Napi::TypeError::New(env, "configure(options: object)").ThrowAsJavaScriptException();
+    return;
+  }
+  LiveOptions live = engine_->live();
+  if (read_changed_options(env, info[0].As<Napi::Object>(), live)) engine_->configure(live);
+}
+
 Napi::Value NativeBroker::drain_events(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() < 1 || !is_array_of(info[0], napi_uint8_array)) {
@@ -164,6 +200,27 @@ void NativeBroker::counters(const Napi::CallbackInfo& info) {
   }
   auto into = info[0].As<Napi::BigInt64Array>();
   engine_->counters({into.Data(), into.ElementLength()});
+}
+
+void NativeBroker::thread_counters(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr) return;
+  if (info.Length() < 2 || !info[0].IsNumber() || !is_array_of(info[1], napi_bigint64_array)) {
+    Napi::TypeError::New(env, "threadCounters(index: number, into: BigInt64Array)")
+        .ThrowAsJavaScriptException();
+    return;
+  }
+  auto into = info[1].As<Napi::BigInt64Array>();
+  if (!engine_->thread_counters(info[0].As<Napi::Number>().Uint32Value(),
+                                {into.Data(), into.ElementLength()})) {
+    Napi::RangeError::New(env, "threadCounters: there is no such I/O thread")
+        .ThrowAsJavaScriptException();
+  }
+}
+
+Napi::Value NativeBroker::io_threads(const Napi::CallbackInfo& info) {
+  const std::size_t threads = engine_ == nullptr ? 0 : engine_->io_threads();
+  return Napi::Number::New(info.Env(), static_cast<double>(threads));
 }
 
 void NativeBroker::stop(const Napi::CallbackInfo&) {

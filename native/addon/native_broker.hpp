@@ -24,9 +24,13 @@ class NativeBroker final : public Napi::ObjectWrap<NativeBroker> {
   void start(const Napi::CallbackInfo& info);
   Napi::Value listen(const Napi::CallbackInfo& info);
   void unlisten(const Napi::CallbackInfo& info);
+  void set_limits(const Napi::CallbackInfo& info);
+  void configure(const Napi::CallbackInfo& info);
   Napi::Value drain_events(const Napi::CallbackInfo& info);
   void submit(const Napi::CallbackInfo& info);
   void counters(const Napi::CallbackInfo& info);
+  void thread_counters(const Napi::CallbackInfo& info);
+  Napi::Value io_threads(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);
 
   void shut_down() noexcept;

@@ -66,11 +66,13 @@ class Reader {
     error.ThrowAsJavaScriptException();
   }
   [[nodiscard]] bool good() const { return !failed_; }
+  /// Whether it is there: for those that may be left out.
+  [[nodiscard]] bool has(const char* name) { return !get(name).IsUndefined() && !failed_; }
 
  private:
-  /// Empty once something has failed.
+  /// Undefined once something has failed.
   [[nodiscard]] Napi::Value get(const char* name) {
-    if (failed_) return {};
+    if (failed_) return env_.Undefined();
     const Napi::Value value = from_.Get(name);
     failed_ = env_.IsExceptionPending();
     return value;
@@ -100,6 +102,7 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   reader.flag("wildcard_subscriptions", to.wildcard_subscriptions);
   reader.flag("subscription_identifiers", to.subscription_identifiers);
   reader.flag("shared_subscriptions", to.shared_subscriptions);
+  reader.number("fair_packets_per_turn", to.fair_packets_per_turn);
   reader.number("topic_alias_maximum", to.topic_alias_maximum);
   reader.number("max_topic_alias_out", to.max_topic_alias_out);
   reader.number("max_keep_alive_s", to.max_keep_alive_s);
@@ -117,7 +120,52 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   return reader.good();
 }
 
+/// Those that may change while the engine runs. All are there, or only those to change.
+enum class Wanted : std::uint8_t { all, given };
+
+bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
+  const auto is_wanted = [&](const char* name) {
+    return wanted == Wanted::all || reader.has(name);
+  };
+  const auto number = [&](const char* name, auto& field) {
+    if (is_wanted(name)) reader.number(name, field);
+  };
+  if (is_wanted("shared_strategy")) {
+    reader.choice("shared_strategy", to.shared_strategy,
+                  {{"roundrobin", SharedStrategy::roundrobin},
+                   {"random", SharedStrategy::random},
+                   {"sticky", SharedStrategy::sticky},
+                   {"hash_clientid", SharedStrategy::hash_clientid},
+                   {"hash_topic", SharedStrategy::hash_topic}});
+  }
+  number("max_connections", to.max_connections);
+  number("max_memory_bytes", to.max_memory_bytes);
+  number("match_cache_bytes", to.match_cache_bytes);
+  number("outbound_high_watermark_bytes", to.outbound_high_watermark_bytes);
+  number("outbound_low_watermark_bytes", to.outbound_low_watermark_bytes);
+  number("event_mask", to.event_mask);
+  number("verdict_timeout_ms", to.verdict_timeout_ms);
+  auto level = static_cast<std::uint8_t>(to.log_level);
+  number("log_level", level);
+  if (reader.good() && level > 5) reader.fail("log_level", "0 to 5");
+  to.log_level = static_cast<contract::LogLevel>(level);
+  if (reader.good() && to.outbound_low_watermark_bytes > to.outbound_high_watermark_bytes) {
+    reader.fail("outbound_low_watermark_bytes", "at most outbound_high_watermark_bytes");
+  }
+  return reader.good();
+}
+
 }  // namespace
+
+bool read_changed_options(Napi::Env env, const Napi::Object& from, LiveOptions& to) {
+  Reader reader(env, from);
+  return read_live_options(reader, Wanted::given, to);
+}
+
+bool read_changed_limits(Napi::Env env, const Napi::Object& from, Limits& to,
+                         std::uint32_t& max_connections) {
+  return read_limits(env, from, to, max_connections);
+}
 
 bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions& to,
                          Limits& link_limits) {
@@ -126,29 +174,9 @@ bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions&
   reader.choice("placement", to.placement,
                 {{"round-robin", Placement::round_robin},
                  {"least-connections", Placement::least_connections}});
-  reader.choice("shared_strategy", to.shared_strategy,
-                {{"roundrobin", SharedStrategy::roundrobin},
-                 {"random", SharedStrategy::random},
-                 {"sticky", SharedStrategy::sticky},
-                 {"hash_clientid", SharedStrategy::hash_clientid},
-                 {"hash_topic", SharedStrategy::hash_topic}});
-  reader.number("max_connections", to.max_connections);
-  reader.number("max_memory_bytes", to.max_memory_bytes);
-  reader.number("match_cache_bytes", to.match_cache_bytes);
-  reader.number("outbound_high_watermark_bytes", to.outbound_high_watermark_bytes);
-  reader.number("outbound_low_watermark_bytes", to.outbound_low_watermark_bytes);
-  reader.number("event_mask", to.event_mask);
-  std::uint8_t level = 0;
-  reader.number("log_level", level);
-  to.log_level = static_cast<contract::LogLevel>(level);
   reader.flag("authenticate", to.authenticate);
-  reader.number("verdict_timeout_ms", to.verdict_timeout_ms);
   reader.text("client_id_prefix", to.client_id_prefix);
-  if (!reader.good()) return false;
-  if (level < 1 || level > 5) {
-    reader.fail("log_level", "1 to 5");
-    return false;
-  }
+  if (!read_live_options(reader, Wanted::all, to)) return false;
   if (to.io_threads == 0 || to.io_threads > kMaxIoThreads) {
     reader.fail("io_threads", "1 to 64");
     return false;

@@ -12,6 +12,10 @@ namespace stmqtt {
 /// False: a JavaScript exception is pending.
 [[nodiscard]] bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions& to,
                                        Limits& link_limits);
+/// Changes what is given, and leaves the rest.
+[[nodiscard]] bool read_changed_options(Napi::Env env, const Napi::Object& from, LiveOptions& to);
+[[nodiscard]] bool read_changed_limits(Napi::Env env, const Napi::Object& from, Limits& to,
+                                       std::uint32_t& max_connections);
 [[nodiscard]] bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec& to);
 
 }  // namespace stmqtt

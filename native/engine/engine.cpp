@@ -1,12 +1,17 @@
 #include "engine/engine.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "wire/types.hpp"
 
 namespace stmqtt {
 namespace {
+
+/// A turn is much shorter: this is for a thread that could not be started.
+constexpr std::chrono::seconds kCloseWait{5};
 
 std::unique_ptr<Store> make_store(const EngineOptions& options) {
   switch (options.store) {
@@ -69,11 +74,13 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
 
 Engine::Engine(EngineOptions options, const Limits& link_limits, JavascriptWake wake)
     : options_(std::move(options)),
-      link_limits_(link_limits),
+      live_(options_),
+      link_limits_(keep_limits(link_limits)),
+      max_connections_(options_.max_connections),
       wake_(wake),
       tables_(TrieOptions{options_.shared_strategy}),
       store_(make_store(options_)) {
-  tables_.max_memory_bytes = options_.max_memory_bytes;
+  tables_.max_memory_bytes.store(options_.max_memory_bytes, std::memory_order_relaxed);
   for (unsigned index = 0; index < options_.io_threads; ++index) {
     workers_.push_back(std::make_unique<Worker>(*this, static_cast<ThreadIndex>(index), *store_));
   }
@@ -103,28 +110,39 @@ ListenResult Engine::listen(const EngineListenSpec& spec) {
     result.error = {EINVAL, "listen"};
     return result;
   }
-  if (next_listener_ >= kMaxListeners) {
+  const ListenerId id = next_listener_.load(std::memory_order_relaxed);
+  if (id >= kMaxListeners) {
     result.error = {EMFILE, "listen"};
     return result;
   }
-  auto entry = std::make_unique<ListenerEntry>(next_listener_, spec);
+  auto entry =
+      std::make_unique<ListenerEntry>(id, keep_limits(spec.limits), spec.max_connections);
   result.error = entry->socket.open(spec.socket);
   if (result.error) return result;
-  result.id = next_listener_++;
+  result.id = id;
   result.address = entry->socket.address();
   result.port = entry->socket.port();
   entry->thread = static_cast<ThreadIndex>(result.id % workers_.size());
   ListenerEntry* shared = entry.get();
   listener_entries_.push_back(std::move(entry));
-  listeners_[result.id].store(shared, std::memory_order_release);
+  auto& chunk = listeners_[id / kListenerChunk];
+  if (chunk.load(std::memory_order_relaxed) == nullptr) {
+    listener_chunks_.push_back(std::make_unique<ListenerChunk>());
+    chunk.store(listener_chunks_.back().get(), std::memory_order_release);
+  }
+  (*chunk.load(std::memory_order_relaxed))[id % kListenerChunk].store(shared,
+                                                                     std::memory_order_release);
+  next_listener_.store(id + 1, std::memory_order_release);
   workers_[shared->thread]->put(ListenerChange{shared, ListenerChange::Kind::add});
   return result;
 }
 
 void Engine::unlisten(ListenerId id) {
   ListenerEntry* entry = listener(id);
-  if (entry == nullptr || entry->removed || state_ == State::stopped) return;
-  entry->removed = true;
+  if (entry == nullptr || entry->removed.load(std::memory_order_relaxed)) return;
+  entry->removed.store(true, std::memory_order_relaxed);
+  if (state_ == State::stopped) return;
+  if (state_ == State::idle) return entry->socket.close();  // its thread will pass it over
   workers_[entry->thread]->put(ListenerChange{entry, ListenerChange::Kind::remove});
 }
 
@@ -132,6 +150,58 @@ bool Engine::submit(std::span<const std::uint8_t> commands) {
   std::vector<CommandBytes> batches(workers_.size());
   const auto add = [&](std::size_t thread, std::span<const std::uint8_t> record) {
     auto& bytes = batches[thread % batches.size()].records;
+  // Whoever listens at the same address next must find it free.
+  std::unique_lock lock(closing_mutex_);
+  closing_.wait_for(lock, kCloseWait, [entry] { return entry->closed; });
+}
+
+void Engine::listener_closed(ListenerEntry& entry) {
+  const std::lock_guard lock(closing_mutex_);
+  entry.closed = true;
+  closing_.notify_all();
+}
+
+ListenerEntry* Engine::listener(ListenerId id) noexcept {
+  if (id >= kMaxListeners) return nullptr;
+  ListenerChunk* chunk = listeners_[id / kListenerChunk].load(std::memory_order_acquire);
+  return chunk == nullptr ? nullptr : (*chunk)[id % kListenerChunk].load(std::memory_order_acquire);
+}
+
+const Limits* Engine::keep_limits(const Limits& limits) {
+  for (const auto& kept : kept_limits_) {
+    if (*kept == limits) return kept.get();
+  }
+  kept_limits_.push_back(std::make_unique<const Limits>(limits));
+  return kept_limits_.back().get();
+}
+
+bool Engine::set_limits(ListenerId id, const Limits& limits, std::uint32_t max_connections) {
+  if (id == 0) {
+    link_limits_.store(keep_limits(limits), std::memory_order_release);
+    return true;
+  }
+  ListenerEntry* entry = listener(id);
+  if (entry == nullptr || entry->removed.load(std::memory_order_relaxed)) return false;
+  entry->limits.store(keep_limits(limits), std::memory_order_release);
+  entry->max_connections.store(max_connections, std::memory_order_relaxed);
+  return true;
+}
+
+const Limits* Engine::limits_of(ListenerId id) noexcept {
+  if (id == 0) return &link_limits();
+  ListenerEntry* entry = listener(id);
+  return entry == nullptr ? nullptr : entry->limits.load(std::memory_order_acquire);
+}
+
+void Engine::configure(const LiveOptions& live) {
+  live_ = live;
+  max_connections_.store(live.max_connections, std::memory_order_relaxed);
+  tables_.max_memory_bytes.store(live.max_memory_bytes, std::memory_order_relaxed);
+  tables_.trie.set_strategy(live.shared_strategy);
+  if (state_ == State::stopped) return;
+  // Each thread has a copy of its own, so that nothing is shared where they are used.
+  const auto shared = std::make_shared<const LiveOptions>(live);
+  for (auto& worker : workers_) worker->put(Settings{shared});
     bytes.insert(bytes.end(), record.begin(), record.end());
   };
   bool good = true;
@@ -214,10 +284,7 @@ void Engine::take_events(EventBuffer& into) {
 
 void Engine::counters(std::span<std::int64_t> into) const {
   for (std::size_t index = 0; index < into.size() && index < contract::kCounterCount; ++index) {
-    into[index] = 0;
-    for (const auto& worker : workers_) {
-      into[index] += worker->counters().read(static_cast<contract::Counter>(index));
-    }
+    into[index] += worker.counters().read(index);
   }
 }
 
@@ -225,6 +292,18 @@ void Engine::stop() {
   if (state_ == State::stopped) return;
   state_ = State::stopped;
   store_->stop();
+  std::ranges::fill(into.first(std::min(into.size(), contract::kCounterCount)), 0);
+  for (const auto& worker : workers_) add_up(*worker, into);
+}
+
+bool Engine::thread_counters(std::size_t index, std::span<std::int64_t> into) const {
+  std::ranges::fill(into.first(std::min(into.size(), contract::kCounterCount)), 0);
+  if (index >= workers_.size()) return false;
+  add_up(*workers_[index], into);
+  return true;
+}
+
+void Engine::add_up(const Worker& worker, std::span<std::int64_t> into) {
   // All are joined before the first is destroyed: each may still wake the others.
   for (auto& worker : workers_) worker->request_stop();
   for (auto& worker : workers_) worker->join();
@@ -234,8 +313,9 @@ void Engine::stop() {
 bool Engine::admit_connection(ListenerEntry& entry) noexcept {
   const std::uint32_t all = connections_.fetch_add(1, std::memory_order_relaxed) + 1;
   const std::uint32_t here = entry.connections.fetch_add(1, std::memory_order_relaxed) + 1;
-  if ((options_.max_connections == 0 || all <= options_.max_connections) &&
-      (entry.max_connections == 0 || here <= entry.max_connections)) {
+  const std::uint32_t most = max_connections_.load(std::memory_order_relaxed);
+  const std::uint32_t most_here = entry.max_connections.load(std::memory_order_relaxed);
+  if ((most == 0 || all <= most) && (most_here == 0 || here <= most_here)) {
     return true;
   }
   connection_closed(entry.socket.id());

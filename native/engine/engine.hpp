@@ -3,7 +3,9 @@
 // Thread: JavaScript's, except for what workers call (marked).
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -18,16 +20,17 @@
 namespace stmqtt {
 
 /// One listening socket and what is allowed on it. Lives as long as the engine, because its
-/// connections refer to its limits.
+/// connections count in it.
 struct ListenerEntry {
-  ListenerEntry(ListenerId id, const EngineListenSpec& spec)
-      : socket(id), limits(spec.limits), max_connections(spec.max_connections) {}
+  ListenerEntry(ListenerId id, const Limits* with, std::uint32_t most_connections)
+      : socket(id), limits(with), max_connections(most_connections) {}
   Listener socket;
-  const Limits limits;
-  const std::uint32_t max_connections;  ///< 0 = no bound
+  std::atomic<const Limits*> limits;           ///< of those who come; Engine::kept_limits_ owns
+  std::atomic<std::uint32_t> max_connections;  ///< 0 = no bound
   std::atomic<std::uint32_t> connections{0};
   ThreadIndex thread = 0;
-  bool removed = false;  ///< JavaScript's thread only
+  std::atomic<bool> removed{false};  ///< unlisten() was called
+  bool closed = false;               ///< guarded by Engine::closing_mutex_
 };
 
 struct ListenResult {
@@ -55,13 +58,26 @@ class Engine {
   /// What was bound and submitted before is served from now on.
   [[nodiscard]] SystemError start();
   [[nodiscard]] ListenResult listen(const EngineListenSpec& spec);
+  /// Closes the socket; its address is free when this returns. Connections stay. Waits for the
+  /// listener's thread to end its turn.
   void unlisten(ListenerId id);
+  /// For connections of this listener that come from now on; 0 = for links. Those that are there
+  /// keep what they have. False: there is no such listener.
+  bool set_limits(ListenerId id, const Limits& limits, std::uint32_t max_connections);
+  /// Null: there is no such listener.
+  [[nodiscard]] const Limits* limits_of(ListenerId id) noexcept;
+  /// What was connected, queued or measured before stays as it is; bounds hold from now on.
+  void configure(const LiveOptions& live);
+  [[nodiscard]] const LiveOptions& live() const noexcept { return live_; }
   /// Whole command records. False: a record's lengths do not fit, or it opens a link that is open
   /// already; nothing from it on was taken.
   [[nodiscard]] bool submit(std::span<const std::uint8_t> commands);
   /// Whole event records; see EventBuffer::read().
   [[nodiscard]] std::int64_t drain_events(std::uint8_t* into, std::size_t room);
   void counters(std::span<std::int64_t> into) const;
+  /// Of one I/O thread; false if there is none of this index.
+  [[nodiscard]] bool thread_counters(std::size_t index, std::span<std::int64_t> into) const;
+  [[nodiscard]] std::size_t io_threads() const noexcept { return workers_.size(); }
   /// Joins all threads. Idempotent. What they wrote until then can still be drained.
   void stop();
   /// After stop(): moves what is not drained yet to `into`, which outlives the engine.
@@ -71,16 +87,19 @@ class Engine {
   [[nodiscard]] const EngineOptions& options() const noexcept { return options_; }
   [[nodiscard]] BrokerTables& tables() noexcept { return tables_; }
   [[nodiscard]] Worker& worker(ThreadIndex index) noexcept { return *workers_[index]; }
-  [[nodiscard]] const Limits& link_limits() const noexcept { return link_limits_; }
-  [[nodiscard]] ListenerEntry* listener(ListenerId id) noexcept {
-    return id < kMaxListeners ? listeners_[id].load(std::memory_order_acquire) : nullptr;
+  [[nodiscard]] const Limits& link_limits() const noexcept {
+    return *link_limits_.load(std::memory_order_acquire);
   }
+  [[nodiscard]] ListenerEntry* listener(ListenerId id) noexcept;
   template <class F>
   void for_each_listener(F&& visit) noexcept {
-    for (auto& cell : listeners_) {
-      if (ListenerEntry* entry = cell.load(std::memory_order_acquire)) visit(*entry);
+    const ListenerId end = next_listener_.load(std::memory_order_acquire);
+    for (ListenerId id = 1; id < end; ++id) {
+      if (ListenerEntry* entry = listener(id)) visit(*entry);
     }
   }
+  /// The listener's socket is closed.
+  void listener_closed(ListenerEntry& entry);
   /// Counts it in if the bounds allow.
   [[nodiscard]] bool admit_connection(ListenerEntry& entry) noexcept;
   void connection_closed(ListenerId id) noexcept;
@@ -109,20 +128,35 @@ class Engine {
   /// False: there is one of this number.
   [[nodiscard]] bool add_link(std::uint32_t link_id, ThreadIndex thread);
 
-  static constexpr std::size_t kMaxListeners = 1024;
+  /// Never moves and never dies before the engine. Equal ones are the same one, so that a
+  /// configuration read again and again does not add up.
+  [[nodiscard]] const Limits* keep_limits(const Limits& limits);
+  static void add_up(const Worker& worker, std::span<std::int64_t> into);
+
+  /// Over the engine's life: identifiers are not used again.
+  static constexpr std::size_t kListenerChunk = 256;
+  static constexpr std::size_t kMaxListeners = 256 * kListenerChunk;
+  using ListenerChunk = std::array<std::atomic<ListenerEntry*>, kListenerChunk>;
   enum class State : std::uint8_t { idle, running, stopped };
 
   const EngineOptions options_;
-  const Limits link_limits_;
+  LiveOptions live_;  ///< JavaScript's thread
+  std::vector<std::unique_ptr<const Limits>> kept_limits_;  ///< JavaScript's thread
+  std::atomic<const Limits*> link_limits_;
+  std::atomic<std::uint32_t> max_connections_;
   const JavascriptWake wake_;
   BrokerTables tables_;
   std::unique_ptr<Store> store_;
-  std::array<std::atomic<ListenerEntry*>, kMaxListeners> listeners_{};
+  std::array<std::atomic<ListenerChunk*>, kMaxListeners / kListenerChunk> listeners_{};
+  std::vector<std::unique_ptr<ListenerChunk>> listener_chunks_;
   std::vector<std::unique_ptr<ListenerEntry>> listener_entries_;  ///< outlive the workers
   std::vector<std::unique_ptr<Worker>> workers_;
-  ListenerId next_listener_ = 1;
+  std::atomic<ListenerId> next_listener_{1};
   std::size_t next_reader_ = 0;  ///< which worker's events are read first
   State state_ = State::idle;
+
+  std::mutex closing_mutex_;
+  std::condition_variable closing_;  ///< a listener's socket was closed
 
   mutable std::mutex links_mutex_;
   std::unordered_map<std::uint32_t, ThreadIndex> link_threads_;  ///< where each was

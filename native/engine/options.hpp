@@ -19,9 +19,8 @@ enum class Placement : std::uint8_t { round_robin, least_connections };
 
 enum class StoreKind : std::uint8_t { memory, trial };
 
-struct EngineOptions {
-  unsigned io_threads = 1;
-  Placement placement = Placement::round_robin;
+/// What can be changed while the engine runs.
+struct LiveOptions {
   SharedStrategy shared_strategy = SharedStrategy::roundrobin;
   std::uint32_t max_connections = 0;  ///< in all; 0 = no bound
   std::uint64_t max_memory_bytes = 0; ///< 0 = no budget
@@ -30,8 +29,13 @@ struct EngineOptions {
   std::size_t outbound_low_watermark_bytes = std::size_t{256} << 10;
   std::uint32_t event_mask = 0xFFFFFFFF;  ///< bit N = EventKind N is wanted
   contract::LogLevel log_level = contract::LogLevel::warn;
-  bool authenticate = false;
   std::uint32_t verdict_timeout_ms = 10'000;
+};
+
+struct EngineOptions : LiveOptions {
+  unsigned io_threads = 1;
+  Placement placement = Placement::round_robin;
+  bool authenticate = false;
   std::string client_id_prefix = "st-mqttd-";
   StoreKind store = StoreKind::memory;
   TrialStoreOptions trial_store;

@@ -65,7 +65,12 @@ struct ListenerChange {
   enum class Kind : std::uint8_t { add, remove } kind;
 };
 
-using InboxItem = std::variant<Arrival, CommandBytes, ListenerChange, LinkGone>;
+/// Options that hold from now on.
+struct Settings {
+  std::shared_ptr<const LiveOptions> live;
+};
+
+using InboxItem = std::variant<Arrival, CommandBytes, ListenerChange, LinkGone, Settings>;
 
 /// Of Worker::link_routes_.
 [[nodiscard]] constexpr std::uint64_t route_key(std::uint32_t link_id, std::uint32_t hop) noexcept {
@@ -141,6 +146,7 @@ class Worker final : private Handler, private Host {
   void take_command(const std::uint8_t* record, contract::CommandKind kind,
                     std::uint32_t hop) noexcept;
   void take_listener(const ListenerChange& change) noexcept;
+  void take_settings(const LiveOptions& live) noexcept;
   void drain(std::uint32_t deadline_ms) noexcept;
   void check_drained() noexcept;
   void log(contract::LogLevel level, contract::CloseCause cause, Bytes text) noexcept;
@@ -174,6 +180,7 @@ class Worker final : private Handler, private Host {
   /// none is lost and none overtakes another, however they meet with the moves. By link and hop:
   /// it may come by twice.
   std::unordered_map<std::uint64_t, ThreadIndex> link_routes_;
+  LiveOptions live_;
   std::vector<std::uint32_t> rerun_links_;
 
   std::mutex inbox_mutex_;

@@ -37,6 +37,8 @@ void Worker::take_inbox() noexcept {
       take_commands(*commands);
     } else if (auto* gone = std::get_if<LinkGone>(&item)) {
       forget_routes(*gone);
+    } else if (auto* settings = std::get_if<Settings>(&item)) {
+      take_settings(*settings->live);
     } else {
       take_listener(std::get<ListenerChange>(item));
     }
@@ -78,11 +80,18 @@ void Worker::take_listener(const ListenerChange& change) noexcept {
   if (change.kind == ListenerChange::Kind::remove) {
     io_.remove_listener(entry.socket);
     entry.socket.close();
-    return;
+    return engine_.listener_closed(entry);
   }
-  if (drain_deadline_ms_ != 0) return;
+  if (drain_deadline_ms_ != 0 || entry.removed.load(std::memory_order_relaxed)) return;
   const SystemError error = io_.add_listener(entry.socket);
   if (error) log(contract::LogLevel::error, CloseCause::socket_error, as_bytes("listener failed"));
+}
+
+void Worker::take_settings(const LiveOptions& live) noexcept {
+  live_ = live;
+  io_.set_watermarks(live.outbound_high_watermark_bytes, live.outbound_low_watermark_bytes);
+  shard_.set_verdict_timeout(live.verdict_timeout_ms);
+  shard_.set_match_cache(live.match_cache_bytes);
 }
 
 void Worker::take_commands(const CommandBytes& commands) noexcept {
@@ -163,7 +172,7 @@ void Worker::check_drained() noexcept {
 
 /// At most ten a second from each thread; the next one tells how many were left out.
 bool Worker::admit_log(contract::Log& record) noexcept {
-  if (record.level > static_cast<std::uint8_t>(engine_.options().log_level)) return false;
+  if (record.level > static_cast<std::uint8_t>(live_.log_level)) return false;
   if (io_.turn_ms() - last_log_ms_ < 100) {
     ++suppressed_logs_;
     counters_.add(Counter::log_records_suppressed);

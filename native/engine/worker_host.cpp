@@ -73,7 +73,7 @@ bool Worker::congested() const noexcept {
 bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fixed_bytes,
                    std::initializer_list<Bytes> strings) noexcept {
   const bool wanted =
-      (engine_.options().event_mask >> static_cast<unsigned>(kind) & 1U) != 0;
+      (live_.event_mask >> static_cast<unsigned>(kind) & 1U) != 0;
   if (!wanted && kind != EventKind::connect_request) return false;
   if (kind == EventKind::log && !admit_log(reinterpret_cast<contract::Log&>(fixed))) return false;
   if (may_be_dropped(kind) && events_.crowded()) {

@@ -37,6 +37,7 @@ ShardOptions shard_options(const EngineOptions& options, ThreadIndex index) {
 Worker::Worker(Engine& engine, ThreadIndex index, Store& store)
     : engine_(engine),
       index_(index),
+      live_(engine.options()),
       io_(index, *this, counters_, io_options(engine.options())),
       gate_(store.open_gate(index, {[](void* io) { static_cast<IoThread*>(io)->wake(); }, &io_})),
       shard_(engine.tables(), gate_, *this, counters_, shard_options(engine.options(), index),
@@ -68,7 +69,7 @@ void Worker::on_accepted(int fd, ListenerId listener, const PeerAddress& peer) n
   }
   Arrival arrival;
   arrival.socket = DetachedConnection(fd, 0, listener, peer);
-  arrival.limits = &entry->limits;
+  arrival.limits = entry->limits.load(std::memory_order_acquire);
   const ThreadIndex to = engine_.choose_thread();
   if (to == index_) {
     take_arrival(arrival);

@@ -159,7 +159,7 @@ void Worker::flush_link(Outlet& outlet) noexcept {
       link.credit_bytes = bytes >= link.credit_bytes
                               ? 0
                               : link.credit_bytes - static_cast<std::uint32_t>(bytes);
-      if (link.client != nullptr && bytes > engine_.options().outbound_low_watermark_bytes) {
+      if (link.client != nullptr && bytes > io_.flush_list().low_bytes()) {
         shard_.on_writable(*link.client);
       }
     }

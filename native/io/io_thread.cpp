@@ -65,6 +65,12 @@ SystemError IoThread::start() noexcept {
   return {};
 }
 
+void IoThread::set_watermarks(std::size_t high_bytes, std::size_t low_bytes) noexcept {
+  owner_.check();
+  flush_list_.set_watermarks(high_bytes, low_bytes);
+  flushing_.set_watermarks(high_bytes, low_bytes);
+}
+
 void* IoThread::thread_main(void* self) noexcept {
   auto* thread = static_cast<IoThread*>(self);
   char name[16];

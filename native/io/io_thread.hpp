@@ -105,6 +105,8 @@ class IoThread {
   /// Reads no more, sends what is queued, then calls on_end with EndKind::flushed, or, at
   /// `deadline_ms` on the clock of now_ms(), with EndKind::deadline_passed. Never within this call.
   void close_after_flush(Connection& connection, std::uint64_t deadline_ms) noexcept;
+  /// For all connections, from now on.
+  void set_watermarks(std::size_t high_bytes, std::size_t low_bytes) noexcept;
   /// For connections that are being closed already: their deadline is `deadline_ms` at the latest.
   void limit_deadlines(std::uint64_t deadline_ms) noexcept;
 

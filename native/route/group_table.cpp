@@ -35,6 +35,12 @@ void GroupTable::destroy(std::uint32_t id) noexcept {
   --size_;
 }
 
+void GroupTable::set_strategy(SharedStrategy strategy) noexcept {
+  for (const auto& group : groups_) {
+    if (group != nullptr) group->state->set_strategy(strategy);
+  }
+}
+
 SharedMembersRef GroupTable::snapshot(const SharedGroup& group) const noexcept {
   const SharedMembers* made = group.snapshot.load(std::memory_order_acquire);
   if (made == nullptr) {

@@ -47,6 +47,7 @@ class GroupTable {
     return id < groups_.size() ? groups_[id].get() : nullptr;
   }
   [[nodiscard]] SharedMembersRef snapshot(const SharedGroup& group) const noexcept;
+  void set_strategy(SharedStrategy strategy) noexcept;
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
 
  private:

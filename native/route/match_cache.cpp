@@ -43,6 +43,11 @@ void MatchCache::clear() noexcept {
   mask_ = size_ = hand_ = bytes_ = 0;
 }
 
+void MatchCache::set_max_bytes(std::size_t max_bytes) noexcept {
+  max_bytes_ = max_bytes;
+  if (bytes_ > max_bytes) clear();
+}
+
 void MatchCache::destroy(Entry* entry) noexcept {
   const std::size_t bytes = entry->block_bytes();
   entry->~Entry();

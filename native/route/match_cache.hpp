@@ -27,6 +27,8 @@ class MatchCache {
                                         std::uint64_t topic_hash) noexcept;
 
   void clear() noexcept;
+  /// Starts anew if it holds more than that. Not while a result of find() is in use.
+  void set_max_bytes(std::size_t max_bytes) noexcept;
 
   [[nodiscard]] std::uint64_t hits() const noexcept { return hits_; }
   [[nodiscard]] std::uint64_t misses() const noexcept { return misses_; }
@@ -55,7 +57,7 @@ class MatchCache {
   std::size_t size_ = 0;
   std::size_t hand_ = 0;  ///< where the clock goes on
   std::size_t bytes_ = 0;
-  const std::size_t max_bytes_;
+  std::size_t max_bytes_;
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
 };

@@ -23,7 +23,12 @@ class SharedState {
   void acquire() const noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
   void release() const noexcept;
 
-  [[nodiscard]] SharedStrategy strategy() const noexcept { return strategy_; }
+  [[nodiscard]] SharedStrategy strategy() const noexcept {
+    return strategy_.load(std::memory_order_relaxed);
+  }
+  void set_strategy(SharedStrategy strategy) noexcept {
+    strategy_.store(strategy, std::memory_order_relaxed);
+  }
   [[nodiscard]] SubscriptionKey key() const noexcept { return key_; }
 
  private:
@@ -34,7 +39,7 @@ class SharedState {
   mutable std::atomic<std::uint32_t> refs_{1};
   std::atomic<std::uint32_t> cursor_{0};
   std::atomic<std::uint32_t> sticky_{0};  ///< serial of the member that gets all; 0 = none yet
-  const SharedStrategy strategy_;
+  std::atomic<SharedStrategy> strategy_;
   const SubscriptionKey key_;
 };
 

@@ -20,6 +20,11 @@ TopicTrie::~TopicTrie() = default;
 
 std::uint64_t TopicTrie::hash(Bytes topic) noexcept { return hash_bytes(topic, process_seed()); }
 
+void TopicTrie::set_strategy(SharedStrategy strategy) noexcept {
+  const std::lock_guard lock(mutex_);
+  nodes_->set_strategy(strategy);
+}
+
 SubscribeResult TopicTrie::subscribe(const FilterParts& parts,
                                      const Subscriber& subscriber) noexcept {
   const std::lock_guard lock(mutex_);

@@ -75,6 +75,9 @@ class TopicTrie {
   /// session is not in that group.
   bool set_connected(SubscriptionKey key, const SessionRef& session, bool connected) const noexcept;
 
+  /// How members are picked from now on, in groups that are there too.
+  void set_strategy(SharedStrategy strategy) noexcept;
+
   /// Never null. `topic` is a Topic Name: no wildcards [MQTT-3.3.2-2].
   [[nodiscard]] MatchRef match(Bytes topic) const noexcept;
   /// As above, and says for how long it holds: the stamp is taken under the same lock, so no

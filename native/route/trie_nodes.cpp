@@ -16,6 +16,11 @@ TrieNodes::~TrieNodes() {
   }
 }
 
+void TrieNodes::set_strategy(SharedStrategy strategy) noexcept {
+  strategy_ = strategy;
+  groups_.set_strategy(strategy);
+}
+
 // ---- nodes ---------------------------------------------------------------------------------------
 
 // Ids are ours, no client chooses them: no seed is needed.

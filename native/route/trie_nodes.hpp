@@ -34,6 +34,8 @@ class TrieNodes {
   [[nodiscard]] Change set_persistent(const SessionRef& session, SubscriptionKey key,
                                       bool persistent) noexcept;
 
+  void set_strategy(SharedStrategy strategy) noexcept;
+
   void match(Bytes topic, MatchBuilder& builder) const noexcept;
 
   /// Null if the session is not in that group.
@@ -80,7 +82,7 @@ class TrieNodes {
   IdTable table_;  ///< of all nodes but the root
   LevelNames names_;
   GroupTable groups_;
-  const SharedStrategy strategy_;
+  SharedStrategy strategy_;
   std::uint64_t subscriptions_ = 0;  ///< not shared
   std::uint64_t memberships_ = 0;
   std::size_t set_bytes_ = 0;  ///< of all subscriber sets beyond their nodes

@@ -1,5 +1,5 @@
 // What a listener's clients may do and get: the `[mqtt]` table after the listener's overrides, with
-// the configuration's names. One immutable object per listener. Thread: any (plain data).
+// the configuration's names. Immutable. Thread: any (plain data).
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,8 @@ struct Limits {
   std::uint32_t max_session_expiry_s = 604'800;
   std::uint32_t max_message_expiry_s = 0;     ///< 0 = none
   std::uint32_t max_subscriptions = 10'000;   ///< per session
+  /// Packets of one connection handled before others get their turn; 0 = all that one read brought.
+  std::uint32_t fair_packets_per_turn = 0;
   std::uint16_t topic_alias_maximum = 32;     ///< accepted from clients
   std::uint16_t max_topic_alias_out = 32;     ///< used towards clients, at most what they allow
   std::uint16_t max_keep_alive_s = 65'535;
@@ -41,6 +43,8 @@ struct Limits {
   bool shared_subscriptions = true;
   bool allow_zero_keep_alive = true;
   bool allow_empty_client_id = true;
+
+  bool operator==(const Limits&) const noexcept = default;
 };
 
 }  // namespace stmqtt

@@ -88,6 +88,13 @@ class Shard {
     return clients_.find(ref.slot, ref.generation);
   }
   [[nodiscard]] std::uint32_t client_count() const noexcept { return clients_.count(); }
+  // --- options that change while it runs
+  /// For requests that come from now on.
+  void set_verdict_timeout(std::uint32_t timeout_ms) noexcept {
+    options_.verdict_timeout_ms = timeout_ms;
+  }
+  void set_match_cache(std::size_t max_bytes) noexcept { cache_.set_max_bytes(max_bytes); }
+
   [[nodiscard]] std::uint32_t session_count() const noexcept { return sessions_.count(); }
   [[nodiscard]] const MatchCache& cache() const noexcept { return cache_; }
 
@@ -220,7 +227,7 @@ class Shard {
   Gate& gate_;
   Host& host_;
   contract::Counters& counters_;
-  const ShardOptions options_;
+  ShardOptions options_;
 
   SlotTable<Client> clients_;
   SlotTable<Session> sessions_;

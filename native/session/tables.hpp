@@ -69,17 +69,17 @@ struct BrokerTables {
   RetainedIndex retained;
   Directory directory;
   FullSessions full;
-  std::uint64_t max_memory_bytes = 0;       ///< 0 = no budget; set before any thread starts
+  std::atomic<std::uint64_t> max_memory_bytes{0};  ///< 0 = no budget
   std::atomic<std::int64_t> memory_bytes{0};  ///< messages and outbound queues, brought up to
                                               ///< date by each thread once per turn
 
   [[nodiscard]] MemoryPressure pressure() const noexcept {
-    if (max_memory_bytes == 0) return MemoryPressure::none;
+    const std::uint64_t budget = max_memory_bytes.load(std::memory_order_relaxed);
+    if (budget == 0) return MemoryPressure::none;
     const auto used = static_cast<std::uint64_t>(
         std::max<std::int64_t>(0, memory_bytes.load(std::memory_order_relaxed)));
-    if (used <= max_memory_bytes) return MemoryPressure::none;
-    return used - max_memory_bytes > max_memory_bytes / 8 ? MemoryPressure::pause
-                                                          : MemoryPressure::shed;
+    if (used <= budget) return MemoryPressure::none;
+    return used - budget > budget / 8 ? MemoryPressure::pause : MemoryPressure::shed;
   }
 };
 

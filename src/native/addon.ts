@@ -33,6 +33,20 @@ export interface NativeBrokerOptions {
   store: NativeStoreOptions;
 }
 
+/** What may change while it runs. */
+export type NativeLiveOptions = Pick<
+  NativeBrokerOptions,
+  | 'max_connections'
+  | 'max_memory_bytes'
+  | 'outbound_high_watermark_bytes'
+  | 'outbound_low_watermark_bytes'
+  | 'shared_strategy'
+  | 'log_level'
+  | 'event_mask'
+  | 'verdict_timeout_ms'
+  | 'match_cache_bytes'
+>;
+
 /** The [mqtt] table after a listener's overrides. */
 export interface NativeLimits {
   connect_timeout_ms: number;
@@ -60,6 +74,8 @@ export interface NativeLimits {
   max_client_id_bytes: number;
   max_topic_levels: number;
   max_subscriptions: number;
+  /** Packets of one connection handled before others get their turn; 0 = all that one read brought. */
+  fair_packets_per_turn: number;
 }
 
 export interface NativeListenSpec {
@@ -89,13 +105,25 @@ export interface NativeBroker {
   start(): void;
   /** Throws an Error with `code` ('EADDRINUSE') and `syscall`. */
   listen(spec: NativeListenSpec): NativeBound;
+  /** Closes the socket: its address is free when this returns. Connections stay. */
   unlisten(id: number): void;
+  /**
+   * For connections of this listener that begin from now on; 0 = links. Without `protocolLevels`
+   * they stay as they are. Throws a RangeError if there is no such listener.
+   */
+  setLimits(listenerId: number, limits: NativeLimits, protocolLevels?: number): void;
+  /** Changes what is given. Bounds hold from now on, for what is there too. */
+  configure(options: Partial<NativeLiveOptions>): void;
   /** Copies whole records; bytes written, 0 = none left, -n = the next record needs n bytes. */
   drainEvents(into: Uint8Array): number;
   /** Whole command records. They are copied before this returns. */
   submit(commands: Uint8Array, byteLength: number): void;
   /** In the order of counterNames. */
   counters(into: BigInt64Array): void;
+  /** Of one I/O thread, from 0. Throws a RangeError if there is no such thread. */
+  threadCounters(index: number, into: BigInt64Array): void;
+  /** How many there are; 0 = stopped. */
+  ioThreads(): number;
   /** Joins all threads and frees; blocks briefly; idempotent. */
   stop(): void;
 }

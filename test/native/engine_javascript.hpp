@@ -86,6 +86,16 @@ class Javascript {
     const std::uint64_t limit = now_ms() + wait_ms;
     for (;;) {
       serve();
+  /// At a port that was chosen before.
+  std::uint16_t listen_at(std::uint16_t port) {
+    EngineListenSpec spec;
+    spec.socket.host = "127.0.0.1";
+    spec.socket.port = port;
+    const ListenResult result = engine.listen(spec);
+    CHECK_EQ(result.error.code, 0);
+    last_listener = result.id;
+    return result.port;
+  }
       if (condition()) return true;
       if (now_ms() >= limit) return false;
       std::unique_lock lock(mutex_);

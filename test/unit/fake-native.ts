@@ -6,7 +6,9 @@ import type {
   NativeBound,
   NativeBroker,
   NativeBrokerOptions,
+  NativeLimits,
   NativeListenSpec,
+  NativeLiveOptions,
 } from '../../src/native/addon.ts';
 import {
   CommandKind,
@@ -100,6 +102,9 @@ export class FakeBroker implements NativeBroker {
   readonly commands: FakeCommand[] = [];
   readonly listens: NativeListenSpec[] = [];
   readonly calls: string[] = [];
+  /** What setLimits() and configure() said last. */
+  readonly limits = new Map<number, NativeLimits>();
+  readonly live: Partial<NativeLiveOptions> = {};
   /** What listen() throws, by address. */
   readonly listenErrors = new Map<string, string>();
   /** Answers drain with drained. */
@@ -128,7 +133,17 @@ export class FakeBroker implements NativeBroker {
     this.listens.push(spec);
     return { id: this.listens.length, address, port: spec.port === 0 ? 40_000 : spec.port };
   }
-  unlisten(): void {}
+  unlisten(id: number): void {
+    this.calls.push(`unlisten ${id}`);
+  }
+  setLimits(listenerId: number, limits: NativeLimits): void {
+    this.calls.push(`setLimits ${listenerId}`);
+    this.limits.set(listenerId, limits);
+  }
+  configure(options: Partial<NativeLiveOptions>): void {
+    this.calls.push('configure');
+    Object.assign(this.live, options);
+  }
   drainEvents(into: Uint8Array): number {
     this.#woken = false;
     let used = 0;
@@ -151,6 +166,12 @@ export class FakeBroker implements NativeBroker {
   }
   counters(into: BigInt64Array): void {
     for (const index of counterNames.keys()) into[index] = BigInt(index);
+  }
+  threadCounters(_index: number, into: BigInt64Array): void {
+    this.counters(into);
+  }
+  ioThreads(): number {
+    return this.#stopped ? 0 : this.options.io_threads;
   }
   stop(): void {
     this.calls.push('stop');

@@ -1,0 +1,118 @@
+// What the native half lets change while it runs: listeners, limits, options, counters by thread.
+import { afterEach, expect, test } from 'vitest';
+import type { NativeBroker, NativeBrokerOptions } from '../../src/native/addon.js';
+import { counterNames } from '../../src/native/contract.js';
+import { loadAddon } from '../../src/native/load.js';
+import { Client } from '../harness/client.js';
+import { eventually } from '../harness/eventually.js';
+import { Wire } from '../harness/wire.js';
+import { brokerOptions, limits, listenSpec } from './raw-native.js';
+
+const addon = loadAddon();
+let brokers: NativeBroker[] = [];
+afterEach(() => {
+  for (const broker of brokers) broker.stop();
+  brokers = [];
+});
+
+function create(over: Partial<NativeBrokerOptions> = {}): NativeBroker {
+  const broker = addon.createBroker(brokerOptions(over), () => {});
+  brokers.push(broker);
+  return broker;
+}
+const at = (port: number) => ({ host: '127.0.0.1', port });
+const counterAt = (name: (typeof counterNames)[number]) => counterNames.indexOf(name);
+
+test('listen and unlisten: the same port again at once, and its connections stay', async () => {
+  const broker = create({ io_threads: 2 });
+  broker.start();
+  const first = broker.listen(listenSpec());
+  const clients = [await Client.connect(at(first.port))];
+  let last = first;
+  for (let n = 0; n < 20; n++) {
+    broker.unlisten(last.id);
+    await expect(Client.connect(at(first.port))).rejects.toThrow();
+    const next = broker.listen(listenSpec({ port: first.port }));
+    expect(next.id).toBeGreaterThan(last.id);
+    last = next;
+    clients.push(await Client.connect(at(first.port), { clientId: `c${n}` }));
+  }
+  for (const client of clients) await client.ping();
+});
+
+test('setLimits: new connections only; versions stay unless given', async () => {
+  const broker = create();
+  const { id, port } = broker.listen(listenSpec({ protocol_levels: 4 }));
+  broker.start();
+  const before = await Client.connect(at(port), { clientId: 'before' });
+  broker.setLimits(id, limits({ max_qos: 0, max_packet_size: 500 }));
+  const after = await Client.connect(at(port), { clientId: 'after' });
+  expect(before.connack.properties.maximumQos).toBeUndefined();
+  expect(after.connack.properties).toMatchObject({ maximumQos: 0, maximumPacketSize: 500 });
+  await expect(Client.connect(at(port), { version: '3.1.1' })).rejects.toThrow();
+  broker.setLimits(id, limits(), 6);
+  await Client.connect(at(port), { version: '3.1.1' });
+  await before.publish('t', Buffer.alloc(1000), { qos: 2 });
+  expect(() => broker.setLimits(77, limits())).toThrow(RangeError);
+  expect(() => broker.setLimits(id, limits({ max_qos: 3 }))).toThrow(
+    expect.objectContaining({ code: 'ST_NATIVE_OPTION' }),
+  );
+});
+
+test('configure: changes what is given, refuses what does not fit', async () => {
+  const broker = create();
+  const { port } = broker.listen(listenSpec());
+  broker.start();
+  await Client.connect(at(port));
+  broker.configure({ max_connections: 1 });
+  broker.configure({ verdict_timeout_ms: 1 });
+  const second = await Wire.open(at(port), '5.0');
+  expect(await second.hasEnded(5000)).toBe(true);
+  broker.configure({
+    max_connections: 2,
+    max_memory_bytes: 1e9,
+    match_cache_bytes: 0,
+    outbound_high_watermark_bytes: 1000,
+    outbound_low_watermark_bytes: 0,
+    shared_strategy: 'sticky',
+    log_level: 5,
+    event_mask: 0,
+  });
+  await eventually(async () => {
+    await Client.connect(at(port), { clientId: 'third' });
+  });
+  for (const wrong of [
+    { max_connections: '2' },
+    { log_level: 6 },
+    { shared_strategy: 'fair' },
+    { outbound_high_watermark_bytes: 10, outbound_low_watermark_bytes: 11 },
+  ]) {
+    expect(() => broker.configure(wrong as object), JSON.stringify(wrong)).toThrow(
+      expect.objectContaining({ code: 'ST_NATIVE_OPTION' }),
+    );
+  }
+  expect(() => broker.configure(undefined as unknown as object)).toThrow(TypeError);
+});
+
+test('counters of each thread add up', async () => {
+  const broker = create({ io_threads: 3 });
+  const { port } = broker.listen(listenSpec());
+  broker.start();
+  expect(broker.ioThreads()).toBe(3);
+  for (let n = 0; n < 6; n++) {
+    const client = await Client.connect(at(port), { clientId: `c${n}` });
+    await client.publish('t', 'x', { qos: 1 });
+  }
+  const sums = new BigInt64Array(counterNames.length);
+  for (let thread = 0; thread < 3; thread++) {
+    const one = new BigInt64Array(counterNames.length);
+    broker.threadCounters(thread, one);
+    expect(one[counterAt('publish_received_qos1')]).toBe(2n);
+    for (const [index, value] of one.entries()) sums[index] = (sums[index] ?? 0n) + value;
+  }
+  expect(sums[counterAt('publish_received_qos1')]).toBe(6n);
+  expect(() => broker.threadCounters(3, sums)).toThrow(RangeError);
+  expect(() => broker.threadCounters(0, new Uint8Array(8) as never)).toThrow(TypeError);
+  broker.stop();
+  expect(broker.ioThreads()).toBe(0);
+});
