@@ -144,12 +144,6 @@ void Engine::unlisten(ListenerId id) {
   if (state_ == State::stopped) return;
   if (state_ == State::idle) return entry->socket.close();  // its thread will pass it over
   workers_[entry->thread]->put(ListenerChange{entry, ListenerChange::Kind::remove});
-}
-
-bool Engine::submit(std::span<const std::uint8_t> commands) {
-  std::vector<CommandBytes> batches(workers_.size());
-  const auto add = [&](std::size_t thread, std::span<const std::uint8_t> record) {
-    auto& bytes = batches[thread % batches.size()].records;
   // Whoever listens at the same address next must find it free.
   std::unique_lock lock(closing_mutex_);
   closing_.wait_for(lock, kCloseWait, [entry] { return entry->closed; });
@@ -202,6 +196,12 @@ void Engine::configure(const LiveOptions& live) {
   // Each thread has a copy of its own, so that nothing is shared where they are used.
   const auto shared = std::make_shared<const LiveOptions>(live);
   for (auto& worker : workers_) worker->put(Settings{shared});
+}
+
+bool Engine::submit(std::span<const std::uint8_t> commands) {
+  std::vector<CommandBytes> batches(workers_.size());
+  const auto add = [&](std::size_t thread, std::span<const std::uint8_t> record) {
+    auto& bytes = batches[thread % batches.size()].records;
     bytes.insert(bytes.end(), record.begin(), record.end());
   };
   bool good = true;
@@ -283,15 +283,6 @@ void Engine::take_events(EventBuffer& into) {
 }
 
 void Engine::counters(std::span<std::int64_t> into) const {
-  for (std::size_t index = 0; index < into.size() && index < contract::kCounterCount; ++index) {
-    into[index] += worker.counters().read(index);
-  }
-}
-
-void Engine::stop() {
-  if (state_ == State::stopped) return;
-  state_ = State::stopped;
-  store_->stop();
   std::ranges::fill(into.first(std::min(into.size(), contract::kCounterCount)), 0);
   for (const auto& worker : workers_) add_up(*worker, into);
 }
@@ -304,6 +295,15 @@ bool Engine::thread_counters(std::size_t index, std::span<std::int64_t> into) co
 }
 
 void Engine::add_up(const Worker& worker, std::span<std::int64_t> into) {
+  for (std::size_t index = 0; index < into.size() && index < contract::kCounterCount; ++index) {
+    into[index] += worker.counters().read(index);
+  }
+}
+
+void Engine::stop() {
+  if (state_ == State::stopped) return;
+  state_ = State::stopped;
+  store_->stop();
   // All are joined before the first is destroyed: each may still wake the others.
   for (auto& worker : workers_) worker->request_stop();
   for (auto& worker : workers_) worker->join();

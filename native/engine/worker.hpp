@@ -168,6 +168,7 @@ class Worker final : private Handler, private Host {
 
   Engine& engine_;
   const ThreadIndex index_;
+  LiveOptions live_;
   contract::Counters counters_;
   EventBuffer events_;
   IoThread io_;
@@ -180,7 +181,6 @@ class Worker final : private Handler, private Host {
   /// none is lost and none overtakes another, however they meet with the moves. By link and hop:
   /// it may come by twice.
   std::unordered_map<std::uint64_t, ThreadIndex> link_routes_;
-  LiveOptions live_;
   std::vector<std::uint32_t> rerun_links_;
 
   std::mutex inbox_mutex_;

@@ -76,6 +76,13 @@ class Shard {
   void close_all() noexcept;
   void on_uncongested() noexcept;
 
+  // --- options that change while it runs
+  /// For requests that come from now on.
+  void set_verdict_timeout(std::uint32_t timeout_ms) noexcept {
+    options_.verdict_timeout_ms = timeout_ms;
+  }
+  void set_match_cache(std::size_t max_bytes) noexcept { cache_.set_max_bytes(max_bytes); }
+
   // --- time
   void set_now(std::uint64_t now_ms) noexcept { cx_.now_ms = now_ms; }
   [[nodiscard]] std::uint64_t now_ms() const noexcept { return cx_.now_ms; }
@@ -88,13 +95,6 @@ class Shard {
     return clients_.find(ref.slot, ref.generation);
   }
   [[nodiscard]] std::uint32_t client_count() const noexcept { return clients_.count(); }
-  // --- options that change while it runs
-  /// For requests that come from now on.
-  void set_verdict_timeout(std::uint32_t timeout_ms) noexcept {
-    options_.verdict_timeout_ms = timeout_ms;
-  }
-  void set_match_cache(std::size_t max_bytes) noexcept { cache_.set_max_bytes(max_bytes); }
-
   [[nodiscard]] std::uint32_t session_count() const noexcept { return sessions_.count(); }
   [[nodiscard]] const MatchCache& cache() const noexcept { return cache_; }
 

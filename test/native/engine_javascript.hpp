@@ -77,15 +77,6 @@ class Javascript {
     last_listener = result.id;
     return result.port;
   }
-  void start() { CHECK_EQ(engine.start().code, 0); }
-  [[nodiscard]] bool submit(const Commands& commands) { return engine.submit(commands.bytes()); }
-
-  /// Serves events and verdicts that are due until the condition holds; false: time is over.
-  template <class Condition>
-  bool until(Condition&& condition, std::uint64_t wait_ms = kPatienceMs) {
-    const std::uint64_t limit = now_ms() + wait_ms;
-    for (;;) {
-      serve();
   /// At a port that was chosen before.
   std::uint16_t listen_at(std::uint16_t port) {
     EngineListenSpec spec;
@@ -96,6 +87,15 @@ class Javascript {
     last_listener = result.id;
     return result.port;
   }
+  void start() { CHECK_EQ(engine.start().code, 0); }
+  [[nodiscard]] bool submit(const Commands& commands) { return engine.submit(commands.bytes()); }
+
+  /// Serves events and verdicts that are due until the condition holds; false: time is over.
+  template <class Condition>
+  bool until(Condition&& condition, std::uint64_t wait_ms = kPatienceMs) {
+    const std::uint64_t limit = now_ms() + wait_ms;
+    for (;;) {
+      serve();
       if (condition()) return true;
       if (now_ms() >= limit) return false;
       std::unique_lock lock(mutex_);
