@@ -1,18 +1,13 @@
 /** What the console needs of the broker: functions only, so that it can be tested without one. */
 import type { Resolution } from '../config/resolve.js';
+import type { Link } from '../link/link.js';
+import type { LinkOptions } from '../link/options.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
 import type { LogRecord } from '../log/logger.js';
 import type { Metrics } from '../metrics/counters.js';
+import type { HistogramSample } from '../metrics/sample.js';
 import type { ConnectInfo, DisconnectInfo } from '../session/events.js';
 import type { Registry } from '../session/registry.js';
-
-export type Role = 'read' | 'operate' | 'admin';
-
-export interface ConsoleToken {
-  readonly name: string;
-  readonly role: Role;
-  readonly token: string;
-}
 
 export interface BrokerInfo {
   readonly id: number;
@@ -78,14 +73,14 @@ export interface ConsoleDeps {
   /** Resolves with the Reason Code: 0, or 0x10 where nobody had subscribed. */
   publish(topic: string, payload: Uint8Array, options: ConsolePublish): Promise<number>;
   prometheusText(): Promise<string>;
+  /** Publish to delivery, since the start: for the live page. */
+  latency(): HistogramSample;
+  /** A client inside the process: the live page's subscriptions. */
+  openLink(options: LinkOptions): Promise<Link>;
   /** Until the returned function is called. */
   onConnect(listener: (client: ConnectInfo) => void): () => void;
   onDisconnect(listener: (client: DisconnectInfo) => void): () => void;
   onLog(listener: (record: LogRecord) => void): () => void;
   log(record: LogRecord): void;
   audit(record: AuditRecord): void;
-}
-
-export interface ConsoleOptions {
-  readonly tokens: readonly ConsoleToken[];
 }

@@ -1,0 +1,140 @@
+/** What a request can be refused with: one shape, from whatever was thrown. */
+import { type ErrorCode, StMqttdError } from '../errors.js';
+
+const statuses = {
+  bad_request: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  too_large: 413,
+  uri_too_long: 414,
+  unsupported_media_type: 415,
+  refused: 422,
+  too_many: 429,
+  internal: 500,
+  stopping: 503,
+} as const;
+
+export type ProblemCode = keyof typeof statuses;
+
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly field: string | undefined;
+
+  constructor(code: ProblemCode, message: string, field?: string) {
+    super(message);
+    this.code = code;
+    this.field = field;
+  }
+
+  get status(): number {
+    return statuses[this.code];
+  }
+
+  /** The answer's body. */
+  body(id?: string): { error: { code: string; message: string; field?: string; id?: string } } {
+    return {
+      error: {
+        code: this.code,
+        message: this.message,
+        ...(this.field === undefined ? {} : { field: this.field }),
+        ...(id === undefined ? {} : { id }),
+      },
+    };
+  }
+}
+
+const ofBroker: Partial<Record<ErrorCode, ProblemCode>> = {
+  ST_ARGUMENT: 'bad_request',
+  ST_CONFIG_SYNTAX: 'bad_request',
+  ST_CONFIG_VALUE: 'bad_request',
+  ST_CONFIG_MISSING: 'bad_request',
+  ST_CONFIG_CONFLICT: 'bad_request',
+  ST_CONFIG_UNSUPPORTED: 'bad_request',
+  ST_CONFIG_NO_LISTENER: 'bad_request',
+  ST_CONFIG_READ: 'refused',
+  ST_LISTEN: 'refused',
+  ST_RESOLVE: 'refused',
+  ST_LOG_FILTER: 'bad_request',
+  ST_LINK_CAPABILITY: 'refused',
+  ST_LINK_REFUSED: 'refused',
+  ST_LINK_PUBLISH_REFUSED: 'refused',
+  ST_LINK_SUBSCRIBE_REFUSED: 'refused',
+  ST_LINK_UNSUBSCRIBE_REFUSED: 'refused',
+  ST_LINK_TOO_LARGE: 'too_large',
+  ST_LINK_CLOSED: 'stopping',
+  ST_BROKER_STATE: 'stopping',
+};
+
+/** Fastify's own errors that a request can cause; anything else of it is a defect of ours. */
+const ofFastify: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'bad_request',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'bad_request',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'bad_request',
+  FST_ERR_BAD_URL: 'bad_request',
+  FST_ERR_ASYNC_CONSTRAINT: 'bad_request',
+  FST_ERR_MAX_PARAM_LENGTH: 'uri_too_long',
+  FST_ERR_REOPENED_CLOSE_SERVER: 'stopping',
+};
+
+interface Violation {
+  readonly instancePath?: string;
+  readonly keyword?: string;
+  readonly message?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+/** undefined = not the request's fault. */
+export function problemOf(thrown: unknown): Problem | undefined {
+  if (thrown instanceof Problem) return thrown;
+  if (thrown instanceof StMqttdError) {
+    const code = ofBroker[thrown.code];
+    // ST_ARGUMENT: "listing clients: cursor is …".
+    const [, field] = /^[^:]*: (\w+) is /.exec(thrown.message) ?? [];
+    return code === undefined ? undefined : new Problem(code, thrown.message, field);
+  }
+  if (!(thrown instanceof Error)) return undefined;
+  const { code, validation, validationContext } = thrown as {
+    code?: string;
+    validation?: readonly Violation[];
+    validationContext?: string;
+  };
+  if (validation !== undefined) return violated(validation, validationContext ?? 'body');
+  const known = code === undefined ? undefined : ofFastify[code];
+  if (known !== undefined) return new Problem(known, thrown.message);
+  // The aborted and the malformed: thrown by Node while the body is read.
+  if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') {
+    return new Problem('bad_request', 'the request ended before its body did');
+  }
+  return undefined;
+}
+
+function violated(violations: readonly Violation[], part: string): Problem {
+  const [first] = violations;
+  const { params = {}, keyword, instancePath = '' } = first ?? {};
+  const named =
+    keyword === 'required'
+      ? params.missingProperty
+      : keyword === 'additionalProperties'
+        ? params.additionalProperty
+        : undefined;
+  const path = instancePath.split('/').slice(1);
+  if (typeof named === 'string') path.push(named);
+  const field = path.join('.');
+  const where = part === 'querystring' ? 'query' : part;
+  const place = field === '' ? where : `${where}: ${field}`;
+  const allowed = Array.isArray(params.allowedValues)
+    ? `: ${params.allowedValues.map((value) => JSON.stringify(value)).join(', ')}`
+    : '';
+  const what =
+    keyword === 'additionalProperties'
+      ? 'is not known here'
+      : keyword === 'required'
+        ? 'is missing'
+        : `${first?.message ?? 'is not allowed'}${allowed}`;
+  return new Problem('bad_request', `${place} ${what}`, field === '' ? where : field);
+}

@@ -1,0 +1,28 @@
+/** Every route of the console. */
+import type { Route } from '../route.js';
+import { clientRoutes } from './clients.js';
+import { configRoutes } from './config.js';
+import type { Context } from './context.js';
+import { messageRoutes } from './messages.js';
+import { indexRoute, nodeRoutes } from './nodes.js';
+import { numberRoutes } from './numbers.js';
+import { probeRoutes } from './probes.js';
+import { retainedRoutes } from './retained.js';
+import { rumqttdRoutes } from './rumqttd.js';
+import { subscriptionRoutes } from './subscriptions.js';
+
+export function allRoutes(context: Context): readonly Route[] {
+  const routes: readonly Route[] = [
+    ...probeRoutes(context),
+    ...rumqttdRoutes(context),
+    indexRoute(() => routes),
+    ...nodeRoutes(context),
+    ...clientRoutes(context),
+    ...subscriptionRoutes(context),
+    ...retainedRoutes(context),
+    ...messageRoutes(context),
+    ...numberRoutes(context),
+    ...configRoutes(context),
+  ];
+  return routes;
+}

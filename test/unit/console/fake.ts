@@ -1,0 +1,316 @@
+// A registry in memory and a console on it, without sockets or with them.
+import type { FastifyInstance } from 'fastify';
+import { objectLayer } from '../../../src/config/layers.ts';
+import type { ConsoleToken, Resolution } from '../../../src/config/resolve.ts';
+import { resolveConfig } from '../../../src/config/resolve.ts';
+import { Access } from '../../../src/console/access.ts';
+import type { AuditRecord, ConfigReport, ConsoleDeps } from '../../../src/console/deps.ts';
+import { History } from '../../../src/console/history.ts';
+import { allRoutes } from '../../../src/console/routes/index.ts';
+import { Scanner } from '../../../src/console/scan.ts';
+import { buildServer } from '../../../src/console/server.ts';
+import { matches } from '../../../src/link/filters.ts';
+import { parseFilter } from '../../../src/log/filter.ts';
+import type { LogRecord } from '../../../src/log/logger.ts';
+import { Counters } from '../../../src/metrics/counters.ts';
+import type { ConnectInfo, DisconnectInfo } from '../../../src/session/events.ts';
+import type {
+  ClientDetail,
+  ClientRow,
+  Page,
+  PageRequest,
+  Registry,
+  RetainedRow,
+  SubscribeRequest,
+  SubscriptionRow,
+  Totals,
+} from '../../../src/session/registry.ts';
+
+export function client(clientId: string, more: Partial<ClientRow> = {}): ClientRow {
+  return {
+    clientId,
+    connectionId: '7',
+    connected: true,
+    username: undefined,
+    address: '127.0.0.1:52110',
+    listener: 'unified-1',
+    protocolVersion: '5.0',
+    cleanStart: true,
+    keepAlive: 60,
+    sessionExpiry: 0,
+    createdAt: 1_700_000_000_000,
+    connectedAt: 1_700_000_000_000,
+    disconnectedAt: undefined,
+    lastCause: undefined,
+    subscriptions: 0,
+    queuedMessages: 0,
+    queuedBytes: 0,
+    inFlight: 0,
+    inboundInFlight: 0,
+    dropped: 0,
+    hasWill: false,
+    thread: 0,
+    ...more,
+  };
+}
+
+export const offline: Partial<ClientRow> = {
+  connected: false,
+  connectionId: '',
+  address: '',
+  listener: undefined,
+  sessionExpiry: 'never',
+  disconnectedAt: 1_700_000_001_000,
+  lastCause: 'client_disconnect',
+};
+
+export function subscription(clientId: string, filter: string): SubscriptionRow {
+  return {
+    clientId,
+    filter,
+    qos: 1,
+    noLocal: false,
+    retainAsPublished: false,
+    retainHandling: 0,
+    subscriptionId: undefined,
+    group: /^\$share\/([^/]+)\//.exec(filter)?.[1],
+  };
+}
+
+export function retained(topic: string, payload: Uint8Array = Buffer.from('x')): RetainedRow {
+  return { topic, payload, qos: 1, publisher: 'p', expiresAt: undefined, sequence: 1 };
+}
+
+/** Cursor = the index behind the last row; enough while nothing changes between pages. */
+function pageOf<T>(rows: readonly T[], { cursor, limit }: PageRequest): Page<T> {
+  const start = cursor === undefined ? 0 : Number(cursor);
+  const stop = start + limit;
+  return { items: rows.slice(start, stop), next: stop < rows.length ? String(stop) : undefined };
+}
+
+export class FakeRegistry implements Registry {
+  rows: ClientRow[] = [];
+  details = new Map<string, Partial<ClientDetail>>();
+  subs: SubscriptionRow[] = [];
+  messages: RetainedRow[] = [];
+  pages = 0;
+  largestPage = 0;
+  kicked: [string, number, string][] = [];
+  ended: string[] = [];
+  subscribed: [string, SubscribeRequest][] = [];
+
+  clients(page: PageRequest) {
+    this.pages++;
+    this.largestPage = Math.max(this.largestPage, page.limit);
+    return Promise.resolve(pageOf(this.rows, page));
+  }
+  client(clientId: string): Promise<ClientDetail | undefined> {
+    const row = this.rows.find((one) => one.clientId === clientId);
+    if (row === undefined) return Promise.resolve(undefined);
+    const connection = row.connected
+      ? {
+          receiveMaximum: 100,
+          maximumPacketSize: 268435460,
+          topicAliasMaximum: 0,
+          outboundBytes: 0,
+          pausedBy: [],
+        }
+      : undefined;
+    const more = this.details.get(clientId) ?? {};
+    return Promise.resolve({ ...row, connection, will: undefined, window: [], ...more });
+  }
+  subscriptions(page: PageRequest & { readonly clientId?: string }) {
+    const { clientId } = page;
+    const rows = this.subs.filter((row) => clientId === undefined || row.clientId === clientId);
+    return Promise.resolve(pageOf(rows, page));
+  }
+  routes(topic: string) {
+    const plain = (filter: string) => /^\$share\/[^/]+\/(.+)$/s.exec(filter)?.[1] ?? filter;
+    return Promise.resolve(
+      this.subs.filter(({ filter }) => matches(plain(filter).split('/'), topic)),
+    );
+  }
+  retained(page: PageRequest & { readonly filter?: string }) {
+    const { filter } = page;
+    const rows = this.messages.filter(
+      ({ topic }) => filter === undefined || matches(filter.split('/'), topic),
+    );
+    return Promise.resolve(pageOf(rows, page));
+  }
+  retainedMessage(topic: string) {
+    return Promise.resolve(this.messages.find((one) => one.topic === topic));
+  }
+  deleteRetained(topic: string) {
+    const before = this.messages.length;
+    this.messages = this.messages.filter((one) => one.topic !== topic);
+    return Promise.resolve(this.messages.length < before);
+  }
+  kick(clientId: string, reasonCode: number, reason: string) {
+    const row = this.rows.find((one) => one.clientId === clientId);
+    if (row?.connected !== true) return Promise.resolve(false);
+    this.kicked.push([clientId, reasonCode, reason]);
+    return Promise.resolve(true);
+  }
+  endSession(clientId: string) {
+    const before = this.rows.length;
+    this.rows = this.rows.filter((one) => one.clientId !== clientId);
+    if (this.rows.length === before) return Promise.resolve(false);
+    this.ended.push(clientId);
+    return Promise.resolve(true);
+  }
+  subscribe(clientId: string, request: SubscribeRequest) {
+    if (!this.rows.some((one) => one.clientId === clientId)) return Promise.resolve(undefined);
+    this.subscribed.push([clientId, request]);
+    return Promise.resolve<number>(request.filter.startsWith('refused') ? 0x87 : request.qos);
+  }
+  unsubscribe(clientId: string, filter: string) {
+    if (!this.rows.some((one) => one.clientId === clientId)) return Promise.resolve(undefined);
+    const known = this.subs.some((one) => one.clientId === clientId && one.filter === filter);
+    return Promise.resolve(known ? 0 : 17);
+  }
+  totals(): Totals {
+    return {
+      sessions: this.rows.length,
+      connected: this.rows.filter(({ connected }) => connected).length,
+      subscriptions: this.subs.length,
+      filters: new Set(this.subs.map(({ filter }) => filter)).size,
+      trieNodes: 0,
+      retained: this.messages.length,
+      retainedBytes: 0,
+    };
+  }
+}
+
+export const emptyReport: ConfigReport = {
+  live: [],
+  newConnections: [],
+  restart: [],
+  listenersAdded: [],
+  listenersRemoved: [],
+  listenersChanged: [],
+  warnings: [],
+};
+
+export class FakeDeps implements ConsoleDeps {
+  readonly registry = new FakeRegistry();
+  readonly logs: LogRecord[] = [];
+  readonly audits: AuditRecord[] = [];
+  readonly published: { topic: string; payload: string; options: unknown }[] = [];
+  readonly patches: unknown[] = [];
+  readonly connectListeners = new Set<(info: ConnectInfo) => void>();
+  readonly disconnectListeners = new Set<(info: DisconnectInfo) => void>();
+  readonly logListeners = new Set<(record: LogRecord) => void>();
+  filter = 'warn';
+  ready = true;
+  reloads = 0;
+  publishCode = 0;
+  failWith: unknown;
+  config: Resolution = resolveConfig([
+    objectLayer({
+      unified: { one: { listen: '127.0.0.1:1883' } },
+      console: {
+        listen: '127.0.0.1:3030',
+        tokens: { ops: { token: 'very-secret-token', role: 'admin' } },
+      },
+    }),
+  ]);
+  readonly #counters = new Counters();
+
+  metrics() {
+    if (this.failWith !== undefined) throw this.failWith;
+    return this.#counters.last();
+  }
+  resolution() {
+    return this.config;
+  }
+  brokerInfo() {
+    return {
+      id: 3,
+      version: '0.1.0',
+      startedAt: Date.now() - 90_061_000,
+      ready: this.ready,
+      listeners: [{ name: 'one', address: '127.0.0.1:1883' }],
+    };
+  }
+  reload() {
+    this.reloads++;
+    return Promise.resolve({
+      ...emptyReport,
+      live: [{ key: 'log.level', from: 'warn', to: 'info' }],
+    });
+  }
+  patchConfig(tables: Readonly<Record<string, unknown>>) {
+    this.patches.push(tables);
+    return Promise.resolve(emptyReport);
+  }
+  logFilter() {
+    return this.filter;
+  }
+  setLogFilter(text: string) {
+    this.filter = parseFilter(text).text;
+  }
+  publish(topic: string, payload: Uint8Array, options: unknown) {
+    this.published.push({ topic, payload: Buffer.from(payload).toString(), options });
+    return Promise.resolve(this.publishCode);
+  }
+  prometheusText() {
+    return Promise.resolve('# TYPE up gauge\nup 1\n');
+  }
+  latency() {
+    return { bounds: [0.001, 0.01], counts: [3, 1, 0], sum: 0.004 };
+  }
+  openLink(): Promise<never> {
+    return Promise.reject(new Error('the fake has no links'));
+  }
+  onConnect(listener: (info: ConnectInfo) => void) {
+    this.connectListeners.add(listener);
+    return () => void this.connectListeners.delete(listener);
+  }
+  onDisconnect(listener: (info: DisconnectInfo) => void) {
+    this.disconnectListeners.add(listener);
+    return () => void this.disconnectListeners.delete(listener);
+  }
+  onLog(listener: (record: LogRecord) => void) {
+    this.logListeners.add(listener);
+    return () => void this.logListeners.delete(listener);
+  }
+  log(record: LogRecord) {
+    this.logs.push(record);
+  }
+  audit(record: AuditRecord) {
+    this.audits.push(record);
+  }
+}
+
+export interface Harness {
+  readonly deps: FakeDeps;
+  readonly app: FastifyInstance;
+  readonly history: History;
+  readonly stopping: AbortController;
+}
+
+/** `host`: the address that requests come in by. */
+export async function harness(
+  tokens: readonly ConsoleToken[] = [],
+  host = '127.0.0.1',
+): Promise<Harness> {
+  const deps = new FakeDeps();
+  const history = new History();
+  const stopping = new AbortController();
+  const routes = allRoutes({
+    deps,
+    history,
+    scanner: new Scanner(stopping.signal),
+    openapi: () => app.swagger(),
+  });
+  const { app } = await buildServer({
+    deps,
+    routes,
+    access: new Access(tokens),
+    doorOf: () => ({ host, text: `${host}:3030` }),
+  });
+  return { deps, app, history, stopping };
+}
+
+export const internalErrors = (deps: FakeDeps) =>
+  deps.logs.filter(({ text }) => text === 'console: internal error');
