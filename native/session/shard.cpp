@@ -124,6 +124,8 @@ void Shard::bury(Client& client) noexcept {
 Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
   client.last_received_ms = cx_.now_ms;
   Received received;
+  // 0 counts down past every number there can be.
+  std::uint32_t turns_left = client.limits->fair_packets_per_turn;
   while (client.state != ClientState::closed && client.paused == 0) {
     const Bytes rest = bytes.subspan(received.consumed);
     if (client.state == ClientState::await_connect && !rest.empty() && rest[0] != 0x10) {
@@ -151,6 +153,11 @@ Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
     }
     if (on_packet(client, scan, rest.first(scan.total)) == Handled::later) break;
     received.consumed += scan.total;
+    if (--turns_left == 0) [[unlikely]] {
+      // Any byte that is left asks for another call, which comes in the next turn.
+      received.wanted = 1;
+      break;
+    }
   }
   return received;
 }

@@ -35,4 +35,19 @@ export const listenerRows = {
     reload: 'new-connections',
     help: "Connections of this listener; 0 = only the broker's limit.",
   }),
+  max_connect_rate: integer({
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    reload: 'new-connections',
+    help: 'Connections that this listener takes in a second; further ones wait in the backlog of the system. 0 = no bound.',
+  }),
+  next_connection_delay_ms: integer({
+    default: 0,
+    unit: 'ms',
+    min: 0,
+    max: 60_000,
+    reload: 'new-connections',
+    help: 'A pause between two connections, as in rumqttd. 0 = none. 1, which is in every rumqttd.toml, is none too: it would let in at most 1000 connections a second.',
+  }),
 } as const;

@@ -16,6 +16,8 @@ export interface Sources {
   readonly files: readonly string[];
   readonly flags: Flags;
   readonly environment?: Environment;
+  /** On top of all: what the console has changed. */
+  readonly extra?: readonly Layer[];
   /** Where files are looked for that nobody named; tests have their own. */
   readonly places?: { readonly etc: string; readonly here: string };
 }
@@ -25,12 +27,12 @@ const kEndings = ['toml', 'yaml', 'yml', 'json'] as const;
 
 /** Reads everything anew at each call, so a reload calls it again. */
 export async function loadConfig(sources: Sources): Promise<Resolution> {
-  const { files, flags, environment = process.env } = sources;
+  const { files, flags, environment = process.env, extra = [] } = sources;
   const { etc, here } = sources.places ?? { etc: '/etc', here: '.' };
   const found = [join(etc, kBaseName), etc, here].flatMap(fileIn);
   const layers: Layer[] = [];
   for (const file of [...found, ...files]) layers.push(await readConfigFile(file, environment));
-  for (const layer of [environmentLayer(environment), flagLayer(flags)]) {
+  for (const layer of [environmentLayer(environment), flagLayer(flags), ...extra]) {
     if (layer !== undefined) layers.push(layer);
   }
   const given = files.at(-1);

@@ -38,7 +38,8 @@ export function optionsMarkdown(): string {
     'An application that embeds the broker gives one object or one file; nothing else is read.',
     '',
     'A value in a file or in the environment may be `file:PATH`, which stands for the content of that file (relative to the folder',
-    'of the configuration file; the last line end is left out), and have `${NAME}` in it, which stands for a variable of the',
+    'of the configuration file; the last line end is left out), and have `$' +
+      '{NAME}` in it, which stands for a variable of the',
     'environment (`$${` is a plain `${`). So secrets need not stand in the configuration; they are never printed.',
     '',
     '*Reload* says what a changed value touches when a running broker reads its configuration again (SIGHUP): everything at once',

@@ -193,6 +193,19 @@ export const mqttRows = {
     reload: 'new-connections',
     help: 'Subscriptions of one session.',
   }),
+  fair_packets_per_turn: integer({
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    reload: 'new-connections',
+    help: 'Packets of one connection that are handled before others get their turn; 0 = all that one read brought (at most 256 KiB). [router] max_outgoing_packet_count sets it too.',
+  }),
+  sys_readers: oneOf({
+    default: 'loopback',
+    values: ['loopback', 'all', 'none'],
+    reload: 'new-connections',
+    help: 'Who may subscribe to $SYS/…: clients of loopback addresses and Unix sockets, all clients, or none. Others get 0x87, or 0x80 in MQTT 3.x. Nobody but the broker publishes there.',
+  }),
   connection_timeout_ms: integer({
     default: 10_000,
     unit: 'ms',
@@ -330,7 +343,10 @@ export interface ConfigTables extends WrittenTable<typeof topRows> {
 /** ST-RMQTT's names of options that have another name here, by the table they stand in. */
 export const aliases = {
   connections: { max_payload_size: 'max_packet_size', max_inflight_count: 'max_inflight' },
-  router: { max_connections: ['broker', 'max_connections'] },
+  router: {
+    max_connections: ['broker', 'max_connections'],
+    max_outgoing_packet_count: ['mqtt', 'fair_packets_per_turn'],
+  },
 } as const;
 
 export { listenerRows, logRows };

@@ -100,9 +100,11 @@ function diffListeners(
 
 function changeOf(before: ListenerConfig, after: ListenerConfig): ListenerChange {
   const unixMoved = before.unix?.path !== after.unix?.path;
-  const carried = ({ name, versions, unix }: ListenerConfig) => [
+  const carried = ({ name, versions, acceptDelayMs, maxConnectRate, unix }: ListenerConfig) => [
     name,
     versions,
+    acceptDelayMs,
+    maxConnectRate,
     unixMoved ? 0 : (unix?.mode ?? 0),
   ];
   return {

@@ -5,6 +5,14 @@
 import { fail } from '../errors.js';
 import type { ProtocolVersion } from '../native/events.js';
 import { formatAddress, type ListenAddress } from './address.js';
+import type {
+  BrokerConfig,
+  ConsoleConfig,
+  ConsoleToken,
+  ListenerConfig,
+  ListenerKind,
+  PrometheusConfig,
+} from './broker-config.js';
 import {
   aliases,
   type BrokerTable,
@@ -19,8 +27,7 @@ import {
   routerRows,
   topRows,
 } from './options.js';
-import { type Expanded, expandReferences } from './references.js';
-import { allowedText, checkValue, defaultOf, type Row, type Rows } from './rows.js';
+import { allowedText, defaultOf, type Row, type Rows } from './rows.js';
 import {
   type ConsoleRole,
   consoleRows,
@@ -39,54 +46,16 @@ import {
   whereOf,
 } from './tree.js';
 import { deadKeys, isAboutAccess, type Scope, unsupported } from './unsupported.js';
+import { originOf, rowValue, wrong } from './values.js';
 
-export type ListenerKind = 'v4' | 'v5' | 'unified';
-
-export interface ListenerConfig {
-  readonly kind: ListenerKind;
-  /** Its table, as "v4.1": what makes it the same listener after a reload. */
-  readonly table: string;
-  readonly name: string;
-  readonly listen: readonly ListenAddress[];
-  readonly unix: { readonly path: string; readonly mode: number } | undefined;
-  /** 0 = only the broker's limit. */
-  readonly maxConnections: number;
-  readonly versions: readonly ProtocolVersion[];
-  readonly mqtt: MqttConfig;
-}
-
-export interface ConsoleToken {
-  readonly name: string;
-  readonly role: ConsoleRole;
-  readonly token: string;
-}
-
-export interface ConsoleConfig {
-  readonly listen: readonly ListenAddress[];
-  readonly tokens: readonly ConsoleToken[];
-}
-
-export interface PrometheusConfig {
-  readonly listen: readonly ListenAddress[];
-  readonly intervalS: number;
-}
-
-export interface BrokerConfig {
-  readonly id: number;
-  readonly broker: BrokerTable;
-  readonly router: RouterConfig;
-  readonly log: LogConfig;
-  /** undefined = not configured: nothing of it is loaded. */
-  readonly console: ConsoleConfig | undefined;
-  readonly prometheus: PrometheusConfig | undefined;
-  /** How often $SYS is published; 0 = not at all. */
-  readonly sysIntervalS: number;
-  /** Of links, and of listeners that override nothing. */
-  readonly mqtt: MqttConfig;
-  readonly listeners: readonly ListenerConfig[];
-  /** Nobody asked for a listener: the one on loopback was put in. */
-  readonly isLoopbackDefault: boolean;
-}
+export type {
+  BrokerConfig,
+  ConsoleConfig,
+  ConsoleToken,
+  ListenerConfig,
+  ListenerKind,
+  PrometheusConfig,
+} from './broker-config.js';
 
 /** One line of `--check`. */
 export interface EffectiveEntry {
@@ -355,9 +324,26 @@ class Resolver {
       listen,
       unix: path === '' ? undefined : { path, mode: rows.unix_mode as number },
       maxConnections: rows.max_connections as number,
+      acceptDelayMs: this.#acceptDelay(node, rows.next_connection_delay_ms as number),
+      maxConnectRate: rows.max_connect_rate as number,
       versions: mqtt.accept_versions,
       mqtt,
     };
+  }
+
+  /** ST-RMQTT's files have 1 everywhere: taken at its word, a port would take 1000 clients a second. */
+  #acceptDelay(listener: TableNode, delayMs: number): number {
+    const node = listener.children.get('next_connection_delay_ms');
+    if (delayMs !== 1 || node === undefined) return delayMs;
+    const why =
+      'has no effect at 1, which would let in at most 1000 connections a second; 2 and more has';
+    this.#warn(why, `${whereOf(node)}: ${keyOf(node)}: ${why}`);
+    const last = this.#effective.findLastIndex(({ key }) => key === 'next_connection_delay_ms');
+    const entry = this.#effective[last];
+    if (entry !== undefined) {
+      this.#effective[last] = { ...entry, value: 0, origin: `${entry.origin} (1)` };
+    }
+    return 0;
   }
 
   #checkPairs(broker: BrokerTable): void {
@@ -412,6 +398,8 @@ function loopbackListener(mqtt: MqttConfig): ListenerConfig {
     ],
     unix: undefined,
     maxConnections: 0,
+    acceptDelayMs: 0,
+    maxConnectRate: 0,
     versions: mqtt.accept_versions,
     mqtt,
   };
@@ -420,53 +408,6 @@ function loopbackListener(mqtt: MqttConfig): ListenerConfig {
 /** A table without keys, or in YAML a key with nothing behind it. */
 function isEmpty(node: TreeNode): boolean {
   return node.kind === 'table' ? node.children.size === 0 : node.value === null;
-}
-
-function rowValue(node: TreeNode, row: Row): unknown {
-  const allowed = allowedText(row);
-  if (node.kind === 'table') throw wrong(node, allowed);
-  const { textual, references } = node.source.layer;
-  const given: Expanded =
-    references === undefined
-      ? { kind: 'plain', value: node.value }
-      : expandReferences(node.value, references);
-  if (given.kind === 'missing') {
-    throw fail('ST_CONFIG_REFERENCE', { where: whereOf(node), key: keyOf(node), why: given.why });
-  }
-  const isText = textual === true || given.kind === 'referred';
-  const checked = checkValue(row, given.value, isText);
-  if (checked !== 'refused') return checked.value;
-  // What a reference stands for may be a secret, whatever the row is.
-  const isHidden = row.secret === true || given.kind === 'referred';
-  throw wrong(node, allowed, isHidden ? 'something else (not shown)' : undefined);
-}
-
-function originOf(node: TreeNode, key: string): string {
-  const { layer, path } = node.source;
-  if (layer.nameOf !== undefined) return layer.nameOf(path);
-  const written = path.at(-1) ?? key;
-  return layer.textual === true || written === key
-    ? whereOf(node)
-    : `${whereOf(node)} (${written})`;
-}
-
-function wrong(node: TreeNode, allowed: string, instead?: string): Error {
-  const found = instead ?? (node.kind === 'table' ? 'a table' : describeValue(node.value));
-  return fail('ST_CONFIG_VALUE', { where: whereOf(node), key: keyOf(node), found, allowed });
-}
-
-function describeValue(value: unknown): string {
-  let text: string;
-  try {
-    // JSON has no NaN, infinity and bigint, and no circles (which YAML can draw).
-    text =
-      typeof value === 'object' || typeof value === 'string'
-        ? JSON.stringify(value)
-        : String(value);
-  } catch {
-    text = 'a list of something else';
-  }
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
 function refuseSameAddress(listeners: readonly ListenerConfig[]): void {

@@ -67,9 +67,6 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
   },
   router: {
     id: noEffect('has no effect, as in rumqttd'),
-    max_outgoing_packet_count: noEffect(
-      'has no effect: connections are served by bytes and by their windows, not by packets per sweep',
-    ),
     max_segment_size: notYet(kSegments),
     max_segment_count: notYet(kSegments),
     custom_segment: notYet(kSegments),
@@ -105,12 +102,6 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
     role: refuse(kAccess),
     proxy_protocol: refuse('this version cannot read the PROXY header', is('off')),
     trusted_proxies: refuse('this version cannot read the PROXY header'),
-    max_connect_rate: refuse('this version cannot limit the rate of connections'),
-    next_connection_delay_ms: noEffect(
-      'has no effect: connections are accepted as they come, without a pause',
-      // 1 is in every ST-RMQTT file, and asks for at most about 1000 connections a second there.
-      is(0, 1, '0', '1'),
-    ),
   },
   connections: {
     auth: refuse(kAuth),

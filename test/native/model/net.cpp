@@ -81,6 +81,7 @@ class Net::Logical final : public Host {
       case EventKind::link_closed:
       case EventKind::log:
       case EventKind::drained:
+      case EventKind::reply:
         return true;
     }
     return true;
@@ -254,6 +255,8 @@ void Net::run_unread(Conn& conn) {
     conn.unread.erase(0, received.consumed);
     conn.consumed += received.consumed;
     conn.wanted = received.wanted;
+    // As IoThread does: the shard stopped although it has what it wants.
+    if (received.wanted != 0 && received.wanted <= conn.unread.size()) conn.rerun = true;
   });
 }
 

@@ -13,6 +13,13 @@ describe("ST-RMQTT's reference configuration", () => {
     const { config } = await resolveText(reference);
     expect(config.id).toBe(0);
     expect(config.broker.max_connections).toBe(10_010);
+    expect(config.mqtt.fair_packets_per_turn).toBe(200);
+    expect(config.listeners[0]?.mqtt.fair_packets_per_turn).toBe(200);
+    expect(config.console?.listen).toEqual([{ host: '0.0.0.0', port: 3030 }]);
+    expect(config.prometheus).toEqual({
+      listen: [{ host: '127.0.0.1', port: 9042 }],
+      intervalS: 1,
+    });
     expect(config.listeners).toHaveLength(2);
     expect(config.listeners).toMatchObject([
       {
@@ -31,9 +38,9 @@ describe("ST-RMQTT's reference configuration", () => {
     expect(warnings).toEqual([
       'a.toml:40:1: [ws]: not yet supported in this version: WebSocket listeners; skipped',
       'a.toml:3:1: router.id: has no effect, as in rumqttd',
-      'a.toml:5:1: router.max_outgoing_packet_count: has no effect: connections are served by bytes and by their windows, not by packets per sweep',
       'a.toml:6:1: router.max_segment_size: not yet supported in this version (logs of dynamic filters); messages without a subscriber are dropped and counted',
       'a.toml:20:1: v4.1.connections.dynamic_filters: not yet supported in this version; messages without a subscriber are dropped and counted',
+      'a.toml:15:1: v4.1.next_connection_delay_ms: has no effect at 1, which would let in at most 1000 connections a second; 2 and more has',
     ]);
   });
 
@@ -84,7 +91,6 @@ describe('what asks for a closed port or for a disk stops the start', () => {
     [inListener('role = "device"'), 3, 'unified.1.role'],
     [inListener('proxy_protocol = "v2"'), 3, 'unified.1.proxy_protocol'],
     [inListener('trusted_proxies = ["10.0.0.0/8"]'), 3, 'unified.1.trusted_proxies'],
-    [inListener('max_connect_rate = 5'), 3, 'unified.1.max_connect_rate'],
     [inListener('auth = { user = "x" }'), 3, '[unified.1.auth]'],
     [inListener('[unified.1.tls]\ncertpath = "a.pem"'), 3, '[unified.1.tls]'],
     [inListener('[unified.1.auth]'), 3, '[unified.1.auth]'],
@@ -105,7 +111,6 @@ describe('what asks for a closed port or for a disk stops the start', () => {
   test.each([
     ['allow_anonymous = true'],
     ['proxy_protocol = "off"'],
-    ['next_connection_delay_ms = 1'],
     ['[unified.1.connections]\nvalidate_tenant_prefix = false\nduplicate_client_id = "takeover"'],
     ['[unified.1.connections]\ndynamic_filters = false'],
     ['[device]\nme_topics = "off"'],
@@ -148,11 +153,19 @@ describe('warnings', () => {
     expect(warnings[0]).toContain(warning);
   });
 
-  test('a pause between connections above 1 ms is not served, and said', async () => {
-    const { warnings } = await resolveText(`${listener}next_connection_delay_ms = 20\n`);
+  test('a pause of 1 ms between connections has no effect, and that is said once', async () => {
+    const line = 'next_connection_delay_ms = 1\n';
+    const text = `${listener}${line}[v5.1]\nlisten = "127.0.0.1:1884"\n${line}`;
+    const { config, warnings } = await resolveText(text);
+    expect(config.listeners.map(({ acceptDelayMs }) => acceptDelayMs)).toEqual([0, 0]);
     expect(warnings).toEqual([
-      'a.toml:3:1: unified.1.next_connection_delay_ms: has no effect: connections are accepted as they come, without a pause',
+      'a.toml:6:1: v5.1.next_connection_delay_ms: has no effect at 1, which would let in at most 1000 connections a second; 2 and more has',
     ]);
+    const { config: slow, warnings: none } = await resolveText(
+      `${listener}next_connection_delay_ms = 2\nmax_connect_rate = 7\n`,
+    );
+    expect(slow.listeners[0]).toMatchObject({ acceptDelayMs: 2, maxConnectRate: 7 });
+    expect(none).toEqual([]);
   });
 });
 

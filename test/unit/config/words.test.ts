@@ -91,7 +91,10 @@ test('every default fits its own row', () => {
     prometheusRows,
   ]) {
     for (const [key, row] of Object.entries(rows)) {
-      expect([key, checkValue(row, writtenValue(row, defaultOf(row)), false)]).not.toEqual([key, 'refused']);
+      expect([key, checkValue(row, writtenValue(row, defaultOf(row)), false)]).not.toEqual([
+        key,
+        'refused',
+      ]);
     }
   }
   expect(defaultOf(listenerRows.unix_mode)).toBe(0o660);

@@ -1,0 +1,57 @@
+/** The configuration that the broker runs with: every value checked, every default in its place. */
+import type { ProtocolVersion } from '../native/events.js';
+import type { ListenAddress } from './address.js';
+import type { BrokerTable, LogConfig, MqttConfig, RouterConfig } from './options.js';
+import type { ConsoleRole } from './service-options.js';
+
+export type ListenerKind = 'v4' | 'v5' | 'unified';
+
+export interface ListenerConfig {
+  readonly kind: ListenerKind;
+  /** Its table, as "v4.1": what makes it the same listener after a reload. */
+  readonly table: string;
+  readonly name: string;
+  readonly listen: readonly ListenAddress[];
+  readonly unix: { readonly path: string; readonly mode: number } | undefined;
+  /** 0 = only the broker's limit. */
+  readonly maxConnections: number;
+  /** Between two accepts; 0 = none. */
+  readonly acceptDelayMs: number;
+  /** Connections per second; 0 = no bound. */
+  readonly maxConnectRate: number;
+  readonly versions: readonly ProtocolVersion[];
+  readonly mqtt: MqttConfig;
+}
+
+export interface ConsoleToken {
+  readonly name: string;
+  readonly role: ConsoleRole;
+  readonly token: string;
+}
+
+export interface ConsoleConfig {
+  readonly listen: readonly ListenAddress[];
+  readonly tokens: readonly ConsoleToken[];
+}
+
+export interface PrometheusConfig {
+  readonly listen: readonly ListenAddress[];
+  readonly intervalS: number;
+}
+
+export interface BrokerConfig {
+  readonly id: number;
+  readonly broker: BrokerTable;
+  readonly router: RouterConfig;
+  readonly log: LogConfig;
+  /** undefined = not configured: nothing of it is loaded. */
+  readonly console: ConsoleConfig | undefined;
+  readonly prometheus: PrometheusConfig | undefined;
+  /** How often $SYS is published; 0 = not at all. */
+  readonly sysIntervalS: number;
+  /** Of links, and of listeners that override nothing. */
+  readonly mqtt: MqttConfig;
+  readonly listeners: readonly ListenerConfig[];
+  /** Nobody asked for a listener: the one on loopback was put in. */
+  readonly isLoopbackDefault: boolean;
+}
