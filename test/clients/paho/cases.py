@@ -308,7 +308,7 @@ def properties(port, _version):
 def subscribe_options(port, _version):
     name = topic()
     client, other = Client(port, "5.0"), Client(port, "5.0")
-    client.publish(name, "retained", 1, True)
+    other.publish(name, "retained", 1, True)
     identified = Properties(PacketTypes.SUBSCRIBE)
     identified.SubscriptionIdentifier = 300_000
     # Retain Handling 1: only for a subscription that is new.
@@ -318,6 +318,9 @@ def subscribe_options(port, _version):
     assert first.retain and first.properties.SubscriptionIdentifier == [300_000]
     client.subscribe(name, options=options, properties=identified)
     client.publish(name, "own", 1)
+    # Its own retained message neither [MQTT-3.8.3-3].
+    client.publish(name + "/mine", "own", 1, True)
+    client.subscribe(name + "/mine", options=options, properties=identified)
     client.nothing_more()
     other.publish(name, "kept", 1, True)
     assert client.take(1)[0].retain, "Retain As Published"
@@ -325,6 +328,7 @@ def subscribe_options(port, _version):
     other.subscribe(name, options=never)
     other.nothing_more()
     other.publish(name, "", 1, True)
+    other.publish(name + "/mine", "", 1, True)
     reasons = other.unsubscribe("never/subscribed")
     assert reasons[0].value == 0x11, reasons
     client.close()
