@@ -34,7 +34,7 @@ async function parseToml(file: string, text: string): Promise<Layer> {
   try {
     root = parse(text);
   } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
+    if (!(cause instanceof TomlError)) throw unreadable(file, 'TOML', cause);
     const why = firstLine(cause.message).replace(/^Invalid TOML document: /, '');
     const where = `${file}:${cause.line}:${cause.column}`;
     throw fail('ST_CONFIG_SYNTAX', { where, why: `not valid TOML: ${why}` }, { cause });
@@ -51,7 +51,12 @@ async function parseYaml(file: string, text: string): Promise<Layer> {
   const { isAlias, isMap, LineCounter, parseDocument } = await import('yaml');
   const kind = /\.json$/i.test(file) ? 'JSON' : 'YAML';
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  let document: ReturnType<typeof parseDocument>;
+  try {
+    document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error' });
+  } catch (cause) {
+    throw unreadable(file, kind, cause);
+  }
   const [error] = document.errors;
   if (error !== undefined) {
     const { line, col } = lineCounter.linePos(error.pos[0]);
@@ -63,8 +68,7 @@ async function parseYaml(file: string, text: string): Promise<Layer> {
     root = document.toJS() ?? {};
   } catch (cause) {
     // An alias of nothing, or too many of them.
-    const why = `not valid ${kind}: ${firstLine(messageOf(cause))}`;
-    throw fail('ST_CONFIG_SYNTAX', { where: `${file}:1:1`, why }, { cause });
+    throw unreadable(file, kind, cause);
   }
   if (!isTable(root)) {
     const why = 'the document is not a table of keys';
@@ -103,6 +107,12 @@ function fileLayer(
       return at === undefined ? file : `${file}:${at.line}:${at.column}`;
     },
   };
+}
+
+/** What a parser throws without saying where: it ran out of stack in thousands of brackets, say. */
+function unreadable(file: string, kind: string, cause: unknown): Error {
+  const why = `not valid ${kind}: ${firstLine(messageOf(cause))}`;
+  return fail('ST_CONFIG_SYNTAX', { where: `${file}:1:1`, why }, { cause });
 }
 
 function firstLine(text: string): string {

@@ -183,6 +183,7 @@ class Resolver {
       this.#effective.push({ table, key: 'token', row: tokenRows.token, value: token, origin });
       return { name, role: 'admin', token };
     }
+    const { role, token } = this.#rows(table, node, tokenRows, 'console');
     if (!node.children.has('token')) {
       const allowed = allowedText(tokenRows.token);
       throw fail('ST_CONFIG_MISSING', {
@@ -191,7 +192,6 @@ class Resolver {
         allowed,
       });
     }
-    const { role, token } = this.#rows(table, node, tokenRows, 'console');
     return { name, role: role as ConsoleRole, token: token as string };
   }
 
