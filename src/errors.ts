@@ -65,6 +65,14 @@ const texts = {
   ST_LINK_CAPABILITY: (p: { doing: string; why: string }) => `${p.doing}: ${p.why}`,
   ST_LINK_PROTOCOL: (p: { why: string }) =>
     `reading from the broker on a link: ${p.why}; this is a defect of st-mqttd, please report it`,
+
+  ST_CTL_USAGE: (p: { why: string }) => `${p.why}; st-mqttd ctl --help lists what there is`,
+  ST_CTL_UNREACHABLE: (p: { url: string; why: string }) =>
+    `cannot reach the console at ${p.url}: ${p.why}; does the broker run, with [console] in its configuration? ` +
+    'Another address: --url URL',
+  ST_CTL_REFUSED: (p: { doing: string; why: string }) => `${p.doing}: ${p.why}`,
+  ST_CTL_ANSWER: (p: { url: string; why: string }) =>
+    `what answers at ${p.url} is not the console of st-mqttd (${p.why}); name the right address with --url URL`,
 } as const;
 
 export type ErrorCode = keyof typeof texts;

@@ -60,6 +60,7 @@ export const flags = {
 export const commands = {
   check: 'print the configuration in effect, with the origin of each value',
   'generate-config': 'print a configuration file with all defaults',
+  ctl: 'look at a running broker and operate it: st-mqttd ctl --help',
 } as const;
 
 type Command = keyof typeof commands;

@@ -1,9 +1,14 @@
 #!/usr/bin/env node
 /** `st-mqttd`. What is not needed for the start is not loaded. */
-import { StMqttdError } from '../errors.js';
+import { fail, StMqttdError } from '../errors.js';
 import { parseCommandLine } from './flags.js';
 
 async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === 'ctl') {
+    const { ctl } = await import('./ctl/main.js');
+    process.exitCode = await ctl(args.slice(1));
+    return;
+  }
   const line = parseCommandLine(args);
   if (line.help) {
     const { helpText } = await import('./help.js');
@@ -17,6 +22,8 @@ async function main(args: readonly string[]): Promise<void> {
   } else if (line.command === 'check') {
     const { check } = await import('./commands.js');
     await check(line);
+  } else if (line.command === 'ctl') {
+    throw fail('ST_USAGE', { why: 'ctl stands before its flags' });
   } else {
     const { run } = await import('./run.js');
     await run(line);

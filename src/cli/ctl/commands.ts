@@ -1,0 +1,223 @@
+/** The commands of `st-mqttd ctl`, one row each. What they do is in actions.ts and listings.ts. */
+
+export interface CommandRow {
+  /** What is typed. */
+  readonly words: readonly [string] | readonly [string, string];
+  /** Its arguments, for the help. */
+  readonly takes: string;
+  /** How many arguments: at least, at most. */
+  readonly count: readonly [number, number];
+  /** Flags of its own. */
+  readonly flags: readonly FlagName[];
+  readonly help: string;
+  /** What the bare first word means. */
+  readonly isDefault?: true;
+}
+
+export interface FlagRow {
+  /** undefined = it takes no value. */
+  readonly takes?: string;
+  readonly help: string;
+}
+
+export const flagRows = {
+  url: {
+    takes: 'URL',
+    help: "the console's; default $ST_MQTTD_CONSOLE_URL, or http://127.0.0.1:3030",
+  },
+  token: {
+    takes: 'TOKEN',
+    help: 'better as file:PATH, or in $ST_MQTTD_CONSOLE_TOKEN: others see command lines',
+  },
+  json: { help: 'JSON: listings as an object per line' },
+  help: { help: 'print this' },
+  limit: { takes: 'N', help: 'at most so many rows' },
+  client: { takes: 'ID', help: 'subscriptions: of this client; publish: in this name' },
+  reason: { takes: 'TEXT', help: 'kick: Reason String for the client' },
+  qos: { takes: '0|1|2', help: 'publish, subscribe: QoS; default 0' },
+  retain: { help: 'publish: retained' },
+  file: { takes: 'PATH', help: 'publish: the payload' },
+  changed: { help: 'config show: only what is not the default' },
+  prometheus: { help: 'metrics: the text of the Prometheus exporter' },
+} as const satisfies Record<string, FlagRow>;
+
+export type FlagName = keyof typeof flagRows;
+/** Of every command. */
+export const commonFlags: readonly FlagName[] = ['url', 'token', 'json', 'help'];
+
+const kMany = 100;
+const listing = ['limit'] as const;
+
+export const commandRows = {
+  status: {
+    words: ['status'],
+    takes: '',
+    count: [0, 0],
+    flags: [],
+    help: 'the broker: version, listeners, what there is now',
+  },
+  clients_list: {
+    words: ['clients', 'list'],
+    takes: '[WHERE…]',
+    count: [0, kMany],
+    flags: listing,
+    help: 'sessions, connected or not',
+    isDefault: true,
+  },
+  clients_show: {
+    words: ['clients', 'show'],
+    takes: 'ID',
+    count: [1, 1],
+    flags: [],
+    help: 'one session in detail',
+  },
+  clients_kick: {
+    words: ['clients', 'kick'],
+    takes: 'ID',
+    count: [1, 1],
+    flags: ['reason'],
+    help: 'closes its connection; its session stays, if it may',
+  },
+  clients_end: {
+    words: ['clients', 'end'],
+    takes: 'ID',
+    count: [1, 1],
+    flags: [],
+    help: 'ends its session: subscriptions and waiting messages go',
+  },
+  subscriptions_list: {
+    words: ['subscriptions', 'list'],
+    takes: '[WHERE…]',
+    count: [0, kMany],
+    flags: ['limit', 'client'],
+    help: 'subscriptions of all clients, or of one',
+    isDefault: true,
+  },
+  routes: {
+    words: ['routes'],
+    takes: 'TOPIC',
+    count: [1, 1],
+    flags: [],
+    help: 'who would get a message published there',
+  },
+  retained_list: {
+    words: ['retained', 'list'],
+    takes: '[FILTER]',
+    count: [0, 1],
+    flags: listing,
+    help: 'retained messages',
+    isDefault: true,
+  },
+  retained_get: {
+    words: ['retained', 'get'],
+    takes: 'TOPIC',
+    count: [1, 1],
+    flags: [],
+    help: 'the payload of one, byte for byte',
+  },
+  retained_delete: {
+    words: ['retained', 'delete'],
+    takes: 'TOPIC',
+    count: [1, 1],
+    flags: [],
+    help: 'deletes one; subscribers are not told',
+  },
+  publish: {
+    words: ['publish'],
+    takes: 'TOPIC [PAYLOAD]',
+    count: [1, 2],
+    flags: ['qos', 'retain', 'client', 'file'],
+    help: 'publishes; PAYLOAD - is standard input',
+  },
+  subscribe: {
+    words: ['subscribe'],
+    takes: 'ID FILTER…',
+    count: [2, kMany],
+    flags: ['qos'],
+    help: 'subscribes on behalf of a client',
+  },
+  unsubscribe: {
+    words: ['unsubscribe'],
+    takes: 'ID FILTER…',
+    count: [2, kMany],
+    flags: [],
+    help: 'unsubscribes on behalf of a client',
+  },
+  log_get: {
+    words: ['log', 'get'],
+    takes: '',
+    count: [0, 0],
+    flags: [],
+    help: 'the log filter',
+    isDefault: true,
+  },
+  log_set: {
+    words: ['log', 'set'],
+    takes: 'FILTER',
+    count: [1, 1],
+    flags: [],
+    help: 'sets it until the next start, as "info,auth=debug"',
+  },
+  config_show: {
+    words: ['config', 'show'],
+    takes: '[PART]',
+    count: [0, 1],
+    flags: ['changed'],
+    help: 'the configuration in force, with origins',
+    isDefault: true,
+  },
+  config_set: {
+    words: ['config', 'set'],
+    takes: 'TABLE.KEY=VALUE…',
+    count: [1, kMany],
+    flags: [],
+    help: 'changes keys until the next start',
+  },
+  reload: {
+    words: ['reload'],
+    takes: '',
+    count: [0, 0],
+    flags: [],
+    help: 'reads the configuration again: all of it applies, or nothing',
+  },
+  metrics: {
+    words: ['metrics'],
+    takes: '[PART]',
+    count: [0, 1],
+    flags: ['prometheus'],
+    help: 'counters since the start, and gauges',
+  },
+} as const satisfies Record<string, CommandRow>;
+
+export type CommandName = keyof typeof commandRows;
+
+export function helpText(): string {
+  const commands = Object.values<CommandRow>(commandRows).map(
+    ({ words, takes, help }) => [`${words.join(' ')} ${takes}`.trim(), help] as const,
+  );
+  const flags = Object.entries<FlagRow>(flagRows).map(
+    ([name, { takes, help }]) =>
+      [takes === undefined ? `--${name}` : `--${name} ${takes}`, help] as const,
+  );
+  return `${[
+    'st-mqttd ctl COMMAND [--url URL] [--token file:PATH] [--json]',
+    '',
+    'Looks at a running broker and operates it, through its console ([console] in its configuration).',
+    '',
+    'Commands:',
+    ...columns(commands),
+    '',
+    'Flags:',
+    ...columns(flags),
+    '',
+    'WHERE is KEY=VALUE (* stands for any characters), KEY~PART, KEY>=N or KEY<=N, with the keys',
+    "that --json shows: st-mqttd ctl clients connected=true 'clientid=dev-*' 'mqueue_len>=1'",
+    '',
+    'Exit code: 0 = done, 1 = refused or not reachable, 2 = not a command.',
+  ].join('\n')}\n`;
+}
+
+function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}
