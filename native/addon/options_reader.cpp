@@ -214,6 +214,8 @@ bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec&
     reader.number("unix_mode", to.socket.unix_mode);
   }
   reader.number("backlog", to.socket.backlog);
+  reader.number("accept_delay_ms", to.pacing.delay_ms);
+  reader.number("max_connect_rate", to.pacing.max_per_s);
   std::uint8_t levels = 0;
   reader.number("protocol_levels", levels);
   const Napi::Object limits = reader.object("limits");

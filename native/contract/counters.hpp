@@ -17,7 +17,7 @@ namespace stmqtt::contract {
   X(connections_accepted)        X(connections_closed)                                            \
   X(clients_connected_v31)       X(clients_connected_v311)      X(clients_connected_v5)           \
   X(clients_disconnected_v31)    X(clients_disconnected_v311)   X(clients_disconnected_v5)        \
-  X(connections_refused)         X(takeovers)                                                     \
+  X(connections_refused)         X(takeovers)                   X(accepts_paced)                  \
   X(connections_migrated)        X(verdicts_waited)             X(verdicts_stale)                 \
   /* closed connections, in the order of CloseCause */                                             \
   X(closed_none)                     X(closed_client_disconnect)        X(closed_peer_closed)       \

@@ -22,9 +22,10 @@ namespace stmqtt {
 /// One listening socket and what is allowed on it. Lives as long as the engine, because its
 /// connections count in it.
 struct ListenerEntry {
-  ListenerEntry(ListenerId id, const Limits* with, std::uint32_t most_connections)
-      : socket(id), limits(with), max_connections(most_connections) {}
+  ListenerEntry(ListenerId id, const Limits* with, const EngineListenSpec& spec)
+      : socket(id), pacing(spec.pacing), limits(with), max_connections(spec.max_connections) {}
   Listener socket;
+  const AcceptPacing pacing;
   std::atomic<const Limits*> limits;           ///< of those who come; Engine::kept_limits_ owns
   std::atomic<std::uint32_t> max_connections;  ///< 0 = no bound
   std::atomic<std::uint32_t> connections{0};

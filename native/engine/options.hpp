@@ -45,6 +45,7 @@ struct EngineListenSpec {
   ListenSpec socket;
   Limits limits;
   std::uint32_t max_connections = 0;  ///< 0 = no bound of its own
+  AcceptPacing pacing;
 };
 
 }  // namespace stmqtt

@@ -83,7 +83,7 @@ void Worker::take_listener(const ListenerChange& change) noexcept {
     return engine_.listener_closed(entry);
   }
   if (drain_deadline_ms_ != 0 || entry.removed.load(std::memory_order_relaxed)) return;
-  const SystemError error = io_.add_listener(entry.socket);
+  const SystemError error = io_.add_listener(entry.socket, entry.pacing);
   if (error) log(contract::LogLevel::error, CloseCause::socket_error, as_bytes("listener failed"));
 }
 

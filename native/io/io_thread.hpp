@@ -79,7 +79,8 @@ class IoThread {
   void run() noexcept;
 
   /// The listener's connections come to this thread's handler. Borrowed: remove it before it dies.
-  [[nodiscard]] SystemError add_listener(Listener& listener) noexcept;
+  [[nodiscard]] SystemError add_listener(Listener& listener,
+                                         const AcceptPacing& pacing = {}) noexcept;
   void remove_listener(Listener& listener) noexcept;
 
   /// The connection takes over everything in `from`; unread bytes are handed to on_bytes on the next
@@ -134,6 +135,10 @@ class IoThread {
     Listener* listener;
     std::uint64_t paused_until_ms;  // 0 = not paused
     std::uint32_t accepts;          // how many to accept in the next turn
+    AcceptPacing pacing;
+    std::uint64_t credit_ns;        // of max_per_s: what may be used at once, at most a second
+    std::uint64_t credited_at_ns;   // up to when time was turned into credit
+    std::uint64_t next_ms;          // of delay_ms: when the next one may be accepted
   };
 
   /// Frames up to this size that arrive in pieces are joined in the shared read buffer; larger
@@ -181,7 +186,9 @@ class IoThread {
   // io_thread_accept.cpp
   void accept_from(Listener& listener) noexcept;
   void shed(Listening& listening, int error) noexcept;
-  void pause_listener(Listening& listening) noexcept;
+  void pause_listener(Listening& listening, std::uint64_t until_ms) noexcept;
+  [[nodiscard]] std::uint32_t paced(Listening& listening, std::uint32_t wanted) noexcept;
+  void spend(Listening& listening, std::uint32_t accepted) noexcept;
   void resume_listeners(std::uint64_t now_ms) noexcept;
   [[nodiscard]] Listening* find(const Listener& listener) noexcept;
 

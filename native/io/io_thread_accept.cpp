@@ -15,6 +15,7 @@ namespace {
 
 // How long a listener rests after an error that more calls would not mend.
 constexpr std::uint64_t kRestMs = 100;
+constexpr std::uint64_t kSecondNs = 1'000'000'000;
 
 // Errors of the one connection that was to be accepted, not of the listener: accept(2) hands down
 // network errors that came in before.
@@ -47,13 +48,13 @@ int accept_one(int fd, sockaddr_storage& from) noexcept {
 
 }  // namespace
 
-SystemError IoThread::add_listener(Listener& listener) noexcept {
+SystemError IoThread::add_listener(Listener& listener, const AcceptPacing& pacing) noexcept {
   owner_.check();
   if (!poller_.add(listener.fd(), PollTag::of(PollTag::Kind::listener, &listener),
                    Interest::read)) {
     return {errno, "epoll_ctl"};
   }
-  listeners_.push_back({&listener, 0, 1});
+  listeners_.push_back({&listener, 0, 1, pacing, kSecondNs, turn_ns_, 0});
   return {};
 }
 
@@ -75,7 +76,8 @@ IoThread::Listening* IoThread::find(const Listener& listener) noexcept {
 void IoThread::accept_from(Listener& listener) noexcept {
   // As many as came last time, and twice as many if those were all taken: a single connection then
   // costs one call, not a second one that finds nothing.
-  const std::uint32_t allowed = find(listener)->accepts;
+  const std::uint32_t allowed = paced(*find(listener), find(listener)->accepts);
+  if (allowed == 0) return;
   std::uint32_t accepted = 0;
   int error = 0;
   while (accepted < allowed) {
@@ -96,10 +98,51 @@ void IoThread::accept_from(Listener& listener) noexcept {
     if (find(listener) == nullptr) return;  // removed by the handler
   }
   Listening* listening = find(listener);
+  spend(*listening, accepted);
   listening->accepts = error == 0 ? std::min(allowed * 2, std::max(1U, options_.accepts_per_turn))
                                   : std::max(1U, accepted);
   if (error == 0 || error == EAGAIN || error == EWOULDBLOCK) return;
   shed(*listening, error);
+}
+
+// How many of those that wait may be accepted now. None: the listener is left out of the poller until
+// one may. Looked at only where somebody waits, so that a quiet listener costs no wake-ups.
+std::uint32_t IoThread::paced(Listening& listening, std::uint32_t wanted) noexcept {
+  const AcceptPacing& pacing = listening.pacing;
+  std::uint64_t due_ms = 0;
+  if (pacing.delay_ms > 1) {
+    if (turn_ms() < listening.next_ms) {
+      due_ms = listening.next_ms;
+    } else {
+      wanted = 1;
+    }
+  }
+  if (pacing.max_per_s > 0) {
+    const std::uint64_t each_ns = kSecondNs / pacing.max_per_s;
+    listening.credit_ns =
+        std::min(kSecondNs, listening.credit_ns + (turn_ns_ - listening.credited_at_ns));
+    listening.credited_at_ns = turn_ns_;
+    if (listening.credit_ns < each_ns) {
+      const std::uint64_t missing_ns = each_ns - listening.credit_ns;
+      due_ms = std::max(due_ms, (turn_ns_ + missing_ns) / 1'000'000 + 1);
+    } else {
+      wanted = static_cast<std::uint32_t>(
+          std::min<std::uint64_t>(wanted, listening.credit_ns / std::max<std::uint64_t>(1, each_ns)));
+    }
+  }
+  if (due_ms == 0) return wanted;
+  counters_.add(contract::Counter::accepts_paced);
+  pause_listener(listening, due_ms);
+  return 0;
+}
+
+void IoThread::spend(Listening& listening, std::uint32_t accepted) noexcept {
+  if (accepted == 0) return;
+  if (listening.pacing.delay_ms > 1) listening.next_ms = turn_ms() + listening.pacing.delay_ms;
+  if (listening.pacing.max_per_s > 0) {
+    const std::uint64_t used_ns = kSecondNs / listening.pacing.max_per_s * accepted;
+    listening.credit_ns -= std::min(listening.credit_ns, used_ns);
+  }
 }
 
 // No descriptor or memory is left. Those who wait get an end at once, one after the other over the
@@ -122,10 +165,10 @@ void IoThread::shed(Listening& listening, int error) noexcept {
   handler_.on_accept_failed(listening.listener->id(), error, closed);
 }
 
-void IoThread::pause_listener(Listening& listening) noexcept {
+void IoThread::pause_listener(Listening& listening, std::uint64_t until_ms) noexcept {
   poller_.modify(listening.listener->fd(),
                  PollTag::of(PollTag::Kind::listener, listening.listener), Interest::none);
-  listening.paused_until_ms = turn_ms() + kRestMs;
+  listening.paused_until_ms = until_ms;
   listening.accepts = 1;
   next_listener_ms_ = std::min(next_listener_ms_, listening.paused_until_ms);
 }

@@ -23,6 +23,13 @@ struct ListenSpec {
   Ipv6Scope ipv6_scope = Ipv6Scope::dual_stack;
 };
 
+/// How fast a listener's connections are accepted. What is beyond it waits in the system's backlog;
+/// nothing is dropped.
+struct AcceptPacing {
+  std::uint32_t delay_ms = 0;   ///< from one to the next; 0 or 1 = none
+  std::uint32_t max_per_s = 0;  ///< with a burst of one second's worth; 0 = no bound
+};
+
 class Listener {
  public:
   explicit Listener(ListenerId id) noexcept : id_(id) {}

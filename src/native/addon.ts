@@ -88,6 +88,10 @@ export interface NativeListenSpec {
   unix_path: string;
   unix_mode: number;
   name: string;
+  /** From one accept to the next; 0 or 1 = none. What is faster waits in the backlog. */
+  accept_delay_ms: number;
+  /** Accepts per second, with a burst of one second's worth; 0 = no bound. */
+  max_connect_rate: number;
   /** Bit set: 1 = 3.1, 2 = 3.1.1, 4 = 5.0. */
   protocol_levels: number;
   limits: NativeLimits;

@@ -242,6 +242,7 @@ export const counterNames = [
   'clients_disconnected_v5',
   'connections_refused',
   'takeovers',
+  'accepts_paced',
   'connections_migrated',
   'verdicts_waited',
   'verdicts_stale',

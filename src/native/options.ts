@@ -58,6 +58,8 @@ export function nativeListenSpec(
     unix_path: 'path' in place ? place.path : '',
     unix_mode: 'path' in place ? place.mode : 0,
     name: listener.name,
+    accept_delay_ms: listener.acceptDelayMs,
+    max_connect_rate: listener.maxConnectRate,
     protocol_levels: listener.versions.reduce((bits, version) => bits | versionBits[version], 0),
     limits: nativeLimits(listener.mqtt, listener.maxConnections),
   };

@@ -67,6 +67,8 @@ export function listenSpec(over: Partial<NativeListenSpec> = {}): NativeListenSp
     unix_mode: 0,
     ipv6_only: false,
     name: 'test',
+    accept_delay_ms: 0,
+    max_connect_rate: 0,
     protocol_levels: 7,
     limits: limits(),
     ...over,
