@@ -116,7 +116,7 @@ ListenResult Engine::listen(const EngineListenSpec& spec) {
     return result;
   }
   auto entry =
-      std::make_unique<ListenerEntry>(id, keep_limits(spec.limits), spec.max_connections);
+      std::make_unique<ListenerEntry>(id, keep_limits(spec.limits), spec);
   result.error = entry->socket.open(spec.socket);
   if (result.error) return result;
   result.id = id;

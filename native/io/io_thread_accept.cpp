@@ -161,7 +161,7 @@ void IoThread::shed(Listening& listening, int error) noexcept {
     }
     reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   }
-  pause_listener(listening);
+  pause_listener(listening, turn_ms() + kRestMs);
   handler_.on_accept_failed(listening.listener->id(), error, closed);
 }
 
