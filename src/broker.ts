@@ -7,26 +7,31 @@
 import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { Authenticator, type AuthHandler } from './auth/authenticator.js';
-import { readConfigFile } from './config/files.js';
 import { embeddingDefaults, objectLayer } from './config/layers.js';
 import type { ConfigTables } from './config/options.js';
 import { type BrokerConfig, type Resolution, resolveConfig } from './config/resolve.js';
-import { fail, StMqttdError } from './errors.js';
+import { fail } from './errors.js';
 import { type Internals, kInternals } from './internal.js';
 import type { Link } from './link/link.js';
 import { Links } from './link/links.js';
 import type { LinkOptions } from './link/options.js';
-import { serverDisconnects } from './link/reason-codes.js';
+import { boundRecords, loopbackRecord } from './listener/announce.js';
 import { type BoundAddress, Listeners } from './listener/listeners.js';
-import { Logger, type LogRecord, type RecordLevel } from './log/logger.js';
+import { Logger } from './log/logger.js';
+import { Recorder } from './log/recorder.js';
 import { Counters, type Metrics } from './metrics/counters.js';
 import type { NativeBroker } from './native/addon.js';
-import { CommandWriter, isMqttText } from './native/commands.js';
+import { CommandWriter } from './native/commands.js';
 import { Dispatcher } from './native/dispatch.js';
 import { eventBit } from './native/events.js';
 import { loadAddon } from './native/load.js';
-import { nativeBrokerOptions } from './native/options.js';
+import { linkLimits, nativeBrokerOptions, nativeLiveOptions } from './native/options.js';
+import { Reloader, type Resolve } from './reload/reloader.js';
+import type { ReloadReport } from './reload/report.js';
+import { fromFile, fromTables } from './reload/sources.js';
+import { checkDisconnect, type DisconnectOptions } from './session/disconnect.js';
 import type { BrokerEvents } from './session/events.js';
+import { NativeRegistry } from './session/native-registry.js';
 import { EventRouter } from './session/router.js';
 
 /** The tables and keys of the configuration file, or the file itself. */
@@ -36,25 +41,39 @@ type State = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 
 /** Everything of one run, from start to stop. */
 interface Run {
-  readonly config: BrokerConfig;
   readonly native: NativeBroker;
   readonly writer: CommandWriter;
   readonly dispatcher: Dispatcher;
+  readonly recorder: Recorder;
   readonly listeners: Listeners;
   readonly links: Links;
+  readonly registry: NativeRegistry;
   readonly authenticator: Authenticator | undefined;
   readonly router: EventRouter;
+  readonly reloader: Reloader;
+  readonly startedAt: number;
+  readonly threads: number;
+  /** Started last and stopped last; each is loaded only where it is configured. */
+  readonly services: Service[];
+}
+
+/** What stands beside the broker. */
+interface Service {
+  stop(): Promise<void>;
+  /** Takes over what a reload has changed. Must not fail. */
+  apply?(config: BrokerConfig): void;
 }
 
 /** Beyond the drain's own deadline: then the threads are joined without its answer. */
 const kDrainSlackMs = 2000;
-const kAdministrativeAction = 0x98;
 
 export class Broker extends EventEmitter<BrokerEvents> {
   readonly #internals: Internals;
-  readonly #configFile: string | undefined;
+  /** Reads the configuration, with layers of others on top. */
+  #resolve: Resolve;
+  /** From a file: each start reads it. */
+  readonly #readsAnew: boolean;
   #resolution: Resolution | undefined;
-  #logger: Logger | undefined;
   #state: State = 'new';
   #run: Run | undefined;
   #starting: Promise<void> | undefined;
@@ -66,13 +85,15 @@ export class Broker extends EventEmitter<BrokerEvents> {
   constructor(options: BrokerOptions = {}) {
     super();
     this.#internals = (options as { [kInternals]?: Internals })[kInternals] ?? {};
+    this.#readsAnew = 'config' in options && options.config !== undefined;
     if ('config' in options && options.config !== undefined) {
-      this.#configFile = options.config;
-    } else {
-      this.#resolution =
-        this.#internals.resolution ??
-        resolveConfig([embeddingDefaults, objectLayer(options as ConfigTables)]);
+      this.#resolve = fromFile(options.config);
+      return;
     }
+    const tables = options as ConfigTables;
+    this.#resolve = this.#internals.resolve ?? fromTables(tables);
+    this.#resolution =
+      this.#internals.resolution ?? resolveConfig([embeddingDefaults, objectLayer(tables)]);
   }
 
   /** Resolves when every listener accepts connections; rejects, with nothing left open, if one cannot. */
@@ -109,6 +130,57 @@ export class Broker extends EventEmitter<BrokerEvents> {
     return this.#resolution?.config.id ?? 0;
   }
 
+  /** Whether clients may come: it listens, and is not stopping. */
+  get ready(): boolean {
+    return this.#state === 'running' && this.#stopping === undefined;
+  }
+
+  /** The configuration that was read last, with the origin of each value. */
+  get config(): Resolution {
+    if (this.#resolution !== undefined) return this.#resolution;
+    throw fail('ST_BROKER_STATE', {
+      doing: 'reading the configuration',
+      state: 'not started',
+      next: 'await start() first: it reads the file',
+    });
+  }
+
+  /**
+   * Reads the configuration again: the file, or `options` in place of those of the constructor. All
+   * of it that can change while the broker runs is applied, and the report says what needs a
+   * restart. Where something is wrong it rejects, and nothing has changed.
+   */
+  async reload(options?: ConfigTables): Promise<ReloadReport> {
+    const run = this.#running('reloading the configuration');
+    const resolve = options === undefined ? this.#resolve : fromTables(options);
+    const report = await run.reloader.reload(resolve);
+    this.#resolve = resolve;
+    return report;
+  }
+
+  /** The log filter in force. */
+  get logFilter(): string {
+    return this.#running('reading the log filter').recorder.logger.filter.text;
+  }
+
+  /** Until the next one, or a reload that changes log.level or log.filter. Throws ST_LOG_FILTER. */
+  setLogFilter(text: string): void {
+    const { recorder, reloader, native } = this.#running('setting the log filter');
+    const { warnings } = recorder.logger.setFilter(text);
+    for (const warning of warnings) recorder.say('warn', 'log', warning);
+    this.#applyNative(native, recorder, reloader.current.config);
+  }
+
+  /** Resolves when every I/O thread has answered: none of them is stuck. */
+  async ping(): Promise<void> {
+    await this.#run?.registry.ping(this.#run.threads);
+  }
+
+  /** The log file has been moved away: it is made anew. */
+  reopenLog(): void {
+    this.#run?.recorder.logger.reopen();
+  }
+
   /** Where it listens; empty while it does not run. */
   get addresses(): readonly BoundAddress[] {
     return this.#run?.listeners.bound ?? [];
@@ -141,30 +213,9 @@ export class Broker extends EventEmitter<BrokerEvents> {
   }
 
   /** Closes a client's connection, if there is one: MQTT 5.0 clients are told the Reason Code. */
-  disconnectClient(
-    clientId: string,
-    options: { readonly reasonCode?: number; readonly reason?: string } = {},
-  ): void {
-    const doing = `disconnecting "${clientId}"`;
-    const run = this.#running(doing);
-    const reasonCode = options.reasonCode ?? kAdministrativeAction;
-    if (!serverDisconnects.has(reasonCode)) {
-      throw fail('ST_ARGUMENT', {
-        doing,
-        name: 'reasonCode',
-        found: String(reasonCode),
-        allowed: 'a Reason Code that a server may send in DISCONNECT, as 0x98',
-      });
-    }
-    const { reason = '' } = options;
-    for (const [name, value] of [
-      ['clientId', clientId],
-      ['reason', reason],
-    ] as const) {
-      if (isMqttText(value)) continue;
-      const allowed = 'text of at most 65535 bytes without U+0000';
-      throw fail('ST_ARGUMENT', { doing: 'disconnecting a client', name, found: 'other', allowed });
-    }
+  disconnectClient(clientId: string, options: DisconnectOptions = {}): void {
+    const run = this.#running(`disconnecting "${clientId}"`);
+    const { reasonCode, reason } = checkDisconnect(clientId, options);
     run.writer.disconnect(clientId, reasonCode, reason);
   }
 
@@ -173,54 +224,66 @@ export class Broker extends EventEmitter<BrokerEvents> {
     return this.#run === undefined ? this.#counters.last() : this.#counters.read(this.#run.native);
   }
 
+  /** What is known of clients, and can be done to them; while the broker runs. */
+  get registry(): NativeRegistry {
+    return this.#running('reading the registry').registry;
+  }
+
   /** Opens a client inside this process. Resolves when the broker has admitted it. */
   async link(options: LinkOptions = {}): Promise<Link> {
     return this.#running('opening a link').links.open(options);
   }
 
   async #start(): Promise<void> {
+    let recorder: Recorder | undefined;
     try {
-      const resolution = await this.#resolve();
-      const { config } = resolution;
-      const { quiet, logStream } = this.#internals;
-      this.#logger = new Logger(config.log, config.id, quiet, logStream);
-      for (const text of resolution.warnings) this.#log('warn', text);
-      const run = this.#compose(config, this.#logger);
+      if (this.#resolution === undefined || this.#readsAnew) {
+        this.#resolution = await this.#resolve([]);
+      }
+      const { config, warnings } = this.#resolution;
+      recorder = this.#makeRecorder(config);
+      for (const text of warnings) recorder.say('warn', 'config', text);
+      for (const text of recorder.logger.filter.warnings) recorder.say('warn', 'log', text);
+      const run = this.#compose(this.#resolution, recorder);
       this.#run = run;
       await run.listeners.open();
+      await this.#startServices(run, config);
       run.native.start();
       this.#state = 'running';
-      this.#announce(config, run.listeners.bound);
+      for (const record of boundRecords(run.listeners.bound)) recorder.write(record);
+      if (config.isLoopbackDefault) recorder.write(loopbackRecord);
     } catch (error) {
       this.#state = 'stopped';
+      await this.#stopServices();
       this.#release();
+      await recorder?.logger.end();
       throw error;
     }
     this.#emit('listening', this.addresses);
   }
 
-  async #resolve(): Promise<Resolution> {
-    if (this.#configFile !== undefined) {
-      const file = this.#configFile;
-      this.#resolution = resolveConfig([embeddingDefaults, await readConfigFile(file)], { file });
-    }
-    // The constructor has resolved what is not a file.
-    return this.#resolution as Resolution;
+  #makeRecorder(config: BrokerConfig): Recorder {
+    const { quiet, logStream, logLevel } = this.#internals;
+    const options = { id: config.id, quiet, level: logLevel, stream: logStream };
+    return new Recorder(new Logger(config.log, options), {
+      isHeard: () => this.listenerCount('log') > 0,
+      emit: (record) => this.#emit('log', record),
+    });
   }
 
-  #compose(config: BrokerConfig, logger: Logger): Run {
+  #compose(resolution: Resolution, recorder: Recorder): Run {
+    const { config } = resolution;
     const addon = this.#internals.addon ?? loadAddon();
     const options = nativeBrokerOptions(config, {
       placement: this.#internals.placement ?? 'least-connections',
       store: this.#internals.store ?? { kind: 'memory' },
-      event_mask: this.#eventMask(logger),
       authenticate: this.#authHandler !== undefined,
+      ...this.#wanted(recorder, config),
     });
     // Native code wakes us through a closure, because the dispatcher needs the native half first.
     const native = addon.createBroker(options, () => dispatcher.wake());
     const dispatcher = new Dispatcher(native, (event) => router.handle(event));
     const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
-    const onError = (error: unknown) => this.#logError(error);
     const authenticator =
       this.#authHandler === undefined
         ? undefined
@@ -228,50 +291,69 @@ export class Broker extends EventEmitter<BrokerEvents> {
             this.#authHandler,
             config.broker.verdict_timeout_ms,
             (verdict) => writer.verdict(verdict),
-            onError,
+            (error) => recorder.error('auth', error),
           );
-    const listeners = new Listeners(native, config);
-    const links = new Links(writer, onError);
+    const listeners = new Listeners(native, config.listeners);
+    const links = new Links(writer, (error) => recorder.error('link', error));
+    const registry = new NativeRegistry({ writer, nameOf: (id) => listeners.nameOf(id) });
     const router = new EventRouter({
       listeners,
       links,
+      registry,
       authenticator,
-      logs: (level) => this.#logs(level),
-      write: (record) => this.#write(record),
+      logs: (level) => recorder.sees(level, 'session'),
+      write: (record) => recorder.write(record),
       emit: (name, ...values) => this.#emit(name, ...values),
     });
-    return { config, native, writer, dispatcher, listeners, links, authenticator, router };
+    const reloader = new Reloader(resolution, {
+      recorder,
+      listeners,
+      apply: (next) => {
+        this.#resolution = next;
+        this.#applyNative(native, recorder, next.config);
+        authenticator?.setTimeout(next.config.broker.verdict_timeout_ms);
+        for (const service of services) service.apply?.(next.config);
+      },
+    });
+    const startedAt = Date.now();
+    const services: Service[] = [];
+    return {
+      native,
+      writer,
+      dispatcher,
+      recorder,
+      listeners,
+      links,
+      registry,
+      authenticator,
+      router,
+      reloader,
+      startedAt,
+      threads: config.broker.io_threads,
+      services,
+    };
   }
 
-  /** Lifecycle events cross only if someone can see them: an application, or the log. */
-  #eventMask(logger: Logger): number {
-    const wanted = this.#internals.logsOnly !== true || logger.allows('info');
+  #applyNative(native: NativeBroker, recorder: Recorder, config: BrokerConfig): void {
+    native.configure(nativeLiveOptions(config, this.#wanted(recorder, config)));
+    native.setLimits(0, linkLimits(config.mqtt));
+  }
+
+  /** Events and records cross only if someone can see them: an application, the console, the log. */
+  #wanted({ logger }: Recorder, { console }: BrokerConfig) {
+    const { nativeLevel } = logger.filter;
+    const isHeard = this.#internals.logsOnly !== true || console !== undefined;
     const always = eventBit('log') | eventBit('alert');
-    if (!wanted) return always;
-    return (
-      always |
+    const lifecycle =
       eventBit('connected') |
       eventBit('disconnected') |
       eventBit('refused') |
-      eventBit('session_ended')
-    );
-  }
-
-  #announce(config: BrokerConfig, bound: readonly BoundAddress[]): void {
-    const byListener = new Map<string, string[]>();
-    for (const { listener, text } of bound) {
-      byListener.set(listener, [...(byListener.get(listener) ?? []), text]);
-    }
-    for (const [name, addresses] of byListener) {
-      this.#log('notice', `listening on ${addresses.join(' and ')}`, { listener: name });
-    }
-    if (config.isLoopbackDefault) {
-      this.#log(
-        'notice',
-        'no listener is configured, so only programs on this machine can connect; ' +
-          'to open it to the network: --listen 0.0.0.0:1883, or [unified.1] listen = "0.0.0.0:1883" in a configuration file',
-      );
-    }
+      eventBit('session_ended');
+    const isLogged = logger.mayPass('info', 'session');
+    return {
+      log_level: nativeLevel,
+      event_mask: isHeard || isLogged ? always | lifecycle : always,
+    };
   }
 
   async #stop(timeoutMs: number | undefined): Promise<void> {
@@ -283,32 +365,41 @@ export class Broker extends EventEmitter<BrokerEvents> {
       return;
     }
     this.#state = 'stopping';
+    await run.reloader.end();
     try {
-      await this.#drain(run, timeoutMs ?? run.config.broker.drain_timeout_ms);
+      await this.#drain(run, timeoutMs ?? this.config.config.broker.drain_timeout_ms);
     } finally {
+      await this.#stopServices();
       this.#release();
       this.#state = 'stopped';
-      await this.#logger?.flush();
+      await run.recorder.logger.end();
     }
   }
 
-  async #drain(run: Run, timeoutMs: number): Promise<void> {
+  async #drain({ router, writer, recorder }: Run, timeoutMs: number): Promise<void> {
     const drained = new Promise<number | undefined>((resolve) => {
       const timer = setTimeout(() => resolve(undefined), timeoutMs + kDrainSlackMs);
-      run.router.onDrained = (unflushed) => {
+      router.onDrained = (unflushed) => {
         clearTimeout(timer);
         resolve(unflushed);
       };
     });
-    run.writer.drain(timeoutMs);
-    run.writer.flush();
+    writer.drain(timeoutMs);
+    writer.flush();
     const unflushed = await drained;
     if (unflushed === undefined) {
-      this.#log('error', `stopping: the I/O threads did not answer in ${timeoutMs} ms`);
+      const text = `stopping: the I/O threads did not answer in ${timeoutMs} ms`;
+      recorder.say('error', 'broker', text);
     } else if (unflushed > 0) {
       const text = `stopping: ${unflushed} connections were cut with messages left, after ${timeoutMs} ms`;
-      this.#log('warn', text, { connections: unflushed });
+      recorder.say('warn', 'broker', text, { connections: unflushed });
     }
+  }
+
+  async #startServices(_run: Run, _config: BrokerConfig): Promise<void> {}
+
+  async #stopServices(): Promise<void> {
+    for (const service of this.#run?.services.splice(0) ?? []) await service.stop();
   }
 
   /** Joins the threads and gives everything back; events that are left are still delivered. */
@@ -322,6 +413,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     run.dispatcher.drainAll();
     run.dispatcher.close();
     run.links.end();
+    run.registry.end();
     this.#run = undefined;
   }
 
@@ -345,26 +437,5 @@ export class Broker extends EventEmitter<BrokerEvents> {
         throw error;
       });
     }
-  }
-
-  #logs(level: RecordLevel): boolean {
-    const logger = this.#logger;
-    if (logger === undefined || !logger.allows(level)) return false;
-    return logger.isOpen || this.listenerCount('log') > 0;
-  }
-
-  #log(level: RecordLevel, text: string, fields: LogRecord['fields'] = {}): void {
-    this.#write({ level, text, fields });
-  }
-
-  #write(record: LogRecord): void {
-    if (!this.#logs(record.level)) return;
-    this.#logger?.write(record);
-    if (this.listenerCount('log') > 0) this.#emit('log', record);
-  }
-
-  #logError(error: unknown): void {
-    const text = error instanceof StMqttdError ? error.message : `unexpected: ${String(error)}`;
-    this.#log('error', text, { err: error });
   }
 }

@@ -5,6 +5,8 @@
 import type { Writable } from 'node:stream';
 import type { Resolution } from './config/resolve.js';
 import type { NativeAddon, NativeStoreOptions, Placement } from './native/addon.js';
+import type { LogLevelName } from './native/contract.js';
+import type { Resolve } from './reload/reloader.js';
 
 export const kInternals: unique symbol = Symbol('st-mqttd internals');
 
@@ -15,10 +17,14 @@ export interface Internals {
   readonly placement?: Placement;
   /** The command line's: resolved from file, environment and flags. */
   readonly resolution?: Resolution;
+  /** Reads them anew, for a reload. */
+  readonly resolve?: Resolve;
   /** Nobody listens to events: only those that are logged need to cross. */
   readonly logsOnly?: boolean;
   /** Without notices in the log. */
   readonly quiet?: boolean;
+  /** Over the level of the configured log filter: -v. */
+  readonly logLevel?: LogLevelName | undefined;
   /** Where log records go instead of stderr. */
   readonly logStream?: Writable;
 }

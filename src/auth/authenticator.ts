@@ -56,7 +56,7 @@ const kNever = 0xffffffff;
 
 export class Authenticator {
   readonly #handler: AuthHandler;
-  readonly #timeoutMs: number;
+  #timeoutMs: number;
   readonly #answer: (verdict: VerdictCommand) => void;
   readonly #onError: (error: Error) => void;
   readonly #waiting = new Set<Context>();
@@ -93,6 +93,11 @@ export class Authenticator {
     }
     // A late one is dropped there, and counted (verdicts_stale).
     this.#answer(command);
+  }
+
+  /** Of those who come from now on. */
+  setTimeout(timeoutMs: number): void {
+    this.#timeoutMs = timeoutMs;
   }
 
   /** The broker stops: nobody waits for verdicts any more. */

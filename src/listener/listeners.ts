@@ -2,10 +2,11 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { formatAddress, type ListenAddress } from '../config/address.js';
-import type { BrokerConfig, ListenerConfig, ListenerKind } from '../config/resolve.js';
+import type { ListenerChange } from '../config/reload.js';
+import type { ListenerConfig, ListenerKind } from '../config/resolve.js';
 import { fail, messageOf, systemCode } from '../errors.js';
 import type { NativeBroker } from '../native/addon.js';
-import { nativeListenSpec } from '../native/options.js';
+import { listenerLimits, nativeListenSpec } from '../native/options.js';
 
 /** Where the broker listens. */
 export interface BoundAddress {
@@ -20,23 +21,48 @@ export interface BoundAddress {
   readonly text: string;
 }
 
+/** What a change of the configuration does to listening sockets. */
+export interface ListenerChanges {
+  readonly listenersAdded: readonly ListenerConfig[];
+  readonly listenersRemoved: readonly ListenerConfig[];
+  readonly listenersChanged: readonly ListenerChange[];
+}
+
+/** One listening socket. */
+interface Entry {
+  /** The native half's. */
+  readonly id: number;
+  /** Of the configuration, as it was when it was opened or last changed. */
+  listener: ListenerConfig;
+  /** The address as it is configured: of a host name several are bound. */
+  readonly asked: string;
+  readonly bound: BoundAddress;
+}
+
+type Native = Pick<NativeBroker, 'listen' | 'unlisten' | 'setLimits'>;
+
+/** undefined = a Unix socket. */
+const hostOf = ({ host, port }: BoundAddress) => (port === 0 ? undefined : host);
+
 /** Of an address that this machine does not have. */
 const absent = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT']);
+const unixText = (path: string) => `unix:${path}`;
 
 export class Listeners {
-  readonly #native: Pick<NativeBroker, 'listen'>;
-  readonly #config: BrokerConfig;
-  readonly #bound: BoundAddress[] = [];
-  /** By the native half's listener id. */
+  readonly #native: Native;
+  /** All that are configured: addresses depend on each other. */
+  #configured: readonly ListenerConfig[];
+  #entries: Entry[] = [];
+  /** By the native half's listener id; of closed ones too, for their connections stay. */
   readonly #names = new Map<number, string>();
 
-  constructor(native: Pick<NativeBroker, 'listen'>, config: BrokerConfig) {
+  constructor(native: Native, configured: readonly ListenerConfig[]) {
     this.#native = native;
-    this.#config = config;
+    this.#configured = configured;
   }
 
   get bound(): readonly BoundAddress[] {
-    return this.#bound;
+    return this.#entries.map(({ bound }) => bound);
   }
 
   nameOf(listenerId: number): string {
@@ -45,76 +71,171 @@ export class Listeners {
 
   /** Opens all of them, in order. Throws at the first that cannot be opened. */
   async open(): Promise<void> {
-    for (const listener of this.#config.listeners) {
-      for (const address of listener.listen) await this.#openAddress(listener, address);
-      if (listener.unix !== undefined) this.#openUnix(listener, listener.unix);
+    for (const listener of this.#configured) this.#entries.push(...(await this.#openAll(listener)));
+  }
+
+  /**
+   * Opens what is new, changes what stays, closes what is gone. Where something cannot be opened
+   * it throws, and everything is as it was. Connections of closed listeners stay.
+   */
+  async change(changes: ListenerChanges, configured: readonly ListenerConfig[]): Promise<void> {
+    const before = this.#configured;
+    this.#configured = configured;
+    const opened: Entry[] = [];
+    const closed = this.#closedBy(changes);
+    const reopened: Entry[] = [];
+    try {
+      for (const listener of changes.listenersAdded)
+        opened.push(...(await this.#openAll(listener)));
+      for (const { after, opened: addresses, unixOpened } of changes.listenersChanged) {
+        for (const address of addresses) opened.push(...(await this.#openAddress(after, address)));
+        if (unixOpened !== undefined) opened.push(this.#openUnix(after));
+      }
+      // Last, because it closes before it opens: everything else can be opened by now.
+      for (const change of changes.listenersChanged) {
+        if (!change.reopen) continue;
+        for (const entry of this.#entriesOf(change.before)) {
+          if (closed.has(entry)) continue;
+          this.#native.unlisten(entry.id);
+          reopened.push(entry);
+          opened.push(this.#openAgain(entry, change.after));
+        }
+      }
+    } catch (error) {
+      for (const { id } of opened) this.#native.unlisten(id);
+      this.#configured = before;
+      for (const entry of reopened) this.#restore(entry);
+      throw error;
+    }
+    for (const { id } of closed) this.#native.unlisten(id);
+    const gone = new Set([...closed, ...reopened]);
+    this.#entries = [...this.#entries.filter((entry) => !gone.has(entry)), ...opened];
+    for (const { after } of changes.listenersChanged) {
+      for (const entry of this.#entriesOf(after)) {
+        entry.listener = after;
+        this.#native.setLimits(entry.id, listenerLimits(after, hostOf(entry.bound)));
+      }
     }
   }
 
-  async #openAddress(listener: ListenerConfig, address: ListenAddress): Promise<void> {
+  #entriesOf({ table }: ListenerConfig): Entry[] {
+    return this.#entries.filter(({ listener }) => listener.table === table);
+  }
+
+  #closedBy({ listenersRemoved, listenersChanged }: ListenerChanges): Set<Entry> {
+    const closed = new Set(listenersRemoved.flatMap((listener) => this.#entriesOf(listener)));
+    for (const change of listenersChanged) {
+      const gone = new Set(change.closed.map(({ host, port }) => formatAddress(host, port)));
+      if (change.unixClosed !== undefined) gone.add(unixText(change.unixClosed));
+      for (const entry of this.#entriesOf(change.before)) {
+        if (gone.has(entry.asked)) closed.add(entry);
+      }
+    }
+    return closed;
+  }
+
+  /** All addresses of a listener, or none. */
+  async #openAll(listener: ListenerConfig): Promise<Entry[]> {
+    const opened: Entry[] = [];
+    try {
+      for (const address of listener.listen) {
+        opened.push(...(await this.#openAddress(listener, address)));
+      }
+      if (listener.unix !== undefined) opened.push(this.#openUnix(listener));
+    } catch (error) {
+      for (const { id } of opened) this.#native.unlisten(id);
+      throw error;
+    }
+    return opened;
+  }
+
+  async #openAddress(listener: ListenerConfig, address: ListenAddress): Promise<Entry[]> {
     const hosts = await resolveHost(address);
-    let opened = 0;
+    const asked = formatAddress(address.host, address.port);
+    const opened: Entry[] = [];
     let failure: unknown;
     // A name may have several addresses; "any port" means the same one for all of them.
     let { port } = address;
     for (const host of hosts) {
       try {
-        port = this.#listen(listener, host, port);
-        opened++;
+        const entry = this.#listen(listener, asked, host, port);
+        opened.push(entry);
+        port = entry.bound.port;
       } catch (error) {
-        const portOfFirst = opened > 0 && address.port === 0 && systemCode(error) === 'EADDRINUSE';
+        const portOfFirst =
+          opened.length > 0 && address.port === 0 && systemCode(error) === 'EADDRINUSE';
         const isAbsent = absent.has(systemCode(error) ?? '');
-        if (!portOfFirst && !isAbsent)
+        if (!portOfFirst && !isAbsent) {
+          for (const { id } of opened) this.#native.unlisten(id);
           throw listenFailure(formatAddress(host, address.port), error);
+        }
         failure = error;
       }
     }
-    if (opened === 0 && address.optional !== true) {
-      throw listenFailure(formatAddress(address.host, address.port), failure);
-    }
+    if (opened.length === 0 && address.optional !== true) throw listenFailure(asked, failure);
+    return opened;
   }
 
-  #listen(listener: ListenerConfig, host: string, port: number): number {
+  #listen(listener: ListenerConfig, asked: string, host: string, port: number): Entry {
     const ipv6Only = host === '::' && this.#hasIpv4Wildcard(port);
     const bound = this.#native.listen(nativeListenSpec(listener, { host, port, ipv6Only }));
-    this.#names.set(bound.id, listener.name);
-    this.#bound.push({
-      listener: listener.name,
-      kind: listener.kind,
-      host: bound.address,
-      port: bound.port,
-      text: formatAddress(bound.address, bound.port),
-    });
-    return bound.port;
+    const text = formatAddress(bound.address, bound.port);
+    return this.#entry(listener, asked, bound.id, bound.address, bound.port, text);
   }
 
   /** "[::]:1883" beside "0.0.0.0:1883": each takes its own family, in whatever order they stand. */
   #hasIpv4Wildcard(port: number): boolean {
-    return this.#config.listeners.some(({ listen }) =>
+    return this.#configured.some(({ listen }) =>
       listen.some((other) => other.host === '0.0.0.0' && other.port === port),
     );
   }
 
-  #openUnix(listener: ListenerConfig, unix: { path: string; mode: number }): void {
-    const { path } = unix;
+  #openUnix(listener: ListenerConfig): Entry {
+    const { path, mode } = listener.unix ?? { path: '', mode: 0 };
     try {
-      const bound = this.#native.listen(nativeListenSpec(listener, unix));
-      this.#names.set(bound.id, listener.name);
+      const bound = this.#native.listen(nativeListenSpec(listener, { path, mode }));
+      return this.#entry(listener, unixText(path), bound.id, path, 0, unixText(path));
     } catch (error) {
-      throw listenFailure(`unix:${path}`, error);
+      throw listenFailure(unixText(path), error);
     }
-    this.#bound.push({
-      listener: listener.name,
-      kind: listener.kind,
-      host: path,
-      port: 0,
-      text: `unix:${path}`,
-    });
+  }
+
+  #entry(
+    listener: ListenerConfig,
+    asked: string,
+    id: number,
+    host: string,
+    port: number,
+    text: string,
+  ): Entry {
+    const { name, kind } = listener;
+    this.#names.set(id, name);
+    return { id, listener, asked, bound: { listener: name, kind, host, port, text } };
+  }
+
+  /** The same address, with what its listener says now. */
+  #openAgain({ bound, asked }: Entry, listener: ListenerConfig): Entry {
+    if (bound.port === 0) return this.#openUnix(listener);
+    try {
+      return this.#listen(listener, asked, bound.host, bound.port);
+    } catch (error) {
+      throw listenFailure(bound.text, error);
+    }
+  }
+
+  /** Opens again what was closed for a change that failed. */
+  #restore(entry: Entry): void {
+    try {
+      this.#entries[this.#entries.indexOf(entry)] = this.#openAgain(entry, entry.listener);
+    } catch {
+      // Somebody was quicker: it is lost, and the error that is thrown says which address.
+      this.#entries = this.#entries.filter((other) => other !== entry);
+    }
   }
 }
 
 /** The addresses of a host name, each once; an address is its own. */
-async function resolveHost({ host, port }: ListenAddress): Promise<readonly string[]> {
+export async function resolveHost({ host, port }: ListenAddress): Promise<readonly string[]> {
   // An address with a zone ("fe80::1%eth0") is one for the system, not for isIP.
   if (isIP(host) !== 0 || host.includes('%')) return [host];
   try {

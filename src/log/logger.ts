@@ -1,53 +1,55 @@
 /**
- * Log records to stderr, through pino. pino is loaded behind the first record, so that it does not
- * delay the start: records wait until it is there.
+ * Log records: what passes the filter goes to the sink. The sink, with pino, is loaded behind the
+ * first record, so that it does not delay the start: records wait until it is there.
  */
+
 import type { Writable } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import type { LogConfig } from '../config/options.js';
+import { messageOf } from '../errors.js';
 import type { LogLevelName } from '../native/contract.js';
+import { type LogFilter, type LogSubject, parseFilter } from './filter.js';
+import type { LogModule } from './modules.js';
+import type { Sink } from './sink.js';
 
 /** A notice is what an operator must see at any level: where the broker listens, that it stops. */
 export type RecordLevel = LogLevelName | 'notice';
 
 export interface LogRecord {
   readonly level: RecordLevel;
+  /** The part of the broker that it is about. */
+  readonly module: LogModule;
   readonly text: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-type Write = (record: LogRecord) => void;
-interface Sink {
-  readonly write: Write;
-  readonly flush: () => void;
+export interface LoggerOptions {
+  /** [id], in every record. */
+  readonly id: number;
+  /** Without notices. */
+  readonly quiet?: boolean | undefined;
+  /** Over the configured filter's own level: -v. */
+  readonly level?: LogLevelName | undefined;
+  /** Instead of stderr. */
+  readonly stream?: Writable | undefined;
 }
 
-const ranks: Readonly<Record<RecordLevel, number>> = {
-  notice: 0,
-  error: 1,
-  warn: 2,
-  info: 3,
-  debug: 4,
-  trace: 5,
-};
 const kMaxWaiting = 10_000;
-const kStderr = 2;
 
 export class Logger {
-  readonly #config: LogConfig;
-  readonly #id: number;
-  readonly #quiet: boolean;
-  readonly #stream: Writable | undefined;
+  readonly #options: LoggerOptions;
+  #config: LogConfig;
+  #filter: LogFilter;
   #sink: Sink | undefined;
   #loading: Promise<void> | undefined;
   #waiting: LogRecord[] = [];
   #lost = 0;
 
-  /** `quiet`: without notices. `stream`: instead of stderr. */
-  constructor(config: LogConfig, id: number, quiet = false, stream?: Writable) {
+  /** Throws ST_LOG_FILTER where the configured filter is none. */
+  constructor(config: LogConfig, options: LoggerOptions) {
     this.#config = config;
-    this.#id = id;
-    this.#quiet = quiet;
-    this.#stream = stream;
+    this.#options = options;
+    this.#filter = configuredFilter(config, options);
   }
 
   /** Whether records are written anywhere. */
@@ -55,13 +57,34 @@ export class Logger {
     return this.#config.to !== 'off';
   }
 
-  /** Whether a record of this level is important enough, wherever it goes. */
-  allows(level: RecordLevel): boolean {
-    return level === 'notice' ? !this.#quiet : ranks[level] <= ranks[this.#config.level];
+  get filter(): LogFilter {
+    return this.#filter;
+  }
+
+  /** Until the next one, or a reload that changes log.level or log.filter. */
+  setFilter(text: string): LogFilter {
+    this.#filter = parseFilter(text, this.#config.level);
+    return this.#filter;
+  }
+
+  /** Whether some record of this level and module may pass, wherever it goes. */
+  mayPass(level: RecordLevel, module: LogModule): boolean {
+    if (level !== 'notice') return this.#filter.mayPass(level, module);
+    return this.#options.quiet !== true && !this.#filter.isOff(module);
+  }
+
+  passes(record: LogRecord): boolean {
+    const { level, module, fields } = record;
+    if (level === 'notice') return this.mayPass(level, module);
+    // A million records a second of a level that nobody wants must not make a million objects.
+    if (!this.#filter.mayPass(level, module)) return false;
+    const { clientId, address, listener } = fields;
+    const subject: LogSubject = { module, clientId, address, listener };
+    return this.#filter.passes(level, subject);
   }
 
   write(record: LogRecord): void {
-    if (!this.isOpen || !this.allows(record.level)) return;
+    if (!this.isOpen || !this.passes(record)) return;
     if (this.#sink !== undefined) {
       this.#sink.write(record);
       return;
@@ -71,71 +94,70 @@ export class Logger {
     this.#loading ??= this.#load();
   }
 
-  /** Waits until all records are written. */
+  /** Takes over what has changed. Throws ST_LOG_FILTER, and then nothing has. */
+  async reconfigure(config: LogConfig): Promise<void> {
+    const before = this.#config;
+    if (isDeepStrictEqual(before, config)) return;
+    const isFilterChanged = before.level !== config.level || before.filter !== config.filter;
+    if (isFilterChanged) this.#filter = configuredFilter(config, this.#options);
+    this.#config = config;
+    const places = ({ level: _, filter: __, ...rest }: LogConfig) => rest;
+    if (isDeepStrictEqual(places(before), places(config))) return;
+    await this.#loading;
+    const old = this.#sink;
+    this.#sink = undefined;
+    this.#loading = old === undefined && !this.isOpen ? undefined : this.#load();
+    await this.#loading;
+    await old?.end();
+  }
+
+  /** The log file has been moved: the next record makes it anew. */
+  reopen(): void {
+    this.#sink?.reopen();
+  }
+
+  /** Waits until all records are written, where that is possible in a few seconds. */
   async flush(): Promise<void> {
     await this.#loading;
-    this.#sink?.flush();
+    await this.#sink?.flush();
+  }
+
+  async end(): Promise<void> {
+    await this.#loading;
+    const sink = this.#sink;
+    this.#sink = undefined;
+    this.#loading = undefined;
+    await sink?.end();
   }
 
   async #load(): Promise<void> {
-    const sink = await openSink(this.#config, this.#id, this.#stream);
-    this.#sink = sink;
-    for (const record of this.#waiting) sink.write(record);
+    if (this.isOpen) {
+      const { openSink } = await import('./sink.js');
+      this.#sink = await openSink(this.#config, this.#options.id, this.#options.stream);
+    }
+    const waiting = this.#waiting;
     this.#waiting = [];
+    for (const record of waiting) this.#sink?.write(record);
     if (this.#lost > 0) {
       const text = `${this.#lost} log records were lost before the log was open`;
-      sink.write({ level: 'warn', text, fields: {} });
+      this.#lost = 0;
+      this.#sink?.write({ level: 'warn', module: 'log', text, fields: {} });
     }
   }
 }
 
-async function openSink(
-  config: LogConfig,
-  id: number,
-  stream: Writable | undefined,
-): Promise<Sink> {
-  const { pino } = await import('pino');
-  const terminal = stream === undefined && process.stderr.isTTY === true;
-  const pretty = config.format === 'pretty' || (config.format === 'auto' && terminal);
-  const options = {
-    // Levels are compared before: see Logger.keeps().
-    level: 'trace',
-    base: { broker: id },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: pino.stdSerializers.err },
-  };
-  const file = stream === undefined ? pino.destination({ dest: kStderr, sync: false }) : undefined;
-  if (file !== undefined) process.once('exit', () => flushQuietly(file));
-  const flush = () => {
-    if (file !== undefined) flushQuietly(file);
-  };
-  let logger: import('pino').Logger;
-  if (pretty) {
-    const { prettyFactory } = await import('pino-pretty');
-    const colorize = terminal && process.env.NO_COLOR === undefined;
-    const format = prettyFactory({
-      colorize,
-      singleLine: true,
-      ignore: 'broker',
-      translateTime: 'SYS:HH:MM:ss.l',
-    });
-    const to = file ?? (stream as Writable);
-    logger = pino(options, { write: (line: string) => void to.write(format(line) ?? line) });
-  } else {
-    logger = pino(options, file ?? (stream as Writable));
-  }
-  return {
-    flush,
-    write: ({ level, text, fields }) => logger[level === 'notice' ? 'info' : level](fields, text),
-  };
+function configuredFilter(config: LogConfig, { level }: LoggerOptions): LogFilter {
+  if (level === undefined) return parseFilter(config.filter, config.level);
+  // Of two levels for everything the later one counts.
+  return parseFilter(config.filter === '' ? level : `${config.filter},${level}`, config.level);
 }
 
-/** stderr may be gone (a closed pipe): that must not end the broker, nor hide why it ends. */
-function flushQuietly(file: { flushSync(): void }): void {
-  try {
-    file.flushSync();
-  } catch {
-    // Nowhere left to say so.
-  }
+/** Checks a configured filter before anything else is done with it. */
+export function checkLogFilter(config: LogConfig): readonly string[] {
+  return parseFilter(config.filter, config.level).warnings;
+}
+
+/** The record of an error, where it comes from a part of the broker. */
+export function errorRecord(module: LogModule, text: string, error: unknown): LogRecord {
+  return { level: 'error', module, text: `${text}: ${messageOf(error)}`, fields: { err: error } };
 }

@@ -1,8 +1,12 @@
 /** The resolved configuration in the form the native half takes. */
 import type { MqttConfig } from '../config/options.js';
 import type { BrokerConfig, ListenerConfig } from '../config/resolve.js';
-import type { NativeBrokerOptions, NativeLimits, NativeListenSpec } from './addon.js';
-import { LogLevel } from './contract.js';
+import type {
+  NativeBrokerOptions,
+  NativeLimits,
+  NativeListenSpec,
+  NativeLiveOptions,
+} from './addon.js';
 import type { ProtocolVersion } from './events.js';
 
 /** Connections that may wait to be accepted; the system lowers it to its own limit. */
@@ -13,37 +17,79 @@ const versionBits: Readonly<Record<ProtocolVersion, number>> = { '3.1': 1, '3.1.
 const kLinkWindow = 1000;
 const kLargestPacket = 268_435_460;
 
-export function nativeBrokerOptions(
-  { broker, router, log, mqtt }: BrokerConfig,
-  own: Pick<NativeBrokerOptions, 'placement' | 'store' | 'event_mask' | 'authenticate'>,
-): NativeBrokerOptions {
+/** What the configuration does not say: who makes the broker, and who listens to it. */
+export type OwnOptions = Pick<
+  NativeBrokerOptions,
+  'placement' | 'store' | 'event_mask' | 'log_level' | 'authenticate'
+>;
+
+export function nativeBrokerOptions(config: BrokerConfig, own: OwnOptions): NativeBrokerOptions {
+  const { broker, mqtt } = config;
   return {
     ...own,
+    ...nativeLiveOptions(config, own),
     io_threads: broker.io_threads,
+    client_id_prefix: broker.client_id_prefix,
+    link_limits: linkLimits(mqtt),
+  };
+}
+
+export function nativeLiveOptions(
+  { broker, router }: Pick<BrokerConfig, 'broker' | 'router'>,
+  { event_mask, log_level }: Pick<OwnOptions, 'event_mask' | 'log_level'>,
+): NativeLiveOptions {
+  return {
+    event_mask,
+    log_level,
     shared_strategy: router.shared_subscriptions_strategy,
     max_connections: broker.max_connections,
     max_memory_bytes: broker.max_memory_bytes,
     match_cache_bytes: broker.match_cache_bytes,
     outbound_high_watermark_bytes: broker.outbound_high_watermark_bytes,
     outbound_low_watermark_bytes: broker.outbound_low_watermark_bytes,
-    log_level: LogLevel[log.level],
     verdict_timeout_ms: broker.verdict_timeout_ms,
-    client_id_prefix: broker.client_id_prefix,
-    // A link obeys [mqtt]. But it is this process itself: no stranger, and never half-open.
-    link_limits: {
-      ...nativeLimits(mqtt, 0),
-      max_packet_size: kLargestPacket,
-      max_inflight: kLinkWindow,
-      receive_maximum: kLinkWindow,
-      allow_empty_client_id: true,
-      allow_zero_keep_alive: true,
-    },
   };
 }
 
+/** A link obeys [mqtt]. But it is this process itself: no stranger, and never half-open. */
+export function linkLimits(mqtt: MqttConfig): NativeLimits {
+  return {
+    ...nativeLimits(mqtt, 0),
+    max_packet_size: kLargestPacket,
+    max_inflight: kLinkWindow,
+    receive_maximum: kLinkWindow,
+    fair_packets_per_turn: 0,
+    allow_empty_client_id: true,
+    allow_zero_keep_alive: true,
+    sys_read: true,
+    sys_write: true,
+  };
+}
+
+/** Of one of the listener's addresses; undefined = its Unix socket. */
+export function listenerLimits(
+  { mqtt, maxConnections }: ListenerConfig,
+  address: string | undefined,
+): NativeLimits {
+  const isLocal = address === undefined || isLoopback(address);
+  const sys_read = mqtt.sys_readers === 'all' || (mqtt.sys_readers === 'loopback' && isLocal);
+  return { ...nativeLimits(mqtt, maxConnections), sys_read };
+}
+
+/** An address of this machine that no other reaches. */
+function isLoopback(address: string): boolean {
+  return /^(::ffff:)?127\./i.test(address) || address === '::1';
+}
+
 function nativeLimits(mqtt: MqttConfig, max_connections: number): NativeLimits {
-  const { accept_versions: _, connection_timeout_ms, ...limits } = mqtt;
-  return { ...limits, connect_timeout_ms: connection_timeout_ms, max_connections };
+  const { accept_versions: _, sys_readers: __, connection_timeout_ms, ...limits } = mqtt;
+  return {
+    ...limits,
+    connect_timeout_ms: connection_timeout_ms,
+    max_connections,
+    sys_read: false,
+    sys_write: false,
+  };
 }
 
 export function nativeListenSpec(
@@ -61,6 +107,6 @@ export function nativeListenSpec(
     accept_delay_ms: listener.acceptDelayMs,
     max_connect_rate: listener.maxConnectRate,
     protocol_levels: listener.versions.reduce((bits, version) => bits | versionBits[version], 0),
-    limits: nativeLimits(listener.mqtt, listener.maxConnections),
+    limits: listenerLimits(listener, 'host' in place ? place.host : undefined),
   };
 }

@@ -131,6 +131,7 @@ export function refusedInfo(event: RefusedEvent, listener: string): RefusedInfo 
 export function nativeLogRecord(event: LogEvent): LogRecord {
   return {
     level: event.level,
+    module: isAboutClient(event) ? 'session' : 'listener',
     text: event.text,
     fields: {
       ...(event.clientId === '' ? {} : { clientId: event.clientId }),
@@ -142,10 +143,16 @@ export function nativeLogRecord(event: LogEvent): LogRecord {
   };
 }
 
+/** What the native half logs without a client is about accepting one. */
+function isAboutClient({ clientId, address, cause }: LogEvent): boolean {
+  return cause !== 'connections_exceeded' && (clientId !== '' || address !== '');
+}
+
 export function connectRecord(client: ConnectInfo): LogRecord {
   const { clientId, address, listener, protocolVersion, username, sessionPresent } = client;
   return {
     level: 'info',
+    module: 'session',
     text: 'client connected',
     fields: {
       clientId,
@@ -162,6 +169,7 @@ export function disconnectRecord(client: DisconnectInfo): LogRecord {
   const { clientId, address, cause, reasonCode, detail } = client;
   return {
     level: 'info',
+    module: 'session',
     text: 'client disconnected',
     fields: { clientId, address, cause, reasonCode, ...(detail === '' ? {} : { detail }) },
   };
@@ -171,6 +179,7 @@ export function refusedRecord(attempt: RefusedInfo): LogRecord {
   const { clientId, address, listener, cause, reasonCode, detail } = attempt;
   return {
     level: 'info',
+    module: 'session',
     text: 'client refused',
     fields: {
       clientId,
@@ -187,6 +196,7 @@ export function alertRecord(event: AlertEvent): LogRecord {
   const { clientId, count } = event;
   return {
     level: 'warn',
+    module: 'session',
     text:
       event.alert === 'queue_overflow'
         ? "a session's queue is full: messages were dropped"

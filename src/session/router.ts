@@ -4,7 +4,7 @@ import { assertNever } from '../errors.js';
 import type { Links } from '../link/links.js';
 import type { Listeners } from '../listener/listeners.js';
 import type { LogRecord, RecordLevel } from '../log/logger.js';
-import type { NativeEvent } from '../native/events.js';
+import type { NativeEvent, ReplyEvent } from '../native/events.js';
 import {
   alertRecord,
   type BrokerEvents,
@@ -20,8 +20,9 @@ import {
 interface Outlets {
   readonly listeners: Pick<Listeners, 'nameOf'>;
   readonly links: Pick<Links, 'handle'>;
+  readonly registry: { handle(reply: ReplyEvent): void };
   readonly authenticator: Pick<Authenticator, 'judge'> | undefined;
-  /** Whether anyone sees records of this level. */
+  /** Whether anyone sees records about sessions of this level. */
   readonly logs: (level: RecordLevel) => boolean;
   readonly write: (record: LogRecord) => void;
   readonly emit: <K extends keyof BrokerEvents>(name: K, ...values: BrokerEvents[K]) => void;
@@ -67,7 +68,9 @@ export class EventRouter {
       case 'session_ended': {
         const { clientId, cause } = event;
         const fields = { clientId, cause };
-        if (logs('debug')) write({ level: 'debug', text: 'session ended', fields });
+        if (logs('debug')) {
+          write({ level: 'debug', module: 'session', text: 'session ended', fields });
+        }
         emit('sessionEnd', fields);
         return;
       }
@@ -80,6 +83,9 @@ export class EventRouter {
         emit('alert', { alert, count, clientId });
         return;
       }
+      case 'reply':
+        this.#to.registry.handle(event);
+        return;
       case 'drained':
         this.onDrained?.(event.unflushedConnections);
         return;

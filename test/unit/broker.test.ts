@@ -93,7 +93,7 @@ describe('start', () => {
     const { addon, broker } = make({ unified: { a: { listen: ['127.0.0.1:1', '127.0.0.2:1'] } } });
     addon.prepare = (native) => native.listenErrors.set('127.0.0.2', 'EADDRINUSE');
     await expect(broker.start()).rejects.toMatchObject({ code: 'ST_LISTEN' });
-    expect(addon.broker.calls).toEqual(['listen 127.0.0.1', 'stop']);
+    expect(addon.broker.calls).toEqual(['listen 127.0.0.1', 'unlisten 1', 'stop']);
   });
 
   test('by default on loopback, where IPv6 may be missing; a missing 127.0.0.1 is an error', async () => {

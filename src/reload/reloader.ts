@@ -1,0 +1,103 @@
+/**
+ * A new configuration for a broker that runs: all of it that can be applied is, or nothing. What
+ * can fail comes first: reading it, the log filter, binding what is new. What follows cannot.
+ */
+
+import { diffConfig, type ReloadPlan } from '../config/reload.js';
+import type { Resolution } from '../config/resolve.js';
+import type { Layer } from '../config/tree.js';
+import { messageOf } from '../errors.js';
+import { boundRecords } from '../listener/announce.js';
+import type { Listeners } from '../listener/listeners.js';
+import { parseFilter } from '../log/filter.js';
+import type { Recorder } from '../log/recorder.js';
+import { type ReloadReport, reportOf, reportText } from './report.js';
+
+/** Reads the configuration anew, with these layers on top. */
+export type Resolve = (extra: readonly Layer[]) => Promise<Resolution>;
+
+export interface ReloaderParts {
+  readonly recorder: Recorder;
+  readonly listeners: Pick<Listeners, 'change' | 'bound'>;
+  /** Everything else that takes over values while it runs. Must not fail. */
+  readonly apply: (next: Resolution) => void;
+}
+
+export class Reloader {
+  readonly #parts: ReloaderParts;
+  readonly #started: Resolution;
+  #current: Resolution;
+  /** Changes by the console: they lie on top until the broker ends. */
+  #patches: readonly Layer[] = [];
+  #last: Promise<unknown> = Promise.resolve();
+  #isEnded = false;
+
+  constructor(started: Resolution, parts: ReloaderParts) {
+    this.#started = started;
+    this.#current = started;
+    this.#parts = parts;
+  }
+
+  /** As it was read last; what of it needs a restart is not in effect. */
+  get current(): Resolution {
+    return this.#current;
+  }
+
+  /** Rejects where something is wrong: then nothing has changed. One after the other. */
+  reload(resolve: Resolve, patch?: Layer): Promise<ReloadReport> {
+    const done = this.#last.then(() => this.#reload(resolve, patch));
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Waits for the one that is under way; later ones change nothing. */
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    await this.#last;
+  }
+
+  async #reload(resolve: Resolve, patch: Layer | undefined): Promise<ReloadReport> {
+    const { recorder } = this.#parts;
+    if (this.#isEnded) return reportOf(nothing, nothing, []);
+    const patches = patch === undefined ? this.#patches : [...this.#patches, patch];
+    try {
+      const next = await resolve(patches);
+      const plan = diffConfig(this.#current, next);
+      const sinceStart = diffConfig(this.#started, next);
+      await this.#apply(plan, next);
+      this.#current = next;
+      this.#patches = patches;
+      const report = reportOf(plan, sinceStart, next.warnings);
+      for (const text of next.warnings) recorder.say('warn', 'config', text);
+      recorder.say('notice', 'reload', reportText(report));
+      return report;
+    } catch (error) {
+      const text = `reloading the configuration: ${messageOf(error)}; nothing was changed`;
+      recorder.say('error', 'reload', text);
+      throw error;
+    }
+  }
+
+  async #apply(plan: ReloadPlan, next: Resolution): Promise<void> {
+    const { recorder, listeners, apply } = this.#parts;
+    const { config } = next;
+    for (const text of parseFilter(config.log.filter, config.log.level).warnings) {
+      recorder.say('warn', 'log', text);
+    }
+    const before = new Set(listeners.bound);
+    await listeners.change(plan, config.listeners);
+    const opened = listeners.bound.filter((bound) => !before.has(bound));
+    for (const record of boundRecords(opened)) recorder.write(record);
+    await recorder.logger.reconfigure(config.log);
+    apply(next);
+  }
+}
+
+const nothing: ReloadPlan = {
+  live: [],
+  newConnections: [],
+  restart: [],
+  listenersAdded: [],
+  listenersRemoved: [],
+  listenersChanged: [],
+};
