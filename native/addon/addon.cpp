@@ -5,6 +5,7 @@
 
 #include "addon/contract_layout.hpp"
 #include "addon/native_broker.hpp"
+#include "io/notify.hpp"
 
 namespace {
 
@@ -25,6 +26,18 @@ Napi::Value create_broker(const Napi::CallbackInfo& info) {
   return data->broker_class.New({info[0], info[1]});
 }
 
+/// notify(socket, text): errno, or 0.
+Napi::Value notify(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() < 2 || !info[0].IsString() || !info[1].IsString()) {
+    Napi::TypeError::New(env, "notify(socket: string, text: string)").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const std::string socket = info[0].As<Napi::String>();
+  const std::string text = info[1].As<Napi::String>();
+  return Napi::Number::New(env, stmqtt::notify_supervisor(socket, text).code);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData;
   data->broker_class = Napi::Persistent(stmqtt::NativeBroker::define(env));
@@ -32,6 +45,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("version", Napi::Function::New(env, version, "version"));
   exports.Set("contractLayout", Napi::Function::New(env, contract_layout, "contractLayout"));
   exports.Set("createBroker", Napi::Function::New(env, create_broker, "createBroker"));
+  exports.Set("notify", Napi::Function::New(env, notify, "notify"));
   return exports;
 }
 

@@ -2,40 +2,42 @@
 import { Broker, type BrokerOptions } from '../broker.js';
 import { loadConfig } from '../config/load.js';
 import type { Resolution } from '../config/resolve.js';
+import type { Layer } from '../config/tree.js';
 import { type Internals, kInternals } from '../internal.js';
 import type { CommandLine } from './flags.js';
-
-/** 128 + the number of the signal, as a shell reports it. */
-const signalExitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+import { handleSignals } from './signals.js';
 
 /** Reads files and environment anew at each call. */
-export function resolveCommandLine(line: CommandLine): Promise<Resolution> {
-  return loadConfig({ files: line.config, flags: line });
+export function resolveCommandLine(
+  line: CommandLine,
+  extra: readonly Layer[] = [],
+): Promise<Resolution> {
+  return loadConfig({ files: line.config, flags: line, extra });
 }
 
 /** Resolves when the broker listens; it then runs until a signal. */
 export async function run(line: CommandLine): Promise<void> {
-  const resolution = await resolveCommandLine(line);
-  const internals: Internals = { resolution, logsOnly: true, quiet: line.quiet };
+  const internals: Internals = {
+    resolution: await resolveCommandLine(line),
+    resolve: (extra) => resolveCommandLine(line, extra),
+    logsOnly: true,
+    quiet: line.quiet,
+    logLevel: levelOf(line.verbose),
+  };
   const broker = new Broker({ [kInternals]: internals } as BrokerOptions);
-  stopOnSignals(broker);
-  await broker.start();
+  const { NOTIFY_SOCKET } = process.env;
+  const supervisor =
+    NOTIFY_SOCKET === undefined || NOTIFY_SOCKET === ''
+      ? undefined
+      : (await import('./systemd.js')).supervisorOf(broker, process.env);
+  const starting = broker.start();
+  handleSignals(broker, starting, supervisor);
+  await starting;
+  supervisor?.ready();
 }
 
-function stopOnSignals(broker: Broker): void {
-  let stopping = false;
-  for (const [name, exitCode] of Object.entries(signalExitCodes)) {
-    process.on(name as NodeJS.Signals, () => {
-      // The operator does not want to wait.
-      if (stopping) process.exit(exitCode);
-      stopping = true;
-      broker.stop().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          console.error(error);
-          process.exit(1);
-        },
-      );
-    });
-  }
+/** -v counts more than the level of a file's log.filter. */
+function levelOf(verbose: number): Internals['logLevel'] {
+  if (verbose === 0) return undefined;
+  return verbose === 1 ? 'info' : verbose === 2 ? 'debug' : 'trace';
 }
