@@ -37,6 +37,8 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                       InstanceMethod<&NativeBroker::counters>("counters"),
                       InstanceMethod<&NativeBroker::thread_counters>("threadCounters"),
                       InstanceMethod<&NativeBroker::io_threads>("ioThreads"),
+                      InstanceMethod<&NativeBroker::reaches>("reaches"),
+                      InstanceMethod<&NativeBroker::table_counts>("tableCounts"),
                       InstanceMethod<&NativeBroker::stop>("stop")});
 }
 
@@ -221,6 +223,26 @@ void NativeBroker::thread_counters(const Napi::CallbackInfo& info) {
 Napi::Value NativeBroker::io_threads(const Napi::CallbackInfo& info) {
   const std::size_t threads = engine_ == nullptr ? 0 : engine_->io_threads();
   return Napi::Number::New(info.Env(), static_cast<double>(threads));
+}
+
+void NativeBroker::table_counts(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return;
+  if (info.Length() < 1 || !is_array_of(info[0], napi_bigint64_array)) {
+    Napi::TypeError::New(info.Env(), "tableCounts(into: BigInt64Array)")
+        .ThrowAsJavaScriptException();
+    return;
+  }
+  auto into = info[0].As<Napi::BigInt64Array>();
+  engine_->table_counts({into.Data(), into.ElementLength()});
+}
+
+Napi::Value NativeBroker::reaches(const Napi::CallbackInfo& info) {
+  if (info.Length() < 1 || !info[0].IsString()) {
+    Napi::TypeError::New(info.Env(), "reaches(levels: string)").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  const std::string levels = info[0].As<Napi::String>().Utf8Value();
+  return Napi::Boolean::New(info.Env(), engine_ != nullptr && engine_->reaches(as_bytes(levels)));
 }
 
 void NativeBroker::stop(const Napi::CallbackInfo&) {

@@ -30,6 +30,8 @@ class NativeBroker final : public Napi::ObjectWrap<NativeBroker> {
   void submit(const Napi::CallbackInfo& info);
   void counters(const Napi::CallbackInfo& info);
   void thread_counters(const Napi::CallbackInfo& info);
+  Napi::Value reaches(const Napi::CallbackInfo& info);
+  void table_counts(const Napi::CallbackInfo& info);
   Napi::Value io_threads(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);
 

@@ -111,6 +111,8 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   reader.number("max_session_expiry_s", to.max_session_expiry_s);
   reader.number("max_message_expiry_s", to.max_message_expiry_s);
   reader.flag("allow_empty_client_id", to.allow_empty_client_id);
+  reader.flag("sys_read", to.sys_read);
+  reader.flag("sys_write", to.sys_write);
   reader.number("max_client_id_bytes", to.max_client_id_bytes);
   reader.number("max_topic_levels", to.max_topic_levels);
   reader.number("max_subscriptions", to.max_subscriptions);

@@ -45,7 +45,7 @@ namespace stmqtt::contract {
   X(dropped_queue_bytes)         X(dropped_expired)             X(dropped_packet_too_large)       \
   X(dropped_stale_receiver)      X(dropped_no_local)            X(dropped_offline_qos0)           \
   X(dropped_shared_no_member)    X(dropped_memory_budget)       X(dropped_session_ended)          \
-  X(dropped_refused_by_receiver) X(publish_refused_quota)                                         \
+  X(dropped_refused_by_receiver) X(publish_refused_quota)       X(publish_refused_not_authorized) \
   /* pauses, by cause */                                                                          \
   X(paused_outbox)               X(paused_verdict)              X(paused_store)                   \
   X(paused_queue_full)           X(paused_memory_budget)                                          \

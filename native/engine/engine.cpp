@@ -192,6 +192,16 @@ void Engine::configure(const LiveOptions& live) {
   max_connections_.store(live.max_connections, std::memory_order_relaxed);
   tables_.max_memory_bytes.store(live.max_memory_bytes, std::memory_order_relaxed);
   tables_.trie.set_strategy(live.shared_strategy);
+void Engine::table_counts(std::span<std::int64_t> into) const noexcept {
+  const TrieCounts trie = tables_.trie.counts();
+  const std::uint64_t counts[kTableCounts] = {trie.subscriptions, trie.shared_subscriptions,
+                                              trie.nodes, tables_.retained.count(),
+                                              tables_.retained.bytes()};
+  for (std::size_t at = 0; at < into.size() && at < kTableCounts; ++at) {
+    into[at] = static_cast<std::int64_t>(counts[at]);
+  }
+}
+
   if (state_ == State::stopped) return;
   // Each thread has a copy of its own, so that nothing is shared where they are used.
   const auto shared = std::make_shared<const LiveOptions>(live);

@@ -67,6 +67,12 @@ class Engine {
   bool set_limits(ListenerId id, const Limits& limits, std::uint32_t max_connections);
   /// Null: there is no such listener.
   [[nodiscard]] const Limits* limits_of(ListenerId id) noexcept;
+  /// Whether somebody may be subscribed to Topic Names that begin with these levels.
+  [[nodiscard]] bool reaches(Bytes levels) const noexcept { return tables_.trie.reaches(levels); }
+  /// What the tables hold: subscriptions, shared ones among them, trie nodes, retained messages and
+  /// their bytes. As many as there is room for.
+  static constexpr std::size_t kTableCounts = 5;
+  void table_counts(std::span<std::int64_t> into) const noexcept;
   /// What was connected, queued or measured before stays as it is; bounds hold from now on.
   void configure(const LiveOptions& live);
   [[nodiscard]] const LiveOptions& live() const noexcept { return live_; }

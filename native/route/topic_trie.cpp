@@ -140,4 +140,9 @@ TrieCounts TopicTrie::counts() const noexcept {
   return nodes_->counts();
 }
 
+bool TopicTrie::reaches(Bytes levels) const noexcept {
+  const std::shared_lock lock(mutex_);
+  return nodes_->reaches(levels);
+}
+
 }  // namespace stmqtt

@@ -94,6 +94,9 @@ class TopicTrie {
   [[nodiscard]] SharedMembersRef members_of(SubscriptionKey key) const noexcept;
 
   [[nodiscard]] TrieCounts counts() const noexcept;
+  /// Whether a filter may match a Topic Name that begins with these levels. May say yes to a
+  /// filter that ends with them.
+  [[nodiscard]] bool reaches(Bytes levels) const noexcept;
 
  private:
   mutable WriterFirstMutex mutex_;

@@ -266,4 +266,24 @@ TrieCounts TrieNodes::counts() const noexcept {
                                                             names_.bytes() + set_bytes_};
 }
 
+bool TrieNodes::reaches(Bytes levels) const noexcept {
+  return reaches_from(kRoot, TopicLevels(levels));
+}
+
+// As deep as the given levels, two ways at most from each.
+bool TrieNodes::reaches_from(std::uint32_t node, TopicLevels rest) const noexcept {
+  Bytes level;
+  if (!rest.next(level)) return true;
+  // Wildcards in the first level do not match what begins with '$' [MQTT-4.7.2-1].
+  if (node != kRoot || level.empty() || level[0] != '$') {
+    if ((nodes_[node].children & kHasHash) != 0) return true;
+    const std::uint32_t plus =
+        (nodes_[node].children & kHasPlus) != 0 ? child(node, LevelNames::kPlus) : 0;
+    if (plus != 0 && reaches_from(plus, rest)) return true;
+  }
+  const std::uint32_t name = names_.find(level);
+  const std::uint32_t next = name == LevelNames::kNone ? 0 : child(node, name);
+  return next != 0 && reaches_from(next, rest);
+}
+
 }  // namespace stmqtt

@@ -13,6 +13,7 @@
 #include "route/match_builder.hpp"
 #include "route/subscriber_set.hpp"
 #include "route/subscription.hpp"
+#include "route/topic_levels.hpp"
 #include "route/topic_trie.hpp"
 
 namespace stmqtt {
@@ -46,6 +47,7 @@ class TrieNodes {
   /// Empty if the key is stale.
   [[nodiscard]] std::string full_filter(SubscriptionKey key) const;
   [[nodiscard]] TrieCounts counts() const noexcept;
+  [[nodiscard]] bool reaches(Bytes levels) const noexcept;
 
  private:
   struct Node {
@@ -65,6 +67,7 @@ class TrieNodes {
   [[nodiscard]] static std::uint64_t hash_of(std::uint32_t parent, std::uint32_t level) noexcept;
   [[nodiscard]] std::uint32_t child(std::uint32_t parent, std::uint32_t level) const noexcept;
   [[nodiscard]] std::uint32_t find(Bytes filter) const noexcept;
+  [[nodiscard]] bool reaches_from(std::uint32_t node, TopicLevels rest) const noexcept;
   [[nodiscard]] std::uint32_t make(Bytes filter) noexcept;
   [[nodiscard]] std::uint32_t make_child(std::uint32_t parent, Bytes level) noexcept;
   void prune(std::uint32_t node) noexcept;

@@ -43,6 +43,8 @@ struct Limits {
   bool shared_subscriptions = true;
   bool allow_zero_keep_alive = true;
   bool allow_empty_client_id = true;
+  bool sys_read = false;   ///< may subscribe to $SYS/…
+  bool sys_write = false;  ///< may publish there: links only
 
   bool operator==(const Limits&) const noexcept = default;
 };

@@ -171,6 +171,7 @@ class Shard {
   /// Sends an acknowledgement, or queues it behind the ticket and those that wait already.
   void promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_id,
                    wire::ReasonCode reason, Ticket ticket) noexcept;
+  void refuse_publish(Client& client) noexcept;
   void join_promised_pubrec(Client& client, std::uint16_t packet_id) noexcept;
   void promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                      std::span<const wire::ReasonCode> codes,

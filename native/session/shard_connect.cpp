@@ -142,6 +142,9 @@ Closing Shard::check_connect(const Client& client, ConnectState& state) const no
       return {CloseCause::topic_invalid, ReasonCode::topic_name_invalid,
               "Will Topic has too many levels"};
     }
+    if (wire::is_system_topic(view.will_topic) && !limits.sys_write) {
+      return {CloseCause::refused, ReasonCode::not_authorized, "Will Topic is the broker's own"};
+    }
   }
   return {};
 }

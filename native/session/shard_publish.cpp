@@ -85,6 +85,10 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     return fail(CloseCause::topic_invalid, ReasonCode::topic_name_invalid,
                 "Topic Name has more levels than max_topic_levels");
   }
+  if (wire::is_system_topic(view.topic) && !limits.sys_write) [[unlikely]] {
+    refuse_publish(client);
+    return Handled::done;
+  }
   const MemoryPressure pressure = tables_.pressure();
   if (pressure != MemoryPressure::none) [[unlikely]] {
     alert_memory();
@@ -193,6 +197,17 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     promise_ack(client, PromiseKind::puback, view.packet_id, outcome, ticket);
   }
   return Handled::done;
+}
+
+/// The broker's own topics are not for clients. 3.x has no word for it: there
+/// the sender gets its acknowledgement (3.1.1, 3.3.5), and nothing is remembered for its PUBREL.
+void Shard::refuse_publish(Client& client) noexcept {
+  counters_.add(Counter::packets_received);
+  counters_.add(Counter::publish_refused_not_authorized);
+  if (publish_.qos == 0) return;
+  promise_ack(client, publish_.qos == 1 ? PromiseKind::puback : PromiseKind::pubrec,
+              publish_.packet_id,
+              client.is_v5() ? ReasonCode::not_authorized : ReasonCode::success, kGranted);
 }
 
 bool Shard::resolve_alias(Client& client) noexcept {

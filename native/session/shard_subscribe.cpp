@@ -83,6 +83,10 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
   if (wire::topic_levels(view.filter.filter) > limits.max_topic_levels) {
     return ReasonCode::topic_filter_invalid;
   }
+  // The only filters that match $SYS/…: wildcards in the first level do not [MQTT-4.7.2-1].
+  if (wire::is_system_topic(view.filter.filter) && !limits.sys_read) [[unlikely]] {
+    return ReasonCode::not_authorized;  // 0x80 for 3.x
+  }
   // A QoS above our maximum is granted at that [MQTT-3.2.2-10].
   const std::uint8_t qos = view.qos < client.max_qos ? view.qos : client.max_qos;
   Subscriber subscriber;

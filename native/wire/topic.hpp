@@ -45,6 +45,12 @@ struct FilterView {
 /// 3.1 and 3.1.1 clients cannot mean anything else by it on this broker.
 [[nodiscard]] ReasonCode parse_topic_filter(Bytes topic_filter, FilterView& out) noexcept;
 
+/// Is the first level of this Topic Name, or of this filter without its $share part, "$SYS"?
+[[nodiscard]] inline bool is_system_topic(Bytes topic) noexcept {
+  return topic.size() >= 4 && topic[0] == '$' && topic[1] == 'S' && topic[2] == 'Y' &&
+         topic[3] == 'S' && (topic.size() == 4 || topic[4] == '/');
+}
+
 /// Does the filter (without its $share part) match the Topic Name [MQTT-4.7.2-1]? Both are valid.
 /// For tests, rules and the client library; the broker matches with its trie.
 [[nodiscard]] bool topic_matches(Bytes filter, Bytes topic) noexcept;

@@ -36,6 +36,8 @@ const publishReceived = [
   'publish_received_qos1',
   'publish_received_qos2',
 ] as const;
+/** Neither accepted nor answered by closing the connection. */
+const publishRefused = ['publish_refused_quota', 'publish_refused_not_authorized'] as const;
 const publishSent = ['publish_sent_qos0', 'publish_sent_qos1', 'publish_sent_qos2'] as const;
 
 /** Clients that are connected: the two counters are read one after the other. */
@@ -55,7 +57,7 @@ export const sections: readonly Section[] = [
         help: 'PUBLISH packets received since the start.',
         labels: [],
         read: ({ counters }) => [
-          { value: sum(counters, [...publishReceived, 'publish_refused_quota']) },
+          { value: sum(counters, [...publishReceived, ...publishRefused]) },
         ],
       },
       {
@@ -76,7 +78,7 @@ export const sections: readonly Section[] = [
           {
             value: sum(counters, [
               'publish_unmatched',
-              'publish_refused_quota',
+              ...publishRefused,
               'dropped_memory_budget',
             ]),
           },
@@ -211,7 +213,7 @@ export const sections: readonly Section[] = [
           'auth',
           'invalid',
         ]),
-        publish: [...publishReceived, 'publish_refused_quota', 'publish_received_invalid'],
+        publish: [...publishReceived, ...publishRefused, 'publish_received_invalid'],
       }),
       byLabel('packets_sent_total', 'Control Packets sent, by type.', 'type', {
         ...each('packets_sent_', [
@@ -254,10 +256,11 @@ export const sections: readonly Section[] = [
         'PUBLISH packets that no subscription matched.',
         'publish_unmatched',
       ),
-      counter(
+      byLabel(
         'publishes_refused_total',
-        'PUBLISH packets refused with 0x97, because the queue of a receiver was full.',
-        'publish_refused_quota',
+        'PUBLISH packets refused, by cause: the queue of a receiver was full (0x97), or the topic is not for this client (0x87; of MQTT 3.x and QoS 0 dropped).',
+        'cause',
+        { quota: ['publish_refused_quota'], not_authorized: ['publish_refused_not_authorized'] },
       ),
       byLabel('match_cache_lookups_total', 'Look-ups of a Topic Name, by result.', 'result', {
         hit: ['match_cache_hits'],

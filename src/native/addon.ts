@@ -71,6 +71,9 @@ export interface NativeLimits {
   max_session_expiry_s: number;
   max_message_expiry_s: number;
   allow_empty_client_id: boolean;
+  /** May subscribe to $SYS/…, and publish there. */
+  sys_read: boolean;
+  sys_write: boolean;
   max_client_id_bytes: number;
   max_topic_levels: number;
   max_subscriptions: number;
@@ -122,6 +125,10 @@ export interface NativeBroker {
   drainEvents(into: Uint8Array): number;
   /** Whole command records. They are copied before this returns. */
   submit(commands: Uint8Array, byteLength: number): void;
+  /** Whether somebody may be subscribed to Topic Names that begin with these levels. */
+  reaches(levels: string): boolean;
+  /** Subscriptions, shared ones among them, trie nodes, retained messages and their bytes. */
+  tableCounts(into: BigInt64Array): void;
   /** In the order of counterNames. */
   counters(into: BigInt64Array): void;
   /** Of one I/O thread, from 0. Throws a RangeError if there is no such thread. */

@@ -347,6 +347,7 @@ export const counterNames = [
   'packets_sent_pubrec',
   'packets_sent_pubrel',
   'packets_sent_pubcomp',
+  'publish_refused_not_authorized',
   'packets_sent_suback',
   'packets_sent_unsuback',
   'packets_sent_pingresp',

@@ -51,6 +51,8 @@ export function limits(over: Partial<NativeLimits> = {}): NativeLimits {
     max_session_expiry_s: 3600,
     max_message_expiry_s: 0,
     allow_empty_client_id: true,
+    sys_read: true,
+    sys_write: false,
     max_client_id_bytes: 256,
     max_topic_levels: 64,
     max_subscriptions: 1000,

@@ -27,6 +27,7 @@ export interface BrokerOptions {
   max_client_id_bytes?: number;
   max_topic_levels?: number;
   max_subscriptions?: number;
+  sys_readers?: 'loopback' | 'all' | 'none';
   accept_versions?: readonly ('3.1' | '3.1.1' | '5.0')[];
   connection_timeout_ms?: number;
   shared_subscriptions_strategy?:
@@ -57,7 +58,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<TestBrok
   const { connection_timeout_ms, ...mqtt } = rest;
   const broker = new Broker({
     broker: { io_threads: io_threads ?? 1 },
-    mqtt,
+    mqtt: { sys_interval_s: 0, ...mqtt },
     ...(shared_subscriptions_strategy ? { router: { shared_subscriptions_strategy } } : {}),
     unified: {
       test: {

@@ -27,6 +27,34 @@ bool trie_matches(std::string_view filter, std::string_view topic) {
   return !trie.match(as_bytes(topic))->empty();
 }
 
+STMQTT_TEST("trie: reaches() says whether a filter may match what begins with these levels") {
+  struct {
+    std::string_view filter;
+    bool reached;
+  } const cases[] = {
+      {"$SYS/#", true},          {"$SYS/brokers/+/clients/#", true}, {"$SYS/brokers/1/#", true},
+      {"$SYS/brokers/1/clients/dev-1/connected", true},
+      {"$SYS/+/1/clients/+/+", true},
+      {"#", false},              {"+/brokers/1/clients/#", false},   {"$SYS/broker/#", false},
+      {"$SYS/brokers/2/#", false}, {"$SYS/brokers", false},          {"$SYS/brokers/+", false},
+      {"$SYS/brokers/1/stats", false},
+  };
+  for (const auto& [filter, reached] : cases) {
+    const Context context("filter", filter);
+    TopicTrie trie;
+    const std::string_view levels = "$SYS/brokers/1/clients";
+    CHECK(!trie.reaches(as_bytes(levels)));
+    trie.subscribe(parts(filter), subscriber(1));
+    CHECK_EQ(trie.reaches(as_bytes(levels)), reached);
+    CHECK(trie.unsubscribe(parts(filter), subscriber(1).session));
+    CHECK(!trie.reaches(as_bytes(levels)));
+  }
+  TopicTrie trie;
+  trie.subscribe(parts("#"), subscriber(1));
+  CHECK(trie.reaches(as_bytes(std::string_view("a/b"))));
+  CHECK(!trie.reaches(as_bytes(std::string_view("$a/b"))));
+}
+
 STMQTT_TEST("[MQTT-4.7.1-1] '#' matches any number of levels and the parent") {
   CHECK(trie_matches("sport/tennis/player1/#", "sport/tennis/player1"));
   CHECK(trie_matches("sport/tennis/player1/#", "sport/tennis/player1/ranking"));

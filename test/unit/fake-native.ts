@@ -170,6 +170,12 @@ export class FakeBroker implements NativeBroker {
   threadCounters(_index: number, into: BigInt64Array): void {
     this.counters(into);
   }
+  reaches(_levels: string): boolean {
+    return false;
+  }
+  tableCounts(into: BigInt64Array): void {
+    into.fill(0n);
+  }
   ioThreads(): number {
     return this.#stopped ? 0 : this.options.io_threads;
   }
@@ -203,6 +209,9 @@ export class FakeAddon implements NativeAddon {
   }
   contractLayout(): string {
     return '{}';
+  }
+  notify(): number {
+    return 0;
   }
   createBroker(options: NativeBrokerOptions, wake: () => void): NativeBroker {
     const broker = new FakeBroker(options, wake);
