@@ -110,6 +110,8 @@ export class Scanner {
         // Never empty: the reader sees that we are at work.
         if (text !== '') yield text;
         if (next === undefined || left === 0) break;
+        await setImmediate();
+        if (this.#stopping.aborted) throw stopped();
       }
       yield `${JSON.stringify({ next: next ?? null })}\n`;
     } catch (error) {

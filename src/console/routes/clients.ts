@@ -1,5 +1,5 @@
 /** Clients and their sessions: list, look, kick, end. */
-import type { Registry } from '../../session/registry.js';
+import type { ClientRow, Registry } from '../../session/registry.js';
 import { filterOf, filterQuery } from '../filter.js';
 import { Problem } from '../problem.js';
 import { type Route, route } from '../route.js';
@@ -13,6 +13,7 @@ import {
   subscriptionFields,
   subscriptionSchema,
 } from '../rows.js';
+import type { Source } from '../scan.js';
 import { clientId, flag, input, integer, listing, pageQuery, record, text } from '../schema.js';
 import type { Context } from './context.js';
 import { answerListing, type PageQuery } from './listing.js';
@@ -31,7 +32,7 @@ const kEndedAtOnce = 1000;
 export function clientRoutes({ deps, scanner }: Context): readonly Route[] {
   const { registry } = deps;
   const nodeId = () => deps.brokerInfo().id;
-  const clients = registry.clients.bind(registry);
+  const clients: Source<ClientRow> = (page) => registry.clients(page);
 
   return [
     route<{ query: PageQuery }>({

@@ -73,7 +73,11 @@ export function rumqttdRoutes(context: Context): readonly Route[] {
       summary: 'Where the console listens',
       role: 'open',
       answers: { 200: record({ listen: text('"127.0.0.1:3030".') }) },
-      handle: ({ listen }) => ({ listen }),
+      handle: ({ listen, reply }) =>
+        // A browser that was given the address alone.
+        reply.request.headers.accept?.includes('text/html') === true
+          ? reply.redirect('ui/')
+          : { listen },
     }),
     route({
       ...reads,

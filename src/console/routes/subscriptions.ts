@@ -64,7 +64,7 @@ export function subscriptionRoutes({ deps, scanner }: Context): readonly Route[]
         return answerListing(scanner, call, {
           source:
             matched === undefined
-              ? registry.subscriptions.bind(registry)
+              ? (page) => registry.subscriptions(page)
               : matching(registry, matched),
           fields,
           show: (row) => showSubscription(row, nodeId()),

@@ -307,6 +307,7 @@ export async function harness(
     deps,
     routes,
     access: new Access(tokens),
+    stopping: stopping.signal,
     doorOf: () => ({ host, text: `${host}:3030` }),
   });
   return { deps, app, history, stopping };
