@@ -79,6 +79,8 @@ void records(std::string& out) {
   EVENT(Alert, alert, F(Alert, count), F(Alert, alert), F(Alert, padding),
         F(Alert, client_id_bytes));
   EVENT(Drained, drained, F(Drained, unflushed_connections), F(Drained, padding));
+  EVENT(Reply, reply, F(Reply, query_id), F(Reply, status), F(Reply, code), F(Reply, rows_bytes),
+        F(Reply, cursor_bytes), F(Reply, data_bytes));
   COMMAND(Verdict, verdict, F(Verdict, connection_id), F(Verdict, max_session_expiry_s),
           F(Verdict, server_keep_alive_s), F(Verdict, reason_code), F(Verdict, max_qos),
           F(Verdict, will_refused), F(Verdict, padding), F(Verdict, client_id_bytes),
@@ -89,6 +91,9 @@ void records(std::string& out) {
   COMMAND(Disconnect, disconnect, F(Disconnect, reason_code), F(Disconnect, padding),
           F(Disconnect, client_id_bytes), F(Disconnect, reason_text_bytes));
   COMMAND(Drain, drain, F(Drain, deadline_ms), F(Drain, padding));
+  COMMAND(Query, query, F(Query, query_id), F(Query, query), F(Query, thread), F(Query, limit),
+          F(Query, reason_code), F(Query, options), F(Query, padding), F(Query, client_id_bytes),
+          F(Query, text_bytes), F(Query, cursor_bytes));
 }
 
 #undef COMMAND

@@ -28,6 +28,7 @@ enum class EventKind : std::uint16_t {
   log = 8,              ///< something an operator should know, rate-limited natively
   alert = 9,            ///< a bound was reached (queue overflow and the like)
   drained = 10,         ///< every connection of every thread is closed; threads may be joined
+  reply = 11,           ///< answers a query command; never left out
 };
 
 enum class CommandKind : std::uint16_t {
@@ -38,6 +39,7 @@ enum class CommandKind : std::uint16_t {
   link_close = 5,   ///< the link's "socket" is closed (the Will is due unless DISCONNECT came)
   disconnect = 6,   ///< close a client by Client Identifier with a Reason Code
   drain = 7,        ///< stop accepting, DISCONNECT 0x8B, flush, close; answered by drained
+  query = 8,        ///< asks for a page of a listing, or for a change of a session; answered by reply
 };
 
 /// Bits of ConnectRequest::flags, Connected::flags.
@@ -242,6 +244,45 @@ struct Drain {
   RecordHeader header;
   std::uint32_t deadline_ms;  ///< from now; what is not flushed by then is cut
   std::uint32_t padding;
+};
+
+/// What a query asks for. Listings come by pages: each reply has a cursor for the next query.
+enum class QueryKind : std::uint16_t {
+  clients = 1,  ///< sessions, with their connections
+  client = 2,   ///< one session in detail
+  kick = 3,     ///< close a client's connection: reason_code, text = Reason String
+};
+
+struct Query {
+  RecordHeader header;
+  std::uint64_t query_id;  ///< chosen by TypeScript, never reused
+  std::uint16_t query;     ///< QueryKind
+  std::uint16_t thread;    ///< which I/O thread is to answer; where a session or a cursor says it: 0
+  std::uint32_t limit;     ///< rows at most
+  std::uint8_t reason_code;
+  std::uint8_t options;
+  std::uint8_t padding[2];
+  std::uint32_t client_id_bytes;
+  std::uint32_t text_bytes;
+  std::uint32_t cursor_bytes;  ///< of the reply before; empty = from the beginning
+};
+/// A cursor may hold a whole Topic Name.
+inline constexpr std::uint32_t kMaxCursorBytes = 65'600;
+
+enum class QueryStatus : std::uint16_t {
+  done = 1,
+  not_found = 2,   ///< no such session, or not what was asked for in it
+  bad_cursor = 3,  ///< no reply ever had it
+};
+
+struct Reply {
+  RecordHeader header;
+  std::uint64_t query_id;
+  std::uint16_t status;        ///< QueryStatus
+  std::uint16_t code;          ///< Reason Code, where one was asked for
+  std::uint32_t rows_bytes;    ///< JSON: an array of rows, an object, or nothing
+  std::uint32_t cursor_bytes;  ///< for the next page; empty = that was the last
+  std::uint32_t data_bytes;    ///< payloads, one behind the other, as the rows tell their lengths
 };
 
 }  // namespace stmqtt::contract

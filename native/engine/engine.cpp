@@ -66,6 +66,12 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
       });
     case CommandKind::drain:
       return claimed<Drain>(record, room, [](const Drain&) { return std::size_t{0}; });
+    case CommandKind::query:
+      return claimed<Query>(record, room, [](const Query& q) {
+        const std::size_t bytes = texts({q.client_id_bytes, q.text_bytes});
+        return bytes == SIZE_MAX || q.cursor_bytes > kMaxCursorBytes ? SIZE_MAX
+                                                                     : bytes + q.cursor_bytes;
+      });
   }
   return SIZE_MAX;
 }
@@ -258,6 +264,12 @@ bool Engine::submit(std::span<const std::uint8_t> commands) {
       case contract::CommandKind::drain:
         for (std::size_t thread = 0; thread < batches.size(); ++thread) add(thread, record);
         break;
+      case contract::CommandKind::query: {
+        contract::Query query;
+        std::memcpy(&query, record.data(), sizeof query);
+        add(query.thread, record);
+        break;
+      }
     }
     if (!good) break;
     at += header.record_bytes;

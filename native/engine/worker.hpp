@@ -154,6 +154,18 @@ class Worker final : private Handler, private Host {
   void release(Connection& connection) noexcept;
   void take_crossed() noexcept;
 
+  // worker_queries.cpp
+  struct Asked;
+  struct Answer;
+  void take_query(const std::uint8_t* record) noexcept;
+  [[nodiscard]] bool answer_clients(const Asked& asked, const PageBounds& bounds,
+                                    Answer& answer) noexcept;
+  [[nodiscard]] bool answer_about_session(const Asked& asked, const PageBounds& bounds,
+                                          Answer& answer) noexcept;
+  [[nodiscard]] bool pass_on(const Asked& asked, ThreadIndex to) noexcept;
+  void reply(std::uint64_t query_id, const Answer& answer) noexcept;
+  [[nodiscard]] std::int64_t wall_offset_ms() noexcept;
+
   // worker_links.cpp
   void open_link(const contract::LinkOpen& command) noexcept;
   void refuse_link(Link& link) noexcept;
@@ -198,6 +210,7 @@ class Worker final : private Handler, private Host {
   bool drain_reported_ = false;
   bool was_congested_ = false;
   std::uint64_t last_log_ms_ = 0;
+  std::int64_t wall_offset_ms_ = 0;       ///< as told last
   std::uint32_t suppressed_logs_ = 0;
 };
 

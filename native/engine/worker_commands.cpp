@@ -143,6 +143,8 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind,
       std::memcpy(&drain_command, record, sizeof drain_command);
       return drain(drain_command.deadline_ms);
     }
+    case CommandKind::query:
+      return take_query(record);
   }
 }
 

@@ -33,6 +33,7 @@ bool may_be_dropped(EventKind kind) noexcept {
     case EventKind::link_bytes:
     case EventKind::link_closed:
     case EventKind::drained:
+    case EventKind::reply:
       return false;
   }
   return false;

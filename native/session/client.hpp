@@ -62,6 +62,7 @@ class Client : public TimerNode {
   bool problem_information = true;        ///< v5: Request Problem Information was not 0
   bool is_link = false;
   std::uint8_t max_qos = 2;               ///< granted
+  bool clean_start = false;               ///< as CONNECT had it
 
   // --- what receiving reads
   std::uint16_t keep_alive_s = 0;         ///< in force; 0 = off

@@ -129,7 +129,19 @@ class Session : public TimerNode {
   [[nodiscard]] std::uint32_t queued() const noexcept {
     return static_cast<std::uint32_t>(queue_.size());
   }
+  [[nodiscard]] std::uint64_t queued_bytes() const noexcept { return queued_bytes_; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return window_.size(); }
+  /// Messages lost to its bounds and its client's since it was made.
+  [[nodiscard]] std::uint32_t dropped() const noexcept { return dropped_; }
+  /// Visits what is in the window, oldest first.
+  template <class F>
+  void each_in_window(F&& visit) noexcept {
+    PoolVector<std::uint16_t> ids;
+    oldest_first(ids);
+    for (const std::uint16_t id : ids) {
+      if (!visit(*window_.find(id))) return;
+    }
+  }
   /// A QoS 1/2 message could be sent right now.
   [[nodiscard]] bool window_open() const noexcept {
     return can_send() && unsent_ == 0 && window_.size() < client_->send_maximum;
@@ -153,6 +165,12 @@ class Session : public TimerNode {
   bool authenticated = false;        ///< username stands behind a verdict
   bool resumable = false;            ///< a CONNACK told of it: a later one has Session Present
   bool marked_full = false;          ///< its flag in SessionFlags is set
+  /// CloseCause of the last connection that ended; none = there was none.
+  std::uint8_t last_cause = 0;
+  // Seconds of the monotonic clock, for queries.
+  std::uint32_t created_s = 0;
+  std::uint32_t connected_s = 0;
+  std::uint32_t disconnected_s = 0;  ///< of the last connection; 0 = none has ended
 
  private:
   friend class SessionTestPeer;
@@ -199,6 +217,7 @@ class Session : public TimerNode {
     return persistent() || options.group != nullptr;
   }
 
+  std::uint32_t dropped_ = 0;
   std::uint32_t queued_qos0_ = 0;  ///< how many in the queue are of QoS 0
   SessionRef ref_;
   std::uint16_t next_packet_id_ = 1;

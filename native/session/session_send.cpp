@@ -34,6 +34,7 @@ void Session::deliver_qos0(SendContext& cx, Publication& publication,
   }
   if (client_->outlet->above_high()) [[unlikely]] {
     cx.counters.add(Counter::dropped_outbound_watermark);
+    ++dropped_;
     return;
   }
   send_qos0(cx, publication, options);
@@ -58,7 +59,10 @@ void Session::send_qos0(SendContext& cx, Publication& publication,
             : write_parts(cx, publication.parts(),
                           publication.payload_is_shared() ? &publication.block() : nullptr, 0,
                           options.retain, false, 0, options.subscription_ids);
-  if (sent == Sent::too_large) cx.counters.add(Counter::dropped_packet_too_large);
+  if (sent == Sent::too_large) {
+    cx.counters.add(Counter::dropped_packet_too_large);
+    ++dropped_;
+  }
 }
 
 /// Opens a place in the window and sends, with DUP 0 [MQTT-4.3.2-2], [MQTT-4.3.3-2]. The window is
@@ -98,6 +102,7 @@ void Session::send_first(SendContext& cx, Publication& publication,
   if (sent == Sent::too_large) {
     // Counts as delivered: the client will never see it [MQTT-3.1.2-25].
     cx.counters.add(Counter::dropped_packet_too_large);
+    ++dropped_;
     drop_delivery(d);
     return;
   }
@@ -222,6 +227,7 @@ void Session::enqueue(SendContext& cx, Publication& publication,
   while (queue_.size() >= limits_->max_queued_messages ||
          queued_bytes_ + bytes > limits_->max_queued_bytes) {
     if (lost_++ == 0) cx.losers.push_back(ref_);
+    ++dropped_;
     if (limits_->queue_overflow != QueueOverflow::drop_oldest || queue_.empty()) {
       cx.counters.add(queue_.size() >= limits_->max_queued_messages
                           ? Counter::dropped_queue_full_newest
@@ -268,6 +274,7 @@ void Session::pump_qos0(SendContext& cx) noexcept {
       cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
     } else if (write_delivery(cx, d) == Sent::too_large) {
       cx.counters.add(Counter::dropped_packet_too_large);
+      ++dropped_;
     }
     leave_queue(cx, d);
     drop_delivery(d);
@@ -304,6 +311,7 @@ void Session::pump(SendContext& cx) noexcept {
     if (front.qos == 0) {
       if (write_delivery(cx, front) == Sent::too_large) {
         cx.counters.add(Counter::dropped_packet_too_large);
+        ++dropped_;
       }
       drop_front(cx);
       continue;
@@ -330,6 +338,7 @@ void Session::send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept 
   d->state = DeliveryState::sent;  // first: finish() must not count it as unsent once more
   if (write_delivery(cx, *d) == Sent::too_large) {
     cx.counters.add(Counter::dropped_packet_too_large);
+    ++dropped_;
     finish(cx, *d);
     return;
   }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json_writer.hpp"
 #include "contract/counters.hpp"
 #include "contract/records.hpp"
 #include "route/match_cache.hpp"
@@ -41,6 +42,17 @@ struct Closing {
   const char* detail = nullptr;                         ///< static English text, or null
   Bytes reason_text = {};                               ///< Reason String instead of the detail
 };
+
+/// What a page of a listing may hold, and how times are told in it.
+struct PageBounds {
+  std::uint32_t rows = 200;
+  std::int64_t wall_offset_ms = 0;  ///< the wall clock minus the monotonic one
+
+  static constexpr std::size_t kBytes = 64 << 10;
+  static constexpr std::uint32_t kSlots = 4096;  ///< looked at, with a session in them or not
+};
+/// A listing is at its end.
+inline constexpr std::uint32_t kListed = 0xFFFFFFFF;
 
 class Shard {
  public:
@@ -90,6 +102,22 @@ class Shard {
   [[nodiscard]] std::uint64_t next_timer_ms() const noexcept { return wheel_.next_due_ms(); }
   /// Promises, alerts, budget; once at the end of each turn, before flushing.
   void end_turn() noexcept;
+
+  // --- queries: shard_queries.cpp
+  /// Where the session of this Client Identifier lives; invalid if there is none.
+  [[nodiscard]] SessionRef find_home(Bytes client_id) const noexcept {
+    return tables_.directory.find(client_id, tables_.directory.hash(client_id));
+  }
+  /// Appends rows of sessions of this thread from `slot` on. Returns where to go on, or kListed.
+  /// A session that is there all the time is listed once, whatever comes and goes meanwhile.
+  [[nodiscard]] std::uint32_t list_sessions(std::uint32_t slot, const PageBounds& bounds,
+                                            JsonWriter& rows) noexcept;
+  /// One session with its connection, Will and window. False: it is not here.
+  [[nodiscard]] bool describe_session(const SessionRef& ref, const PageBounds& bounds,
+                                      JsonWriter& row) noexcept;
+  /// Closes the session's connection. False: it has none.
+  [[nodiscard]] bool kick(const SessionRef& ref, wire::ReasonCode reason,
+                          Bytes reason_text) noexcept;
 
   [[nodiscard]] Client* find_client(ClientRef ref) const noexcept {
     return clients_.find(ref.slot, ref.generation);
@@ -219,6 +247,9 @@ class Shard {
   void emit_refused(const Client& client, const Closing& closing) noexcept;
   void emit_alerts() noexcept;
   void alert_memory() noexcept;
+
+  // shard_queries.cpp
+  void write_row(const Session& session, const PageBounds& bounds, JsonWriter& row) const noexcept;
 
   [[nodiscard]] Session* find_session(const SessionRef& ref) const noexcept {
     return sessions_.find(ref.slot, ref.generation);

@@ -259,6 +259,7 @@ Session* Shard::make_session(Client& client, SessionRef resting) noexcept {
   const SessionRef ref{name.slot, name.generation, options_.thread};
   new (session) Session(ref, key, client.limits);
   session->kind = kSessionTimer;
+  session->created_s = static_cast<std::uint32_t>(cx_.now_ms / 1000);
   if (resting.valid()) {
     tables_.directory.replace(*key, ref);
     counters_.add(Counter::sessions_created);
@@ -361,6 +362,8 @@ void Shard::finish_connect(Client& client) noexcept {
   Session& session = *client.session;
   client.state = ClientState::active;  // so there is no second CONNACK [MQTT-3.2.0-2]
   client.last_received_ms = cx_.now_ms;
+  client.clean_start = client.connecting->view.clean_start;
+  session.connected_s = static_cast<std::uint32_t>(cx_.now_ms / 1000);
   drop_will(session);  // a new connection before the delay was over [MQTT-3.1.3-9]
   take_will(session, client.connecting->view);  // only now the CONNECT is accepted
   send_connack(client);  // [MQTT-3.1.4-5]

@@ -93,6 +93,10 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
   counters_.add(contract::closed_counter(closing.cause));
   Session* session = client.session;
   client.session = nullptr;
+  if (admitted) {
+    session->last_cause = static_cast<std::uint8_t>(closing.cause);
+    session->disconnected_s = static_cast<std::uint32_t>(cx_.now_ms / 1000);
+  }
   // Nothing more is written [MQTT-3.14.4-1], and the connection is closed [MQTT-3.14.4-2],
   // [MQTT-4.13.1-1].
   client.state = ClientState::closed;

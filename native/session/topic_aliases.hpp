@@ -44,6 +44,7 @@ class OutgoingAliases {
     std::uint16_t alias = 0;  ///< 0 = send the Topic Name without an alias
     bool known = false;       ///< true = the client knows it: the Topic Name may be left out
   };
+  [[nodiscard]] std::uint16_t maximum() const noexcept { return maximum_; }
   /// Decides how to send a topic; counts as a use. Call commit() only if the packet goes out.
   [[nodiscard]] Use use(Bytes topic, std::uint64_t topic_hash) noexcept;
   /// Tells that the packet with `use` and the Topic Name was really sent.

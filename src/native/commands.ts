@@ -14,6 +14,9 @@ import {
   LinkClose,
   LinkCredit,
   LinkOpen,
+  Query,
+  QueryKind,
+  type QueryName,
   Verdict,
 } from './contract.js';
 
@@ -28,6 +31,20 @@ export interface VerdictCommand {
   readonly refuseWill?: boolean | undefined;
   readonly clientId?: string | undefined;
   readonly username?: string | undefined;
+}
+
+export interface QueryCommand {
+  readonly queryId: number;
+  readonly query: QueryName;
+  /** Who is to answer, where neither a session nor a cursor says it. */
+  readonly thread?: number;
+  /** Rows at most. */
+  readonly limit?: number;
+  readonly reasonCode?: number;
+  readonly options?: number;
+  readonly clientId?: string;
+  readonly text?: string;
+  readonly cursor?: Buffer | undefined;
 }
 
 /** What a command may carry as text, because MQTT can say it [MQTT-1.5.4-2]; '' included. */
@@ -108,6 +125,26 @@ export class CommandWriter {
     this.#buffer.writeUInt32LE(id.length, at + Disconnect.at.client_id_bytes);
     this.#buffer.writeUInt32LE(reason.length, at + Disconnect.at.reason_text_bytes);
     this.#strings(at + Disconnect.bytes, id, reason);
+  }
+
+  query(command: QueryCommand): void {
+    const clientId = text(command.clientId);
+    const argument = text(command.text);
+    const cursor = command.cursor ?? kEmpty;
+    const tail = clientId.length + argument.length + cursor.length;
+    const at = this.#begin(CommandKind.query, Query.bytes, tail);
+    const b = this.#buffer;
+    const l = Query.at;
+    b.writeBigUInt64LE(BigInt(command.queryId), at + l.query_id);
+    b.writeUInt16LE(QueryKind[command.query], at + l.query);
+    b.writeUInt16LE(command.thread ?? 0, at + l.thread);
+    b.writeUInt32LE(command.limit ?? 1, at + l.limit);
+    b.writeUInt8(command.reasonCode ?? 0, at + l.reason_code);
+    b.writeUInt8(command.options ?? 0, at + l.options);
+    b.writeUInt32LE(clientId.length, at + l.client_id_bytes);
+    b.writeUInt32LE(argument.length, at + l.text_bytes);
+    b.writeUInt32LE(cursor.length, at + l.cursor_bytes);
+    this.#strings(at + Query.bytes, clientId, argument, cursor);
   }
 
   drain(deadlineMs: number): void {

@@ -15,6 +15,7 @@ export const EventKind = {
   log: 8,
   alert: 9,
   drained: 10,
+  reply: 11,
 } as const;
 
 export const CommandKind = {
@@ -25,6 +26,7 @@ export const CommandKind = {
   link_close: 5,
   disconnect: 6,
   drain: 7,
+  query: 8,
 } as const;
 
 export const ConnectFlag = {
@@ -66,6 +68,10 @@ export const CloseCause = {
 export const SessionEndCause = { expired: 1, clean_start: 2, with_connection: 3 } as const;
 export const LogLevel = { error: 1, warn: 2, info: 3, debug: 4, trace: 5 } as const;
 export const AlertKind = { queue_overflow: 1, memory_budget: 2 } as const;
+
+export const QueryKind = { clients: 1, client: 2, kick: 3 } as const;
+export const QueryStatus = { done: 1, not_found: 2, bad_cursor: 3 } as const;
+export const kMaxCursorBytes = 65_600;
 
 /** In a verdict: a field left as it was asked for. */
 export const kVerdictUnset32 = 0xfffffffe;
@@ -207,6 +213,27 @@ export const Disconnect = layout('Disconnect', {
 
 export const Drain = layout('Drain', { deadline_ms: 'u32', padding: 'u32' });
 
+export const Query = layout('Query', {
+  query_id: 'u64',
+  query: 'u16',
+  thread: 'u16',
+  limit: 'u32',
+  reason_code: 'u8',
+  options: 'u8',
+  client_id_bytes: 'u32',
+  text_bytes: 'u32',
+  cursor_bytes: 'u32',
+});
+
+export const Reply = layout('Reply', {
+  query_id: 'u64',
+  status: 'u16',
+  code: 'u16',
+  rows_bytes: 'u32',
+  cursor_bytes: 'u32',
+  data_bytes: 'u32',
+});
+
 export const eventLayouts = {
   connect_request: ConnectRequest,
   connected: Connected,
@@ -218,6 +245,7 @@ export const eventLayouts = {
   log: Log,
   alert: Alert,
   drained: Drained,
+  reply: Reply,
 } as const satisfies Record<keyof typeof EventKind, Layout>;
 
 export const commandLayouts = {
@@ -228,6 +256,7 @@ export const commandLayouts = {
   link_close: LinkClose,
   disconnect: Disconnect,
   drain: Drain,
+  query: Query,
 } as const satisfies Record<keyof typeof CommandKind, Layout>;
 
 /** The order of the numbers that counters() fills in. */
@@ -382,6 +411,8 @@ export type CloseCauseName = keyof typeof CloseCause;
 export type SessionEndCauseName = keyof typeof SessionEndCause;
 export type LogLevelName = keyof typeof LogLevel;
 export type AlertName = keyof typeof AlertKind;
+export type QueryName = keyof typeof QueryKind;
+export type QueryStatusName = keyof typeof QueryStatus;
 
 function inverse<K extends string>(of: Readonly<Record<K, number>>): readonly (K | undefined)[] {
   const names: (K | undefined)[] = [];
@@ -393,3 +424,4 @@ export const closeCauseNames = inverse(CloseCause);
 export const sessionEndCauseNames = inverse(SessionEndCause);
 export const logLevelNames = inverse(LogLevel);
 export const alertNames = inverse(AlertKind);
+export const queryStatusNames = inverse(QueryStatus);

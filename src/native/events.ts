@@ -18,7 +18,10 @@ import {
   Log,
   type LogLevelName,
   logLevelNames,
+  type QueryStatusName,
+  queryStatusNames,
   Refused,
+  Reply,
   type SessionEndCauseName,
   SessionEnded,
   sessionEndCauseNames,
@@ -137,6 +140,20 @@ export interface DrainedEvent {
   readonly unflushedConnections: number;
 }
 
+/** The answer to a query command. Everything in it is a copy. */
+export interface ReplyEvent {
+  readonly kind: 'reply';
+  readonly queryId: number;
+  readonly status: QueryStatusName;
+  /** Reason Code, where one was asked for. */
+  readonly code: number;
+  /** JSON; '' = none. */
+  readonly rows: string;
+  /** Empty = that was the last page. */
+  readonly cursor: Buffer;
+  readonly data: Buffer;
+}
+
 export type NativeEvent =
   | ConnectRequestEvent
   | ConnectedEvent
@@ -147,10 +164,12 @@ export type NativeEvent =
   | LinkClosedEvent
   | LogEvent
   | AlertEvent
-  | DrainedEvent;
+  | DrainedEvent
+  | ReplyEvent;
 
-const kForever = 0xffffffff;
-const versions: readonly (ProtocolVersion | undefined)[] = [
+export const kForever = 0xffffffff;
+/** By protocol level. */
+export const versions: readonly (ProtocolVersion | undefined)[] = [
   undefined,
   undefined,
   undefined,
@@ -220,6 +239,18 @@ export class EventReader {
       }
       case 'drained':
         return { kind, unflushedConnections: this.#u32(at + Drained.at.unflushed_connections) };
+      case 'reply': {
+        this.#text = at + Reply.bytes;
+        return {
+          kind,
+          queryId: Number(this.#u64(at + Reply.at.query_id)),
+          status: queryStatusNames[this.#u16(at + Reply.at.status)] ?? 'not_found',
+          code: this.#u16(at + Reply.at.code),
+          rows: this.#string(at + Reply.at.rows_bytes),
+          cursor: this.#bytes(at + Reply.at.cursor_bytes),
+          data: this.#bytes(at + Reply.at.data_bytes),
+        };
+      }
       case undefined:
         // Both halves are versioned together (ST_ADDON_VERSION): only a defect gets here.
         throw new TypeError(`event kind ${this.#view.getUint16(at + 4, true)} is unknown`);

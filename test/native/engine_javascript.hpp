@@ -57,6 +57,15 @@ struct LinkEnd : Conversation {
   std::size_t received_bytes = 0;
 };
 
+/// What a query was answered.
+struct ReplyText {
+  std::uint16_t status = 0;
+  std::uint16_t code = 0;
+  std::string rows;
+  std::string cursor;
+  std::string data;
+};
+
 class Javascript {
  public:
   explicit Javascript(EngineOptions options)
@@ -189,6 +198,7 @@ class Javascript {
   bool reuses_link_ids = false;
   int asked = 0;
   int sessions_ended = 0;
+  std::map<std::uint64_t, ReplyText> replies;
   int drained = 0;
   std::uint32_t unflushed = 0;
   std::uint64_t records = 0;
@@ -270,6 +280,18 @@ class Javascript {
       case EventKind::drained: {
         drained++;
         unflushed = read<contract::Drained>(at, bytes).unflushed_connections;
+        break;
+      }
+      case EventKind::reply: {
+        const auto event = read<contract::Reply>(at, bytes);
+        ReplyText& reply = replies[event.query_id];
+        CHECK_EQ(reply.status, 0);  // one for each query
+        reply.status = event.status;
+        reply.code = event.code;
+        reply.rows = text(at, sizeof event, event.rows_bytes);
+        reply.cursor = text(at, sizeof event + event.rows_bytes, event.cursor_bytes);
+        reply.data = text(at, sizeof event + event.rows_bytes + event.cursor_bytes,
+                          event.data_bytes);
         break;
       }
       case EventKind::log:

@@ -111,6 +111,8 @@ describe('enums', () => {
     SessionEndCause: contract.SessionEndCause,
     LogLevel: contract.LogLevel,
     AlertKind: contract.AlertKind,
+    QueryKind: contract.QueryKind,
+    QueryStatus: contract.QueryStatus,
   };
   test.each(Object.entries(enums))('%s', (name, mine) => {
     expect(mine).toEqual(parseEnum(name));
@@ -144,6 +146,11 @@ describe('enums', () => {
         Number(new RegExp(`${name} = (\\w+);`).exec(records)?.[1]),
       ]);
     }
+  });
+
+  test('the longest cursor', () => {
+    const bytes = /kMaxCursorBytes = ([\d']+);/.exec(records)?.[1]?.replaceAll("'", '');
+    expect(contract.kMaxCursorBytes).toBe(Number(bytes));
   });
 
   test('the number of close causes', () => {

@@ -1,0 +1,129 @@
+/**
+ * What the native half says about sessions, as rows: its JSON, in which what is not there is left
+ * out, times are in milliseconds since 1970 (whole seconds), and yes is 1.
+ */
+import { type CloseCauseName, closeCauseNames } from '../native/contract.js';
+import { kForever, versions } from '../native/events.js';
+import type { ClientDetail, ClientRow, InFlightRow } from './registry.js';
+
+/** As native/session/shard_queries.cpp writes it. */
+interface RawClient {
+  readonly id: string;
+  readonly user?: string;
+  readonly connection_id?: string;
+  readonly address?: string;
+  readonly listener?: number;
+  readonly version?: number;
+  readonly clean_start?: number;
+  readonly keep_alive?: number;
+  readonly expiry: number;
+  readonly created: number;
+  readonly connected?: number;
+  readonly disconnected?: number;
+  readonly cause?: number;
+  readonly subscriptions: number;
+  readonly queued: number;
+  readonly queued_bytes: number;
+  readonly in_flight: number;
+  readonly inbound: number;
+  readonly dropped: number;
+  readonly has_will: number;
+  readonly thread: number;
+}
+
+interface RawDetail extends RawClient {
+  readonly connection?: {
+    readonly receive_maximum: number;
+    readonly maximum_packet_size: number;
+    readonly topic_alias_maximum: number;
+    readonly outbound_bytes: number;
+    readonly paused: number;
+  };
+  readonly will?: {
+    readonly topic: string;
+    readonly qos: number;
+    readonly retain: number;
+    readonly payload_bytes: number;
+    readonly delay: number;
+  };
+  readonly window: readonly {
+    readonly id: number;
+    readonly direction: 'out' | 'in';
+    readonly qos: number;
+    readonly state: string;
+    readonly topic?: string;
+    readonly payload_bytes?: number;
+  }[];
+}
+
+export type ListenerNames = (listenerId: number) => string;
+
+/** Bits of native/base/pause_cause.hpp. */
+const pauseCauses = ['outbox', 'verdict', 'store', 'queue_full', 'memory_budget'];
+
+export function clientRows(json: string, nameOf: ListenerNames): ClientRow[] {
+  return (JSON.parse(json) as RawClient[]).map((raw) => clientRow(raw, nameOf));
+}
+
+export function clientDetail(json: string, nameOf: ListenerNames): ClientDetail {
+  const raw = JSON.parse(json) as RawDetail;
+  const { connection, will } = raw;
+  return {
+    ...clientRow(raw, nameOf),
+    connection: connection && {
+      receiveMaximum: connection.receive_maximum,
+      maximumPacketSize: connection.maximum_packet_size,
+      topicAliasMaximum: connection.topic_alias_maximum,
+      outboundBytes: connection.outbound_bytes,
+      pausedBy: pauseCauses.filter((_, bit) => (connection.paused & (1 << bit)) !== 0),
+    },
+    will: will && {
+      topic: will.topic,
+      qos: will.qos,
+      retain: will.retain === 1,
+      payloadBytes: will.payload_bytes,
+      delay: will.delay,
+    },
+    window: raw.window.map(
+      ({ id, direction, qos, state, topic, payload_bytes }): InFlightRow => ({
+        packetId: id,
+        direction,
+        qos,
+        state,
+        topic: topic ?? '',
+        payloadBytes: payload_bytes ?? 0,
+      }),
+    ),
+  };
+}
+
+function clientRow(raw: RawClient, nameOf: ListenerNames): ClientRow {
+  return {
+    clientId: raw.id,
+    connectionId: raw.connection_id ?? '',
+    connected: raw.connection_id !== undefined,
+    username: raw.user,
+    address: raw.address ?? '',
+    listener: raw.listener === undefined ? undefined : nameOf(raw.listener),
+    protocolVersion: raw.version === undefined ? undefined : versions[raw.version],
+    cleanStart: raw.clean_start === 1,
+    keepAlive: raw.keep_alive ?? 0,
+    sessionExpiry: raw.expiry === kForever ? 'never' : raw.expiry,
+    createdAt: raw.created,
+    connectedAt: raw.connected,
+    disconnectedAt: raw.disconnected,
+    lastCause: causeName(raw.cause),
+    subscriptions: raw.subscriptions,
+    queuedMessages: raw.queued,
+    queuedBytes: raw.queued_bytes,
+    inFlight: raw.in_flight,
+    inboundInFlight: raw.inbound,
+    dropped: raw.dropped,
+    hasWill: raw.has_will === 1,
+    thread: raw.thread,
+  };
+}
+
+function causeName(cause: number | undefined): CloseCauseName | undefined {
+  return cause === undefined ? undefined : closeCauseNames[cause];
+}
