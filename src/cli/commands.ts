@@ -1,8 +1,10 @@
 /** The commands that print and end: check, generate-config, import. */
+import { writeFileSync } from 'node:fs';
+import type { ImportSource } from '../config/import.js';
 import { loadConfig } from '../config/load.js';
 import { effectiveText, effectiveValues } from '../config/report.js';
 import { configTemplate, type TemplateFormat, templateFormats } from '../config/template.js';
-import { fail } from '../errors.js';
+import { fail, messageOf, systemCode } from '../errors.js';
 import type { CommandLine } from './flags.js';
 
 /** Warnings go to stderr: what is on stdout is a configuration, or JSON. */
@@ -21,6 +23,29 @@ export async function check(line: CommandLine): Promise<void> {
 export function generateConfig(line: CommandLine): void {
   const format = oneOf('--format', templateFormats, line.format ?? 'toml');
   process.stdout.write(configTemplate(format as TemplateFormat));
+}
+
+export async function importConfig(line: CommandLine): Promise<void> {
+  const { importedText, importSources } = await import('../config/import.js');
+  const file = line.operand;
+  if (file === undefined)
+    throw fail('ST_USAGE', { why: 'import wants a file: st-mqttd import FILE' });
+  const from =
+    line.from === undefined
+      ? undefined
+      : (oneOf('--from', importSources, line.from) as ImportSource);
+  const text = await importedText(file, from);
+  if (line.output === undefined) {
+    process.stdout.write(text);
+    return;
+  }
+  try {
+    // Never over what is there: it may be the configuration in use.
+    writeFileSync(line.output, text, { flag: 'wx' });
+  } catch (cause) {
+    const why = systemCode(cause) === 'EEXIST' ? 'it is there already' : messageOf(cause);
+    throw fail('ST_USAGE', { why: `writing ${line.output}: ${why}` }, { cause });
+  }
 }
 
 function oneOf(flag: string, allowed: readonly string[], given: string): string {

@@ -52,6 +52,11 @@ export const flags = {
   },
   json: { help: 'with check: as JSON' },
   format: { takes: 'toml|yaml|json', help: 'with generate-config: of what it prints' },
+  from: {
+    takes: 'rmqtt|mosquitto|st-rmqtt',
+    help: "with import: whose file it is (else by the file's name and tables)",
+  },
+  output: { short: 'o', takes: 'FILE', help: 'with import: a new file instead of stdout' },
   quiet: { short: 'q', help: 'no start-up messages' },
   help: { short: 'h', help: 'print this' },
   version: { short: 'V', help: 'print the version' },
@@ -60,6 +65,7 @@ export const flags = {
 export const commands = {
   check: 'print the configuration in effect, with the origin of each value',
   'generate-config': 'print a configuration file with all defaults',
+  import: "print another broker's configuration as ours: st-mqttd import FILE",
   ctl: 'look at a running broker and operate it: st-mqttd ctl --help',
 } as const;
 
@@ -69,10 +75,14 @@ type Command = keyof typeof commands;
 const commandOf: Readonly<Record<string, Command>> = {
   json: 'check',
   format: 'generate-config',
+  from: 'import',
+  output: 'import',
 };
 
 export interface CommandLine {
   readonly command: Command | undefined;
+  /** What stands behind the command: the file to import. */
+  readonly operand: string | undefined;
   readonly config: readonly string[];
   readonly listen: readonly string[];
   readonly id: string | undefined;
@@ -82,6 +92,8 @@ export interface CommandLine {
   readonly raftLeader: string | undefined;
   readonly json: boolean;
   readonly format: string | undefined;
+  readonly from: string | undefined;
+  readonly output: string | undefined;
   readonly verbose: number;
   readonly quiet: boolean;
   readonly help: boolean;
@@ -94,20 +106,22 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   const { values, positionals } = parse(withLists(args));
   const [first, ...more] = positionals;
   const isCommand = first !== undefined && Object.hasOwn(commands, first);
-  const unknown = first !== undefined && !isCommand ? first : more[0];
+  const hasOperand = first === 'import';
+  const unknown = first !== undefined && !isCommand ? first : more[hasOperand ? 1 : 0];
   if (unknown !== undefined) {
     const meant = nearest(unknown, Object.keys(commands));
     const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
     throw fail('ST_USAGE', { why: `there is no command "${unknown}"${hint}` });
   }
   const named = first as Command | undefined;
-  // --check is rmqttd's way and ours of before.
+  // --check is the same as the command, for those who put it behind the line that they start with.
   const command = named ?? (values.check === true ? 'check' : undefined);
   refuseElsewhere(values, command);
   const text = (name: string) => values[name] as string | undefined;
   const list = (name: string) => values[name] as readonly string[] | undefined;
   return {
     command,
+    operand: hasOperand ? more[0] : undefined,
     config: [...(list('config') ?? []), ...(list('f') ?? [])],
     listen: list('listen') ?? [],
     id: text('id'),
@@ -117,6 +131,8 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     raftLeader: text('raft-leader-id'),
     json: values.json === true,
     format: text('format'),
+    from: text('from'),
+    output: text('output'),
     verbose: list('verbose')?.length ?? 0,
     quiet: values.quiet === true,
     help: values.help === true,

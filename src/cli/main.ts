@@ -22,6 +22,9 @@ async function main(args: readonly string[]): Promise<void> {
   } else if (line.command === 'check') {
     const { check } = await import('./commands.js');
     await check(line);
+  } else if (line.command === 'import') {
+    const { importConfig } = await import('./commands.js');
+    await importConfig(line);
   } else if (line.command === 'ctl') {
     throw fail('ST_USAGE', { why: 'ctl stands before its flags' });
   } else {

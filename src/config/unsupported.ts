@@ -51,6 +51,10 @@ const kSegments =
 
 export const unsupported: Readonly<Record<Scope, Readonly<Record<string, UnsupportedKey>>>> = {
   top: {
+    unhandled: refuse(
+      'what st-mqttd import has found about access and could not carry over; see to each entry, then delete it',
+      (value) => Array.isArray(value) && value.length === 0,
+    ),
     persistence: refuse(
       'this version keeps sessions and messages in memory only, and would lose what the file wants on disk',
     ),

@@ -6,6 +6,7 @@ describe('the command line', () => {
   test('nothing', () => {
     expect(parseCommandLine([])).toEqual({
       command: undefined,
+      operand: undefined,
       config: [],
       listen: [],
       id: undefined,
@@ -15,6 +16,8 @@ describe('the command line', () => {
       raftLeader: undefined,
       json: false,
       format: undefined,
+      from: undefined,
+      output: undefined,
       verbose: 0,
       quiet: false,
       help: false,
@@ -45,6 +48,10 @@ describe('the command line', () => {
       ['--raft-peer-addrs', '1@a:1', '--raft-peer-addrs', '2@b:1', 'c', '-c', 'x'],
       { raftPeers: ['1@a:1', '2@b:1', 'c'], config: ['x'] },
     ],
+    [
+      ['import', 'a.conf', '--from', 'mosquitto', '-o', 'b.toml'],
+      { command: 'import', operand: 'a.conf', from: 'mosquitto', output: 'b.toml' },
+    ],
     [['-h'], { help: true }],
     [['-V'], { version: true }],
     [['generate-config'], { command: 'generate-config' }],
@@ -56,6 +63,8 @@ describe('the command line', () => {
     [['--nothing=1'], 'there is no flag --nothing'],
     [['generate-confg'], 'there is no command "generate-confg"; did you mean generate-config?'],
     [['generate-config', 'more'], 'there is no command "more"'],
+    [['import', 'a', 'b'], 'there is no command "b"'],
+    [['-o', 'x'], '--output goes with the command import'],
     [['--json'], '--json goes with the command check'],
     [['check', '--format', 'toml'], '--format goes with the command generate-config'],
     [['toString'], 'there is no command "toString"'],

@@ -1,0 +1,230 @@
+/** A mosquitto.conf as a configuration of st-mqttd. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fail } from '../errors.js';
+import { formatAddress } from './address.js';
+import { Draft, type Rule } from './import-draft.js';
+import { kNothing, mosquittoGlobals, mosquittoListener } from './import-mosquitto-options.js';
+import { readFailure } from './read-failure.js';
+
+export interface Setting {
+  readonly name: string;
+  readonly value: string;
+  /** "mosquitto.conf:12" */
+  readonly where: string;
+}
+
+/** One `listener` with what follows it; the default listener of `port` and `bind_address` too. */
+interface Source {
+  readonly settings: Setting[];
+  listen: { readonly port: number; readonly host: string; readonly unix: string; where: string };
+}
+
+/** Of options that hold one, in any spelling: never copied, not even into a comment. */
+const kSecret = /passw|psk|_pw$|auth_opt|plugin_opt|secret|token/i;
+
+export function importMosquitto(file: string): string {
+  const draft = new Draft(`Imported from ${file}, a mosquitto.conf, by st-mqttd import.`);
+  const settings = readSettings(file, 0);
+  const perListener = settings.some(
+    ({ name, value }) => name === 'per_listener_settings' && value === 'true',
+  );
+  const { globals, sources } = split(settings, perListener);
+  const seen = new Set<string>();
+  for (const setting of globals) {
+    if (!kNothing.has(setting.name)) global(draft, setting, seen);
+  }
+  const isOpen = (own: readonly Setting[]): Setting | boolean => {
+    const said = [...globals, ...own].findLast(({ name }) => /allow_anonymous$/.test(name));
+    // mosquitto 2: without a listener only this machine connects, and anonymously.
+    if (said === undefined) return sources.length === 0;
+    return said.value === 'true' ? true : said;
+  };
+  if (sources.length === 0) {
+    const path = ['unified', '1'];
+    const from = 'mosquitto without a listener: this machine only';
+    draft.set(path, 'listen', ['127.0.0.1:1883', '[::1]:1883'], from);
+    closed(draft, path, isOpen([]), 'its default listener');
+  }
+  for (const [index, source] of sources.entries()) writeListener(draft, source, index, isOpen);
+  return draft.text();
+}
+
+/** Options of a listener that writeListener() reads by itself. */
+const ofTheListener = new Set(['protocol', 'socket_domain', 'listener_allow_anonymous']);
+
+/** Comments and empty lines aside, a line is a name and a value up to its end. */
+function readSettings(file: string, depth: number): readonly Setting[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw fail('ST_CONFIG_READ', { file, why: readFailure(cause) }, { cause });
+  }
+  const settings: Setting[] = [];
+  for (const [index, line] of text
+    .replace(/^\ufeff/, '')
+    .split(/\r?\n/)
+    .entries()) {
+    const match = /^\s*([^#\s]\S*)\s*(.*?)\s*$/.exec(line);
+    const [, name, value = ''] = match ?? [];
+    if (name === undefined) continue;
+    const where = `${file}:${index + 1}`;
+    if (name !== 'include_dir') settings.push({ name, value, where });
+    else settings.push(...readFolder(value, where, depth));
+  }
+  return settings;
+}
+
+/** The files of include_dir that end in .conf, in the order of their names. */
+function readFolder(folder: string, where: string, depth: number): readonly Setting[] {
+  if (depth > 8) {
+    throw fail('ST_CONFIG_SYNTAX', { where, why: 'include_dir includes itself' });
+  }
+  let names: string[];
+  try {
+    names = readdirSync(folder).filter((name) => name.endsWith('.conf'));
+  } catch (cause) {
+    const why = `include_dir ${folder}: ${readFailure(cause)}`;
+    throw fail('ST_CONFIG_SYNTAX', { where, why }, { cause });
+  }
+  return names.sort().flatMap((name) => readSettings(join(folder, name), depth + 1));
+}
+
+function split(
+  settings: readonly Setting[],
+  perListener: boolean,
+): { globals: readonly Setting[]; sources: readonly Source[] } {
+  const globals: Setting[] = [];
+  const sources: Source[] = [];
+  const first: Source = {
+    settings: [],
+    listen: { port: 1883, host: '', unix: '', where: '' },
+  };
+  let current = first;
+  let isBridge = false;
+  for (const setting of settings) {
+    const { name, value, where } = setting;
+    if (name === 'connection') isBridge = true;
+    if (name === 'listener') {
+      isBridge = false;
+      const [port = '', host = ''] = value.split(/\s+/);
+      const unix = Number(port) === 0 ? host : '';
+      current = {
+        settings: [],
+        listen: { port: portOf(port, where), host: unix === '' ? host : '', unix, where },
+      };
+      sources.push(current);
+    } else if (name === 'port' || name === 'bind_address') {
+      if (!sources.includes(first)) sources.unshift(first);
+      first.listen =
+        name === 'port'
+          ? { ...first.listen, port: portOf(value, where), where }
+          : { ...first.listen, host: value, where: first.listen.where || where };
+    } else if (isBridge) {
+      globals.push({ ...setting, name: `bridge ${name}` });
+    } else if (
+      mosquittoListener.has(name) ||
+      ofTheListener.has(name) ||
+      (perListener && /^(allow_anonymous|password_file|acl_file|psk_file|plugin|auth_)/.test(name))
+    ) {
+      current.settings.push(setting);
+    } else {
+      globals.push(setting);
+    }
+  }
+  // What stands before any listener belongs to the default one; without one, it is said at the top.
+  if (!sources.includes(first)) globals.push(...first.settings);
+  return { globals, sources };
+}
+
+function portOf(text: string, where: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65535) return port;
+  throw fail('ST_CONFIG_VALUE', {
+    where,
+    key: 'port',
+    found: JSON.stringify(text),
+    allowed: 'a port from 0 to 65535',
+  });
+}
+
+function global(draft: Draft, setting: Setting, seen: Set<string>): void {
+  const { name, value, where } = setting;
+  if (name.startsWith('bridge ')) {
+    const told = kSecret.test(name) ? '(not copied)' : value;
+    draft.note([], `${where}: ${name} ${told}: bridges are not there yet`);
+    return;
+  }
+  apply(draft, [], setting, mosquittoGlobals, seen);
+}
+
+function apply(
+  draft: Draft,
+  path: readonly string[],
+  { name, value, where }: Setting,
+  rules: ReadonlyMap<string, Rule>,
+  seen: Set<string>,
+): void {
+  const told = kSecret.test(name) && !/_file$/.test(name) ? '(not copied)' : value;
+  const from = `${where} ${name} ${told}`;
+  const rule = rules.get(name);
+  if (rule === undefined) {
+    // Nobody knows what it asks for: it may be about access, as a plugin's options are.
+    draft.unhandled(`${from}: unknown to st-mqttd import`);
+    return;
+  }
+  rule(value, {
+    seen,
+    set: (table, key, taken) => draft.set([...path, ...table], key, taken, from),
+    note: (why) => draft.note(path, `${from}: ${why}`),
+    unhandled: (why) => draft.unhandled(`${from}: ${why}`),
+    number: () => {
+      if (/^-?\d+$/.test(value)) return Number(value);
+      const found = JSON.stringify(value);
+      throw fail('ST_CONFIG_VALUE', { where, key: name, found, allowed: 'an integer' });
+    },
+  });
+}
+
+function writeListener(
+  draft: Draft,
+  { settings, listen }: Source,
+  index: number,
+  isOpen: (own: readonly Setting[]) => Setting | boolean,
+): void {
+  const value = (wanted: string) => settings.findLast(({ name }) => name === wanted)?.value;
+  const kind = value('protocol') === 'websockets' ? 'ws' : 'unified';
+  const path = [kind, String(index + 1)];
+  const from = `${listen.where} listener`;
+  if (listen.unix !== '') {
+    draft.set(path, 'unix', listen.unix, from);
+  } else {
+    const hosts =
+      listen.host !== ''
+        ? [listen.host]
+        : ({ ipv4: ['0.0.0.0'], ipv6: ['::'] }[value('socket_domain') ?? ''] ?? ['0.0.0.0', '::']);
+    const addresses = hosts.map((host) => formatAddress(host, listen.port));
+    draft.set(path, 'listen', addresses.length === 1 ? addresses[0] : addresses, from);
+  }
+  for (const setting of settings) {
+    if (!kNothing.has(setting.name)) apply(draft, path, setting, mosquittoListener, new Set());
+  }
+  closed(draft, path, isOpen(settings), `the listener of ${listen.where}`);
+}
+
+/** Where the source lets in only whom it knows, so must the result: it does not start. */
+function closed(
+  draft: Draft,
+  path: readonly string[],
+  open: Setting | boolean,
+  listener: string,
+): void {
+  if (open === true) return;
+  const why =
+    open === false
+      ? 'allow_anonymous is not there, which is false beside a listener'
+      : `${open.where} allow_anonymous ${open.value}`;
+  draft.set(path, 'allow_anonymous', false, why);
+  draft.unhandled(`${listener} takes no anonymous clients: ${why}`);
+}

@@ -1,0 +1,328 @@
+// Another broker's configuration as ours: what has a counterpart is in force, nothing is left out
+// silently, and where the source had a closed port the result does not start.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { parse } from 'smol-toml';
+import { afterAll, describe, expect, test } from 'vitest';
+import { importedText } from '../../../src/config/import.ts';
+import { refusal, resolveText } from './resolving.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'st-mqttd-import-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
+
+let files = 0;
+function write(text: string, ending: string): string {
+  const file = join(folder, `${files++}.${ending}`);
+  writeFileSync(file, text);
+  return file;
+}
+const mosquitto = (text: string) => importedText(write(text, 'conf'));
+const rmqtt = (text: string) => importedText(write(text, 'toml'), 'rmqtt');
+
+const kUnhandled = /^unhandled = \[\n(?: .*\n)*\]\n/m;
+
+/** With what is about access seen to, as its reader would. */
+function seenTo(text: string): string {
+  return text
+    .replace(kUnhandled, '')
+    .replaceAll(/^(allow_anonymous|proxy_protocol) = .*\n/gm, '')
+    .replaceAll(/^\[(\w+\.[\w-]+\.tls|persistence)\]\n(?:\w.*\n)*/gm, '');
+}
+
+describe('mosquitto.conf', () => {
+  test('a realistic one: what has a counterpart', async () => {
+    const text = await importedText(fixture('mosquitto.conf'));
+    const tables = parse(text) as Record<string, Record<string, unknown>>;
+    expect(tables.mqtt).toEqual({
+      max_inflight: 20,
+      max_queued_messages: 4294967295,
+      max_queued_bytes: 1024,
+      max_packet_size: 262144 + 65549,
+      max_keep_alive_s: 600,
+      allow_zero_keep_alive: false,
+      max_session_expiry_s: 14 * 86400,
+      allow_empty_client_id: false,
+      retain_available: true,
+      sys_interval_s: 30,
+    });
+    expect(tables.broker).toEqual({ max_memory_bytes: 500_000_000 });
+    expect(tables.log).toEqual({
+      dir: '/var/log/mosquitto',
+      file: 'mosquitto.log',
+      to: 'both',
+      level: 'info',
+    });
+    expect(tables.persistence).toEqual({
+      durability: 'batch',
+      path: '/var/lib/mosquitto/st-mqttd',
+    });
+    expect(tables.unified).toEqual({
+      1: {
+        listen: '192.168.10.1:1883',
+        max_connections: 500,
+        connections: { max_qos: 1, accept_versions: ['3.1', '3.1.1'] },
+      },
+      2: {
+        listen: ['0.0.0.0:8883', '[::]:8883'],
+        allow_anonymous: false,
+        tls: {
+          certpath: '/etc/mosquitto/certs/server.crt',
+          keypath: '/etc/mosquitto/certs/server.key',
+          capath: '/etc/mosquitto/ca_certificates/ca.crt',
+          verify_client_cert: 'require',
+          identity: 'cn',
+          min_version: 'tlsv1.2',
+        },
+      },
+      4: { unix: '/run/mosquitto.sock', allow_anonymous: false },
+    });
+    expect(tables.ws).toEqual({ 3: { listen: '0.0.0.0:8083', allow_anonymous: false } });
+    expect(tables.unhandled).toEqual([
+      expect.stringMatching(/:57 frobnicate 5: unknown/),
+      expect.stringMatching(/:45 password_file \/etc\/mosquitto\/passwd: /),
+      expect.stringMatching(/:46 acl_file /),
+      expect.stringMatching(/:38 takes no anonymous clients/),
+      expect.stringMatching(/:49 takes no anonymous clients/),
+      expect.stringMatching(/:56 mount_point plant\//),
+      expect.stringMatching(/:55 takes no anonymous clients/),
+    ]);
+  });
+
+  test('no line of it is left out, but for what holds a secret', async () => {
+    const file = fixture('mosquitto.conf');
+    const text = await importedText(file);
+    for (const [index, line] of readFileSync(file, 'utf8').split('\n').entries()) {
+      const [name = ''] = line.split(' ');
+      if (name === '' || name.startsWith('#')) continue;
+      // Said by the listener as a whole.
+      if (/^(per_listener_settings|allow_anonymous|protocol|socket_domain)$/.test(name)) continue;
+      if (line === 'max_connections -1') continue;
+      expect(text).toMatch(new RegExp(`mosquitto\\.conf:${index + 1}[: ]`));
+    }
+    expect(text).not.toMatch(/hunter2|0badcafe/);
+  });
+
+  test('it does not start until each thing about access is seen to; then it does', async () => {
+    const text = await importedText(fixture('mosquitto.conf'));
+    const error = await refusal(text);
+    expect(error.code).toBe('ST_CONFIG_UNSUPPORTED');
+    const { config } = await resolveText(seenTo(text));
+    expect(config.listeners).toHaveLength(3);
+    // Each of them alone is enough to keep it from starting.
+    for (const entry of ['allow_anonymous = false', '[unified.2.tls]', '[persistence]']) {
+      expect(text).toContain(entry);
+    }
+    expect((await refusal(text.replace(kUnhandled, ''))).code).toBe('ST_CONFIG_UNSUPPORTED');
+  });
+
+  test.each([
+    ['listener 1883\n', true],
+    ['port 1883\n', true],
+    ['port 1883\nallow_anonymous true\n', false],
+    ['listener 1883\nallow_anonymous false\n', true],
+    ['allow_anonymous true\nlistener 1883\n', false],
+    ['bind_address 10.0.0.1\n', true],
+    ['', false],
+    ['# nothing\n', false],
+    ['allow_anonymous false\n', true],
+    ['per_listener_settings true\nlistener 1\nallow_anonymous true\nlistener 2\n', true],
+    ['allow_anonymous true\nlistener 1883\npassword_file /x\n', true],
+    ['allow_anonymous true\nlistener 1883\nauth_opt_key secret-secret\n', true],
+  ])('%j stays closed: %s', async (source, isClosed) => {
+    const text = await mosquitto(source);
+    expect(text).not.toContain('secret-secret');
+    if (isClosed) {
+      expect((await refusal(text)).code).toBe('ST_CONFIG_UNSUPPORTED');
+      expect(text).toContain('unhandled = [');
+    } else {
+      expect((await resolveText(text)).config.listeners).toHaveLength(1);
+    }
+  });
+
+  test('without a listener, this machine only, as mosquitto 2', async () => {
+    const { config } = await resolveText(await mosquitto('max_inflight_messages 0\n'));
+    expect(config.listeners[0]?.listen).toEqual([
+      { host: '127.0.0.1', port: 1883 },
+      { host: '::1', port: 1883 },
+    ]);
+    expect(config.mqtt.max_inflight).toBe(65535);
+  });
+
+  test('include_dir, in the order of names', async () => {
+    const inner = join(folder, 'conf.d');
+    mkdirSync(inner);
+    writeFileSync(join(inner, 'b.conf'), 'max_qos 1\n');
+    writeFileSync(join(inner, 'a.conf'), 'max_qos 0\nsys_interval 7\n');
+    writeFileSync(join(inner, 'c.txt'), 'max_qos 2\n');
+    // max_qos is a listener's option, and there is none.
+    const { config } = await resolveText(await mosquitto(`include_dir ${inner}\n`));
+    expect(config.sysIntervalS).toBe(7);
+    expect(config.mqtt.max_qos).toBe(1);
+  });
+
+  test.each([
+    ['listener 99999\n', /:1: port is "99999"; allowed: a port/],
+    ['max_inflight_messages many\n', /:1: max_inflight_messages is "many"; allowed: an integer/],
+    ['include_dir /nowhere/at/all\n', /:1: include_dir \/nowhere\/at\/all: there is no such file/],
+  ])('%j', async (source, message) => {
+    await expect(mosquitto(source)).rejects.toThrow(message);
+  });
+
+  test('any text at all is imported, or refused with its place', async () => {
+    const names = fc.constantFrom(
+      'listener',
+      'port',
+      'max_connections',
+      'log_dest',
+      'log_type',
+      'persistent_client_expiration',
+      'connection',
+      'max_qos',
+      'cafile',
+      'unknown',
+    );
+    const values = fc.oneof(
+      fc.string({ maxLength: 20 }),
+      fc.constantFrom('0', '1883', '-1', 'true'),
+    );
+    const lines = fc.array(fc.tuple(names, values).map(([name, value]) => `${name} ${value}`));
+    await fc.assert(
+      fc.asyncProperty(lines, async (source) => {
+        let text: string;
+        try {
+          text = await mosquitto(source.join('\n'));
+        } catch (error) {
+          expect(error).toMatchObject({ code: expect.stringMatching(/^ST_CONFIG_/) });
+          return;
+        }
+        parse(text);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('rmqtt.toml', () => {
+  test('a realistic one: what has a counterpart', async () => {
+    const text = await importedText(fixture('rmqtt.toml'));
+    const tables = parse(text) as Record<string, unknown>;
+    expect(tables).toEqual({
+      unhandled: [
+        expect.stringContaining('plugin rmqtt-auth-http decides about access'),
+        expect.stringContaining('plugin rmqtt-session-storage keeps on disk'),
+        expect.stringMatching(/\[listener\.tls\.external\] takes no anonymous clients/),
+      ],
+      id: 3,
+      log: { to: 'both', level: 'info', dir: '/var/log/rmqtt', file: 'rmqtt.log' },
+      unified: {
+        external: {
+          listen: '0.0.0.0:1883',
+          max_connections: 1_024_000,
+          connections: {
+            connection_timeout_ms: 30_000,
+            max_packet_size: 1_048_576,
+            max_inflight: 16,
+            max_queued_messages: 1000,
+            max_client_id_bytes: 65_535,
+            max_qos: 2,
+            max_topic_levels: 32_768,
+            retain_available: true,
+            max_session_expiry_s: 9000,
+            max_message_expiry_s: 300,
+            max_subscriptions: 4_294_967_295,
+            shared_subscriptions: true,
+          },
+        },
+        'external-tls': {
+          listen: '0.0.0.0:8883',
+          allow_anonymous: false,
+          tls: {
+            certpath: '/etc/rmqtt/cert.pem',
+            keypath: '/etc/rmqtt/key.pem',
+            verify_client_cert: 'require',
+            capath: '/etc/rmqtt/ca.pem',
+          },
+        },
+      },
+      ws: { external: { listen: '0.0.0.0:8080', proxy_protocol: 'any' } },
+    });
+    for (const key of [
+      'task = ',
+      'rpc = ',
+      'node.busy = ',
+      'mqtt.delayed_publish_max = 100000: no counterpart',
+      'mqueue_rate_limit = "1000,1s": no counterpart',
+      'max_handshaking_limit = 500: no counterpart',
+      'listener.tcp.internal: not enabled',
+      'plugin rmqtt-retainer is not there yet',
+    ]) {
+      expect(text).toContain(key);
+    }
+    expect((await refusal(text)).code).toBe('ST_CONFIG_UNSUPPORTED');
+    const { config } = await resolveText(seenTo(text));
+    expect(config.listeners.map(({ name }) => name)).toEqual([
+      'unified-external',
+      'unified-external-tls',
+    ]);
+  });
+
+  test.each([
+    ['', true],
+    ['[listener.tcp.a]\naddr = "1.2.3.4:5"\n', true],
+    ['[listener.tcp.a]\naddr = "1.2.3.4:5"\nallow_anonymous = true\n', false],
+    [
+      '[listener.tcp.a]\nallow_anonymous = true\n[plugins]\ndefault_startups = ["rmqtt-acl"]\n',
+      true,
+    ],
+    ['[listener.tcp.a]\nallow_anonymous = true\nnew_auth_thing = 5\n', true],
+    ['[listener.tls.a]\nallow_anonymous = true\ncert = "a"\nkey = "b"\n', true],
+    ['[listener.tls.a]\nallow_anonymous = true\n', true],
+  ])('%j stays closed: %s', async (source, isClosed) => {
+    const text = await rmqtt(source);
+    if (isClosed) expect((await refusal(text)).code).toBe('ST_CONFIG_UNSUPPORTED');
+    else expect((await resolveText(text)).config.listeners).toHaveLength(1);
+  });
+
+  test.each([
+    ['handshake_timeout = "1m 5s"', 'connection_timeout_ms = 65000'],
+    ['handshake_timeout = "soon"', 'not a number with a unit; left out'],
+    ['max_packet_size = "512KB"', 'max_packet_size = 524288'],
+    ['max_packet_size = "0"', 'max_packet_size = 268435460'],
+    ['max_packet_size = "1"', 'max_packet_size = 64   # '],
+    ['max_inflight = 0', '0 is not possible here'],
+    ['max_qos_allowed = "two"', '"two" is not possible here; left out'],
+  ])('%s', async (line, expected) => {
+    const text = await rmqtt(`[listener.tcp.a]\nallow_anonymous = true\n${line}\n`);
+    expect(text).toContain(expected);
+    await resolveText(text);
+  });
+});
+
+describe("ST-RMQTT's own", () => {
+  test('is taken as it is, with what is not served above it', async () => {
+    const file = fixture('rumqttd.toml');
+    const text = await importedText(file);
+    expect(text).toContain(readFileSync(file, 'utf8'));
+    expect(text).toMatch(/^# .*\[ws\]: not yet supported/m);
+    const { config } = await resolveText(text);
+    expect(config.listeners).toHaveLength(2);
+  });
+
+  test('one that does not start says why, and still does not', async () => {
+    const source = '[v4.1]\nlisten = "0.0.0.0:1883"\n[v4.1.connections.auth]\nuser = "word-word"\n';
+    const text = await importedText(write(source, 'toml'));
+    expect(text).toMatch(/^# .*cannot authenticate clients/m);
+    expect((await refusal(text)).code).toBe('ST_CONFIG_UNSUPPORTED');
+  });
+});
+
+test('whose file it is follows from it', async () => {
+  await expect(importedText(write('x = 1\n', 'toml'))).rejects.toMatchObject({ code: 'ST_USAGE' });
+  await expect(importedText(join(folder, 'none.conf'))).rejects.toMatchObject({
+    code: 'ST_CONFIG_READ',
+  });
+});
