@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { buildPage, pageFile, pageInputs } from './build-ui.mjs';
 import { buildNative } from './native-build.mjs';
 import { root } from './native-sources.mjs';
 import { PlainError, run, runLogged } from './run.mjs';
@@ -20,6 +21,7 @@ import { PlainError, run, runLogged } from './run.mjs';
 const lockFolder = join(root, 'build', '.lock');
 export const addonFile = join(root, 'build', 'Release', 'st_mqttd.node');
 const mainFile = join(root, 'dist', 'index.js');
+const pageFolder = join(root, 'dist', 'ui');
 
 export function say(text) {
   console.error(`st-mqttd: ${text}`);
@@ -203,7 +205,8 @@ async function buildAddon() {
 
 /** A compiled file whose source is gone would still load, and hide the mistake. */
 function pruneCompiled(folder = join(root, 'dist')) {
-  if (!existsSync(folder)) return;
+  // The page's files have no source of the same name: they are vite's.
+  if (!existsSync(folder) || folder === pageFolder) return;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
@@ -230,16 +233,30 @@ async function buildTypeScript() {
   });
 }
 
+/**
+ * The console's live page takes a second. Without vite there is none, and the broker says so at
+ * /ui/: nothing else depends on it, so a plain start must not fail for it.
+ */
+async function buildLivePage() {
+  try {
+    await stamped('page', pageInputs, buildPage);
+  } catch (error) {
+    say(`the live page was not built (npm run build:ui tells more): ${error.message}`);
+  }
+}
+
 /** Installs and builds what is missing or stale; without anything to do it only looks. */
-export async function setUp({ addon = true, typeScript = true } = {}) {
+export async function setUp({ addon = true, typeScript = true, page = typeScript } = {}) {
   checkNode();
   await installDependencies();
   const needsAddon = () => addon && !isFresh('addon', nativeInputs, addonFile);
   const needsTypeScript = () => typeScript && !isFresh('typescript', typeScriptInputs, mainFile);
-  if (!needsAddon() && !needsTypeScript()) return;
+  const needsPage = () => page && !isFresh('page', pageInputs, pageFile);
+  if (!needsAddon() && !needsTypeScript() && !needsPage()) return;
   await locked(async () => {
     if (needsAddon()) await buildAddon();
     if (needsTypeScript()) await buildTypeScript();
+    if (needsPage()) await buildLivePage();
   });
 }
 

@@ -53,6 +53,7 @@ export class Console {
         deps: this.#deps,
         access,
         routes: this.#routes(),
+        stopping: this.#stopping.signal,
         doorOf: (socket) => this.#doors.get(socket) ?? kNoDoor,
       });
       const addresses: ConsoleAddress[] = [];
@@ -144,6 +145,7 @@ export class Console {
     // What goes wrong with one connection must not end the process.
     server.on('error', (error) => this.#log('warn', `console: ${error.message}`));
     server.on('clientError', answerBroken);
+    server.on('upgrade', (...of) => void this.#built?.app.server.emit('upgrade', ...of));
     const bound = server.address() as AddressInfo;
     const door = { host: bound.address, text: formatAddress(bound.address, bound.port) };
     server.on('connection', (socket) => this.#doors.set(socket, door));

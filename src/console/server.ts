@@ -15,9 +15,11 @@ import fastify, {
 import type { Access, Door } from './access.js';
 import { Audit } from './audit.js';
 import type { ConsoleDeps } from './deps.js';
+import { addLive, offeredToken } from './live.js';
 import { Problem, problemOf } from './problem.js';
 import type { Call, Caller, Route } from './route.js';
 import { errorAnswer } from './schema.js';
+import { addPage } from './ui-routes.js';
 import { schemaCompiler } from './validate.js';
 
 declare module 'fastify' {
@@ -33,6 +35,8 @@ export interface ServerSetup {
   readonly deps: ConsoleDeps;
   readonly access: Access;
   readonly routes: readonly Route[];
+  /** Aborted when the console stops: what lasts ends. */
+  readonly stopping: AbortSignal;
   /** The console's address that a socket came in by. */
   readonly doorOf: (socket: object) => Door;
 }
@@ -80,6 +84,8 @@ export async function buildServer(setup: ServerSetup): Promise<ConsoleServer> {
     });
     for (const route of setup.routes) if (route.takesText === true) addRoute(scope, setup, route);
   });
+  await addLive(app, setup);
+  await addPage(app);
   await app.ready();
   if (handler === undefined) throw new Error('fastify made no handler');
   return { app, handler };
@@ -112,7 +118,7 @@ function guard(app: FastifyInstance, setup: ServerSetup, audit: Audit): void {
     const presented = {
       door: doorOf(raw.socket),
       address,
-      authorization: headers.authorization,
+      authorization: headers.authorization ?? offeredToken(headers['sec-websocket-protocol']),
       host: headers.host,
       origin: headers.origin,
     };

@@ -1,0 +1,9 @@
+/** The live page. It holds no secrets: what it shows it asks the API for, with the tab's token. */
+import { render } from 'preact';
+import './style.css';
+import { App } from './app.js';
+import { applyTheme, storedTheme } from './hooks.js';
+
+applyTheme(storedTheme());
+const root = document.getElementById('app');
+if (root !== null) render(<App />, root);
