@@ -37,6 +37,7 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                       InstanceMethod<&NativeBroker::counters>("counters"),
                       InstanceMethod<&NativeBroker::thread_counters>("threadCounters"),
                       InstanceMethod<&NativeBroker::io_threads>("ioThreads"),
+                      InstanceMethod<&NativeBroker::listener_connections>("listenerConnections"),
                       InstanceMethod<&NativeBroker::reaches>("reaches"),
                       InstanceMethod<&NativeBroker::table_counts>("tableCounts"),
                       InstanceMethod<&NativeBroker::stop>("stop")});
@@ -223,6 +224,16 @@ void NativeBroker::thread_counters(const Napi::CallbackInfo& info) {
 Napi::Value NativeBroker::io_threads(const Napi::CallbackInfo& info) {
   const std::size_t threads = engine_ == nullptr ? 0 : engine_->io_threads();
   return Napi::Number::New(info.Env(), static_cast<double>(threads));
+}
+
+Napi::Value NativeBroker::listener_connections(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  double connections = 0;
+  if (engine_ != nullptr && info.Length() > 0 && info[0].IsNumber()) {
+    const auto* entry = engine_->listener(info[0].As<Napi::Number>().Uint32Value());
+    if (entry != nullptr) connections = entry->connections.load(std::memory_order_relaxed);
+  }
+  return Napi::Number::New(env, connections);
 }
 
 void NativeBroker::table_counts(const Napi::CallbackInfo& info) {

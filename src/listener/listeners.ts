@@ -21,6 +21,15 @@ export interface BoundAddress {
   readonly text: string;
 }
 
+/** A listening socket in numbers. */
+export interface ListenerSample {
+  /** The listener's name. */
+  readonly name: string;
+  readonly transport: 'tcp' | 'unix';
+  /** Open now. */
+  readonly connections: number;
+}
+
 /** What a change of the configuration does to listening sockets. */
 export interface ListenerChanges {
   readonly listenersAdded: readonly ListenerConfig[];
@@ -39,7 +48,7 @@ interface Entry {
   readonly bound: BoundAddress;
 }
 
-type Native = Pick<NativeBroker, 'listen' | 'unlisten' | 'setLimits'>;
+type Native = Pick<NativeBroker, 'listen' | 'unlisten' | 'setLimits' | 'listenerConnections'>;
 
 /** undefined = a Unix socket. */
 const hostOf = ({ host, port }: BoundAddress) => (port === 0 ? undefined : host);
@@ -55,6 +64,7 @@ export class Listeners {
   #entries: Entry[] = [];
   /** By the native half's listener id; of closed ones too, for their connections stay. */
   readonly #names = new Map<number, string>();
+  readonly #isUnix = new Set<number>();
 
   constructor(native: Native, configured: readonly ListenerConfig[]) {
     this.#native = native;
@@ -63,6 +73,18 @@ export class Listeners {
 
   get bound(): readonly BoundAddress[] {
     return this.#entries.map(({ bound }) => bound);
+  }
+
+  /** Of listeners that are closed too, while their connections stay. */
+  samples(): readonly ListenerSample[] {
+    const open = new Map(this.#entries.map(({ id, bound }) => [id, bound]));
+    return [...this.#names].flatMap(([id, name]) => {
+      const bound = open.get(id);
+      const connections = this.#native.listenerConnections(id);
+      if (bound === undefined && connections === 0) return [];
+      const transport = this.#isUnix.has(id) ? 'unix' : 'tcp';
+      return [{ name, transport, connections }];
+    });
   }
 
   nameOf(listenerId: number): string {
@@ -210,6 +232,7 @@ export class Listeners {
   ): Entry {
     const { name, kind } = listener;
     this.#names.set(id, name);
+    if (port === 0) this.#isUnix.add(id);
     return { id, listener, asked, bound: { listener: name, kind, host, port, text } };
   }
 

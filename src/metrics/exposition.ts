@@ -38,6 +38,7 @@ export class Exposition {
     const { name, help, labels } = family;
     const registers: Registry[] = [];
     const labelNames = [...labels];
+    // Before the first sample there is nothing.
     const taken = <T>(read: (sample: Sample) => T): T | undefined =>
       this.#sample === undefined ? undefined : read(this.#sample);
     switch (family.type) {

@@ -56,9 +56,7 @@ export const sections: readonly Section[] = [
         name: 'metrics_router_total_publishes',
         help: 'PUBLISH packets received since the start.',
         labels: [],
-        read: ({ counters }) => [
-          { value: sum(counters, [...publishReceived, ...publishRefused]) },
-        ],
+        read: ({ counters }) => [{ value: sum(counters, [...publishReceived, ...publishRefused]) }],
       },
       {
         type: 'gauge',
@@ -76,11 +74,7 @@ export const sections: readonly Section[] = [
         labels: [],
         read: ({ counters }) => [
           {
-            value: sum(counters, [
-              'publish_unmatched',
-              ...publishRefused,
-              'dropped_memory_budget',
-            ]),
+            value: sum(counters, ['publish_unmatched', ...publishRefused, 'dropped_memory_budget']),
           },
         ],
       },

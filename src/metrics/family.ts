@@ -15,7 +15,7 @@ interface Common {
 export type Family = Common &
   (
     | { readonly type: 'counter' | 'gauge'; readonly read: (sample: Sample) => readonly Value[] }
-    | { readonly type: 'histogram'; readonly read: (sample: Sample) => HistogramSample }
+    | { readonly type: 'histogram'; readonly read: (sample: Sample) => HistogramSample | undefined }
   );
 
 export interface Section {

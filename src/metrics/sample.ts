@@ -1,15 +1,7 @@
 /** What one scrape sees: everything is read once, so that the numbers of a page belong together. */
+import type { ListenerSample } from '../listener/listeners.js';
 import type { Totals } from '../session/registry.js';
 import type { Metrics } from './counters.js';
-
-/** One address that the broker accepts connections on. */
-export interface ListenerSample {
-  /** The listener's name. */
-  readonly name: string;
-  readonly transport: string;
-  /** Open now. */
-  readonly connections: number;
-}
 
 /** Counts by upper bound, as the native half keeps them. */
 export interface HistogramSample {
@@ -29,7 +21,7 @@ export interface MetricsSource {
   listeners(): readonly ListenerSample[];
   totals(): Totals;
   /** From a PUBLISH that was read to its copies being written. */
-  latency(): HistogramSample;
+  latency(): HistogramSample | undefined;
 }
 
 /** The JavaScript thread's lateness since the last sample, in seconds. */
@@ -52,7 +44,8 @@ export interface Sample {
   readonly threads: readonly Metrics[];
   readonly listeners: readonly ListenerSample[];
   readonly totals: Totals;
-  readonly latency: HistogramSample;
+  /** undefined = not measured. */
+  readonly latency: HistogramSample | undefined;
   readonly lag: LoopLag;
   readonly memory: { readonly rss: number; readonly heapUsed: number; readonly heapTotal: number };
   /** Of the whole process, in seconds. */

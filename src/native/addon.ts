@@ -135,6 +135,8 @@ export interface NativeBroker {
   threadCounters(index: number, into: BigInt64Array): void;
   /** How many there are; 0 = stopped. */
   ioThreads(): number;
+  /** Open connections that came by a listener, closed ones too; 0 = there is no such listener. */
+  listenerConnections(id: number): number;
   /** Joins all threads and frees; blocks briefly; idempotent. */
   stop(): void;
 }

@@ -167,6 +167,9 @@ export class FakeBroker implements NativeBroker {
   counters(into: BigInt64Array): void {
     for (const index of counterNames.keys()) into[index] = BigInt(index);
   }
+  listenerConnections(): number {
+    return 0;
+  }
   threadCounters(_index: number, into: BigInt64Array): void {
     this.counters(into);
   }
