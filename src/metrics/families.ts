@@ -122,6 +122,11 @@ export const sections: readonly Section[] = [
         'version',
         byVersion(disconnects),
       ),
+      counter(
+        'accepts_paced_total',
+        'Times that accepting waited, for its delay or its rate.',
+        'accepts_paced',
+      ),
       counter('sockets_accepted_total', 'Sockets accepted.', 'connections_accepted'),
       counter(
         'sockets_closed_total',
