@@ -29,40 +29,17 @@ import { linkLimits, nativeBrokerOptions, nativeLiveOptions } from './native/opt
 import { Reloader, type Resolve } from './reload/reloader.js';
 import type { ReloadReport } from './reload/report.js';
 import { fromFile, fromTables } from './reload/sources.js';
+import type { Run, Service } from './run.js';
 import { checkDisconnect, type DisconnectOptions } from './session/disconnect.js';
 import type { BrokerEvents } from './session/events.js';
 import { NativeRegistry } from './session/native-registry.js';
 import { EventRouter } from './session/router.js';
+import { SysTopics } from './sys/sys-topics.js';
 
 /** The tables and keys of the configuration file, or the file itself. */
 export type BrokerOptions = ConfigTables | { readonly config: string };
 
 type State = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
-
-/** Everything of one run, from start to stop. */
-interface Run {
-  readonly native: NativeBroker;
-  readonly writer: CommandWriter;
-  readonly dispatcher: Dispatcher;
-  readonly recorder: Recorder;
-  readonly listeners: Listeners;
-  readonly links: Links;
-  readonly registry: NativeRegistry;
-  readonly authenticator: Authenticator | undefined;
-  readonly router: EventRouter;
-  readonly reloader: Reloader;
-  readonly startedAt: number;
-  readonly threads: number;
-  /** Started last and stopped last; each is loaded only where it is configured. */
-  readonly services: Service[];
-}
-
-/** What stands beside the broker. */
-interface Service {
-  stop(): Promise<void>;
-  /** Takes over what a reload has changed. Must not fail. */
-  apply?(config: BrokerConfig): void;
-}
 
 /** Beyond the drain's own deadline: then the threads are joined without its answer. */
 const kDrainSlackMs = 2000;
@@ -250,6 +227,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
       await this.#startServices(run, config);
       run.native.start();
       this.#state = 'running';
+      run.sys.start(config.sysIntervalS);
       for (const record of boundRecords(run.listeners.bound)) recorder.write(record);
       if (config.isLoopbackDefault) recorder.write(loopbackRecord);
     } catch (error) {
@@ -303,7 +281,18 @@ export class Broker extends EventEmitter<BrokerEvents> {
       authenticator,
       logs: (level) => recorder.sees(level, 'session'),
       write: (record) => recorder.write(record),
-      emit: (name, ...values) => this.#emit(name, ...values),
+      emit: (name, ...values) => {
+        sys.tell(name, values);
+        this.#emit(name, ...values);
+      },
+    });
+    const sys = new SysTopics({
+      node: config.id,
+      metrics: () => this.#counters.read(native),
+      native,
+      writer,
+      watchedChanged: () => this.#applyNative(native, recorder, reloader.current.config),
+      onError: (error) => recorder.error('broker', error),
     });
     const reloader = new Reloader(resolution, {
       recorder,
@@ -316,7 +305,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
       },
     });
     const startedAt = Date.now();
-    const services: Service[] = [];
+    const services: Service[] = [sys];
     return {
       native,
       writer,
@@ -328,6 +317,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
       authenticator,
       router,
       reloader,
+      sys,
       startedAt,
       threads: config.broker.io_threads,
       services,
@@ -339,9 +329,8 @@ export class Broker extends EventEmitter<BrokerEvents> {
     native.setLimits(0, linkLimits(config.mqtt));
   }
 
-  /** Events and records cross only if someone can see them: an application, the console, the log. */
+  /** Events and records cross only if someone can see them: the application, console, log, $SYS readers. */
   #wanted({ logger }: Recorder, { console }: BrokerConfig) {
-    const { nativeLevel } = logger.filter;
     const isHeard = this.#internals.logsOnly !== true || console !== undefined;
     const always = eventBit('log') | eventBit('alert');
     const lifecycle =
@@ -350,9 +339,10 @@ export class Broker extends EventEmitter<BrokerEvents> {
       eventBit('refused') |
       eventBit('session_ended');
     const isLogged = logger.mayPass('info', 'session');
+    const isWatched = this.#run?.sys.watched === true;
     return {
-      log_level: nativeLevel,
-      event_mask: isHeard || isLogged ? always | lifecycle : always,
+      ...logger.filter.native,
+      event_mask: isHeard || isLogged || isWatched ? always | lifecycle : always,
     };
   }
 

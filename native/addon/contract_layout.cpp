@@ -91,6 +91,8 @@ void records(std::string& out) {
   COMMAND(Disconnect, disconnect, F(Disconnect, reason_code), F(Disconnect, padding),
           F(Disconnect, client_id_bytes), F(Disconnect, reason_text_bytes));
   COMMAND(Drain, drain, F(Drain, deadline_ms), F(Drain, padding));
+  COMMAND(Publish, publish, F(Publish, qos), F(Publish, retain), F(Publish, padding),
+          F(Publish, expiry_s), F(Publish, topic_bytes), F(Publish, payload_bytes));
   COMMAND(Query, query, F(Query, query_id), F(Query, query), F(Query, thread), F(Query, limit),
           F(Query, reason_code), F(Query, options), F(Query, padding), F(Query, client_id_bytes),
           F(Query, text_bytes), F(Query, cursor_bytes));

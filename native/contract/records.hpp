@@ -39,6 +39,7 @@ enum class CommandKind : std::uint16_t {
   link_close = 5,   ///< the link's "socket" is closed (the Will is due unless DISCONNECT came)
   disconnect = 6,   ///< close a client by Client Identifier with a Reason Code
   drain = 7,        ///< stop accepting, DISCONNECT 0x8B, flush, close; answered by drained
+  publish = 9,      ///< an Application Message of the broker's own: no client sent it
   query = 8,        ///< asks for a page of a listing, or for a change of a session; answered by reply
 };
 
@@ -283,6 +284,16 @@ struct Reply {
   std::uint32_t rows_bytes;    ///< JSON: an array of rows, an object, or nothing
   std::uint32_t cursor_bytes;  ///< for the next page; empty = that was the last
   std::uint32_t data_bytes;    ///< payloads, one behind the other, as the rows tell their lengths
+};
+
+struct Publish {
+  RecordHeader header;
+  std::uint8_t qos;
+  std::uint8_t retain;
+  std::uint8_t padding[2];
+  std::uint32_t expiry_s;  ///< Message Expiry Interval; 0 = none
+  std::uint32_t topic_bytes;
+  std::uint32_t payload_bytes;
 };
 
 }  // namespace stmqtt::contract

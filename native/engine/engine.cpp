@@ -66,6 +66,9 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
       });
     case CommandKind::drain:
       return claimed<Drain>(record, room, [](const Drain&) { return std::size_t{0}; });
+    case CommandKind::publish:
+      return claimed<Publish>(record, room, [](const Publish& p) {
+        const std::size_t topic = texts({p.topic_bytes});
     case CommandKind::query:
       return claimed<Query>(record, room, [](const Query& q) {
         const std::size_t bytes = texts({q.client_id_bytes, q.text_bytes});
@@ -259,6 +262,7 @@ bool Engine::submit(std::span<const std::uint8_t> commands) {
         break;
       }
       case contract::CommandKind::disconnect:
+      case contract::CommandKind::publish:
         add(0, record);
         break;
       case contract::CommandKind::drain:

@@ -143,6 +143,18 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind,
       std::memcpy(&drain_command, record, sizeof drain_command);
       return drain(drain_command.deadline_ms);
     }
+    case CommandKind::publish: {
+      contract::Publish publish;
+      std::memcpy(&publish, record, sizeof publish);
+      const std::uint8_t* at = record + sizeof publish;
+      MessageParts parts;
+      parts.topic = {at, publish.topic_bytes};
+      parts.payload = {at + publish.topic_bytes, publish.payload_bytes};
+      parts.qos = publish.qos;
+      parts.retain = publish.retain != 0;
+      if (publish.expiry_s != 0) parts.expires_at_ms = shard_.now_ms() + publish.expiry_s * 1000ULL;
+      return shard_.publish_own(parts);
+    }
     case CommandKind::query:
       return take_query(record);
   }

@@ -95,6 +95,10 @@ class Shard {
   }
   void set_match_cache(std::size_t max_bytes) noexcept { cache_.set_max_bytes(max_bytes); }
 
+  /// A message of the broker's own, from no session and without acknowledgement: shard_fanout.cpp.
+  /// Left out if its Topic Name is not one.
+  void publish_own(const MessageParts& parts) noexcept;
+
   // --- time
   void set_now(std::uint64_t now_ms) noexcept { cx_.now_ms = now_ms; }
   [[nodiscard]] std::uint64_t now_ms() const noexcept { return cx_.now_ms; }

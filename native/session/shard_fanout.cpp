@@ -1,5 +1,6 @@
 // Shard: from a match to the sessions' queues, here and on other threads.
 #include "session/shard.hpp"
+#include "wire/topic.hpp"
 
 namespace stmqtt {
 
@@ -154,6 +155,15 @@ void Shard::route_message(Message& message) noexcept {
   const MatchResult& match = cache_.find(tables_.trie, message.topic(), topic_hash);
   if (match.empty()) counters_.add(Counter::publish_unmatched);
   fan_out(publication, match, topic_hash);
+}
+
+/// Not counted as received, nor as unmatched: that is about clients' messages.
+void Shard::publish_own(const MessageParts& parts) noexcept {
+  if (!wire::valid_topic_name(parts.topic)) return;
+  Publication publication(parts, scratch_);
+  if (parts.retain) set_retained(publication);
+  const std::uint64_t topic_hash = TopicTrie::hash(parts.topic);
+  fan_out(publication, cache_.find(tables_.trie, parts.topic, topic_hash), topic_hash);
 }
 
 }  // namespace stmqtt

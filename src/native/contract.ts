@@ -26,6 +26,7 @@ export const CommandKind = {
   link_close: 5,
   disconnect: 6,
   drain: 7,
+  publish: 9,
   query: 8,
 } as const;
 
@@ -234,6 +235,14 @@ export const Reply = layout('Reply', {
   data_bytes: 'u32',
 });
 
+export const Publish = layout('Publish', {
+  qos: 'u8',
+  retain: 'u8',
+  expiry_s: 'u32',
+  topic_bytes: 'u32',
+  payload_bytes: 'u32',
+});
+
 export const eventLayouts = {
   connect_request: ConnectRequest,
   connected: Connected,
@@ -256,6 +265,7 @@ export const commandLayouts = {
   link_close: LinkClose,
   disconnect: Disconnect,
   drain: Drain,
+  publish: Publish,
   query: Query,
 } as const satisfies Record<keyof typeof CommandKind, Layout>;
 

@@ -1,0 +1,39 @@
+/** What one run of the broker consists of. Types only: broker.ts makes all of it. */
+import type { Authenticator } from './auth/authenticator.js';
+import type { BrokerConfig } from './config/resolve.js';
+import type { Links } from './link/links.js';
+import type { Listeners } from './listener/listeners.js';
+import type { Recorder } from './log/recorder.js';
+import type { NativeBroker } from './native/addon.js';
+import type { CommandWriter } from './native/commands.js';
+import type { Dispatcher } from './native/dispatch.js';
+import type { Reloader } from './reload/reloader.js';
+import type { NativeRegistry } from './session/native-registry.js';
+import type { EventRouter } from './session/router.js';
+import type { SysTopics } from './sys/sys-topics.js';
+
+/** Everything of one run, from start to stop. */
+export interface Run {
+  readonly native: NativeBroker;
+  readonly writer: CommandWriter;
+  readonly dispatcher: Dispatcher;
+  readonly recorder: Recorder;
+  readonly listeners: Listeners;
+  readonly links: Links;
+  readonly registry: NativeRegistry;
+  readonly authenticator: Authenticator | undefined;
+  readonly router: EventRouter;
+  readonly reloader: Reloader;
+  readonly sys: SysTopics;
+  readonly startedAt: number;
+  readonly threads: number;
+  /** Started last and stopped last; each is loaded only where it is configured. */
+  readonly services: Service[];
+}
+
+/** What stands beside the broker. */
+export interface Service {
+  stop(): Promise<void>;
+  /** Takes over what a reload has changed. Must not fail. */
+  apply?(config: BrokerConfig): void;
+}
