@@ -2,6 +2,8 @@
  * ST-RMQTT's own routes. There they print to the broker's output and answer "OK"; here they answer
  * with what they would print, as far as it has a meaning without commit logs and cursors.
  */
+
+import { sum } from '../../metrics/family.js';
 import type { ClientDetail, ClientRow, SubscriptionRow } from '../../session/registry.js';
 import { Problem } from '../problem.js';
 import { type Route, route } from '../route.js';
@@ -56,6 +58,16 @@ const byFilter = input(
   ['filter'],
 );
 
+/** The same as the Prometheus gauges of these names. */
+const refusals = ['publish_refused_quota', 'publish_refused_not_authorized'] as const;
+const publishes = [
+  'publish_received_qos0',
+  'publish_received_qos1',
+  'publish_received_qos2',
+  ...refusals,
+] as const;
+const failures = ['publish_unmatched', ...refusals, 'dropped_memory_budget'] as const;
+
 type Status = 'Ready' | { readonly Paused: 'InflightFull' | 'Busy' | 'Caughtup' } | null;
 interface ByFilter {
   readonly params: { readonly filter: string };
@@ -108,15 +120,13 @@ export function rumqttdRoutes(context: Context): readonly Route[] {
       },
       handle: () => {
         const { connected, subscriptions } = deps.registry.totals();
-        const m = deps.metrics();
         return {
           ...stamp(),
           router_id: deps.brokerInfo().id,
           total_connections: connected,
           total_subscriptions: subscriptions,
-          total_publishes:
-            m.publish_received_qos0 + m.publish_received_qos1 + m.publish_received_qos2,
-          failed_publishes: m.publish_unmatched + m.publish_refused_quota,
+          total_publishes: sum(deps.metrics(), publishes),
+          failed_publishes: sum(deps.metrics(), failures),
         };
       },
     }),
