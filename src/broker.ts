@@ -256,10 +256,15 @@ export class Broker extends EventEmitter<BrokerEvents> {
       placement: this.#internals.placement ?? 'least-connections',
       store: this.#internals.store ?? { kind: 'memory' },
       authenticate: this.#authHandler !== undefined,
-      ...this.#wanted(recorder, config),
+      event_mask: this.#eventMask(recorder, config),
+      log_level: recorder.logger.filter.native.log_level,
     });
     // Native code wakes us through a closure, because the dispatcher needs the native half first.
     const native = addon.createBroker(options, () => dispatcher.wake());
+    const { log_modules, log_clients } = recorder.logger.filter.native;
+    if (log_clients.length > 0 || Object.keys(log_modules).length > 0) {
+      native.configure({ log_modules, log_clients });
+    }
     const dispatcher = new Dispatcher(native, (event) => router.handle(event));
     const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
     const authenticator =
@@ -325,25 +330,31 @@ export class Broker extends EventEmitter<BrokerEvents> {
   }
 
   #applyNative(native: NativeBroker, recorder: Recorder, config: BrokerConfig): void {
-    native.configure(nativeLiveOptions(config, this.#wanted(recorder, config)));
+    const levels = recorder.logger.filter.native;
+    const event_mask = this.#eventMask(recorder, config);
+    native.configure({
+      ...nativeLiveOptions(config, { event_mask, log_level: levels.log_level }),
+      ...levels,
+    });
     native.setLimits(0, linkLimits(config.mqtt));
   }
 
-  /** Events and records cross only if someone can see them: the application, console, log, $SYS readers. */
-  #wanted({ logger }: Recorder, { console }: BrokerConfig) {
-    const isHeard = this.#internals.logsOnly !== true || console !== undefined;
+  /** Events cross only if someone can see them: the application, console, log, $SYS readers. */
+  #eventMask({ logger }: Recorder, { console }: BrokerConfig): number {
     const always = eventBit('log') | eventBit('alert');
-    const lifecycle =
+    const isSeen =
+      this.#internals.logsOnly !== true ||
+      console !== undefined ||
+      logger.mayPass('info', 'session') ||
+      this.#run?.sys.watched === true;
+    if (!isSeen) return always;
+    return (
+      always |
       eventBit('connected') |
       eventBit('disconnected') |
       eventBit('refused') |
-      eventBit('session_ended');
-    const isLogged = logger.mayPass('info', 'session');
-    const isWatched = this.#run?.sys.watched === true;
-    return {
-      ...logger.filter.native,
-      event_mask: isHeard || isLogged || isWatched ? always | lifecycle : always,
-    };
+      eventBit('session_ended')
+    );
   }
 
   async #stop(timeoutMs: number | undefined): Promise<void> {

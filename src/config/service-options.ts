@@ -7,7 +7,7 @@ export const logRows = {
   to: oneOf({
     default: 'console',
     values: ['off', 'console', 'file', 'both'],
-    reload: 'restart',
+    reload: 'live',
     help: 'Where log records go: nowhere, stderr, a file, or both. The default of an embedded broker is "off": it emits "log" events.',
   }),
   level: oneOf({
@@ -28,14 +28,14 @@ export const logRows = {
     default: '.',
     allowed: 'the path of a folder',
     check: (value) => value !== '' && !value.includes('\0'),
-    reload: 'restart',
+    reload: 'live',
     help: 'The folder of the log file.',
   }),
   file: string({
     default: 'st-mqttd.log',
     allowed: 'the name of a file in log.dir, without a folder',
     check: (value) => /^[^/\\\0]+$/.test(value) && value !== '.' && value !== '..',
-    reload: 'restart',
+    reload: 'live',
     help: 'The log file, where to is "file" or "both".',
   }),
   rotate_bytes: integer({
@@ -43,7 +43,7 @@ export const logRows = {
     unit: 'bytes',
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
-    reload: 'restart',
+    reload: 'live',
     help: 'The log file is put away at this size, and a new one begun; 0 = at no size.',
   }),
   rotate_s: integer({
@@ -51,27 +51,27 @@ export const logRows = {
     unit: 's',
     min: 0,
     max: 31_536_000,
-    reload: 'restart',
+    reload: 'live',
     help: 'The log file is put away at this age, and a new one begun; 0 = at no age.',
   }),
   keep: integer({
     default: 5,
     min: 0,
     max: 10_000,
-    reload: 'restart',
+    reload: 'live',
     help: 'How many log files that were put away are kept; older ones are deleted.',
   }),
   format: oneOf({
     default: 'auto',
     values: ['auto', 'pretty', 'json'],
-    reload: 'restart',
+    reload: 'live',
     help: 'How records are written; auto = pretty on a terminal, JSON lines elsewhere.',
   }),
   timezone: string({
     default: 'UTC',
     allowed: '"UTC", "local" or a zone of the IANA list, as "Europe/Vienna"',
     check: isTimezone,
-    reload: 'restart',
+    reload: 'live',
     help: 'Of the times in log records.',
   }),
 } as const;
@@ -95,13 +95,13 @@ export const tokenRows = {
     allowed: 'text of 8 to 4096 visible ASCII characters',
     // What can stand in an Authorization header (RFC 6750's b64token, and a little more).
     check: (value) => /^[\x21-\x7e]{8,4096}$/.test(value),
-    reload: 'restart',
+    reload: 'live',
     help: 'What a client of the console sends as its Bearer token; best kept in a file ("file:PATH") or in the environment.',
   }),
   role: oneOf({
     default: 'admin',
     values: consoleRoles,
-    reload: 'restart',
+    reload: 'live',
     help: 'What its bearer may do: look; also kick, publish and delete; also change the configuration.',
   }),
 } as const;

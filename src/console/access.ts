@@ -31,13 +31,18 @@ const kNobody = 'nobody';
 const kHint = 'send "Authorization: Bearer TOKEN"; tokens are in [console.tokens]';
 
 export class Access {
-  readonly #tokens: readonly {
+  #tokens: readonly {
     readonly name: string;
     readonly role: ConsoleRole;
     readonly hash: Buffer;
-  }[];
+  }[] = [];
 
   constructor(tokens: readonly ConsoleToken[]) {
+    this.replaceTokens(tokens);
+  }
+
+  /** From the next request on. */
+  replaceTokens(tokens: readonly ConsoleToken[]): void {
     this.#tokens = tokens.map(({ name, role, token }) => ({ name, role, hash: digest(token) }));
   }
 

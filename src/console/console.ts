@@ -30,7 +30,7 @@ const kNoDoor: Door = { text: '', host: '' };
 
 export class Console {
   readonly #deps: ConsoleDeps;
-  readonly #tokens: readonly ConsoleToken[];
+  readonly #access: Access;
   readonly #doors = new WeakMap<object, Door>();
   #servers: Server[] = [];
   #built: ConsoleServer | undefined;
@@ -40,7 +40,12 @@ export class Console {
 
   constructor(deps: ConsoleDeps, tokens: readonly ConsoleToken[] = []) {
     this.#deps = deps;
-    this.#tokens = tokens;
+    this.#access = new Access(tokens);
+  }
+
+  /** After a reload: from the next request on. */
+  replaceTokens(tokens: readonly ConsoleToken[]): void {
+    this.#access.replaceTokens(tokens);
   }
 
   /** Resolves when all addresses are open; rejects, with nothing left open, if one cannot be. */
@@ -48,7 +53,7 @@ export class Console {
     this.#stopped = undefined;
     this.#stopping = new AbortController();
     try {
-      const access = new Access(this.#tokens);
+      const access = this.#access;
       this.#built = await buildServer({
         deps: this.#deps,
         access,

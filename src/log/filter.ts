@@ -5,7 +5,8 @@
  * then one with a module before one without, then the later one.
  */
 import { fail } from '../errors.js';
-import { LogLevel, type LogLevelName } from '../native/contract.js';
+import type { NativeLiveOptions } from '../native/addon.js';
+import { LogLevel, type LogLevelName, type NativeModuleName } from '../native/contract.js';
 import { type LogModule, logModules, nativeModules, rumqttdTargets } from './modules.js';
 
 /** What a record is judged by. */
@@ -27,9 +28,15 @@ interface Directive {
 }
 
 const kMaxBytes = 4096;
+/** As many as the native half compares each of its records with. */
+const kMaxNativeClients = 64;
 const kFields: readonly FilterField[] = ['client', 'address', 'listener'];
 const levels: Readonly<Record<string, number>> = { off: 0, ...LogLevel };
 const kLevelNames = Object.keys(levels).join(', ');
+
+export type NativeLogLevels = Required<
+  Pick<NativeLiveOptions, 'log_level' | 'log_modules' | 'log_clients'>
+>;
 
 export class LogFilter {
   /** As it was written, with the level that it stands on. */
@@ -47,16 +54,7 @@ export class LogFilter {
       fields.length * 2 + (module === undefined ? 0 : 1);
     // The most specific first, and of equals the later one.
     this.#directives = directives.toReversed().sort((a, b) => weight(b) - weight(a));
-    for (const module of logModules) {
-      let highest = 0;
-      for (const directive of this.#directives) {
-        if (directive.module !== undefined && directive.module !== module) continue;
-        highest = Math.max(highest, directive.level);
-        // Everything less specific is covered by it.
-        if (directive.fields.length === 0) break;
-      }
-      this.#highest.set(module, highest);
-    }
+    for (const module of logModules) this.#highest.set(module, this.#highestOf(module, false));
   }
 
   /** Whether some record of this level and module passes, and may be worth making. */
@@ -73,9 +71,38 @@ export class LogFilter {
     return this.#highest.get(module) === 0;
   }
 
-  /** The level that the native half must send, so that nothing is missing here; 0 = none. */
-  get nativeLevel(): number {
-    return Math.max(...nativeModules.map((module) => this.#highest.get(module) ?? 0));
+  /**
+   * What the native half must send, so that nothing is missing here: levels for all clients, and
+   * more for those that are named. It cannot tell by address or listener, so these count for all.
+   */
+  get native(): NativeLogLevels {
+    const clients = new Map<string, number>();
+    for (const { fields, level } of this.#directives) {
+      const client = exactClient(fields);
+      if (client !== undefined) clients.set(client, Math.max(level, clients.get(client) ?? 0));
+    }
+    const isNamed = clients.size <= kMaxNativeClients;
+    // Most of what there is to say is about sessions: their level is the one for all.
+    const log_level = this.#highestOf('session', isNamed);
+    const log_modules: Partial<Record<NativeModuleName, number>> = {};
+    for (const module of nativeModules) {
+      const level = this.#highestOf(module, isNamed);
+      if (level !== log_level) log_modules[module] = level;
+    }
+    return { log_level, log_modules, log_clients: isNamed ? [...clients] : [] };
+  }
+
+  /** `isNamed`: without what is about single clients. */
+  #highestOf(module: LogModule, isNamed: boolean): number {
+    let highest = 0;
+    for (const directive of this.#directives) {
+      if (directive.module !== undefined && directive.module !== module) continue;
+      if (isNamed && exactClient(directive.fields) !== undefined) continue;
+      highest = Math.max(highest, directive.level);
+      // Everything less specific is covered by it.
+      if (directive.fields.length === 0) break;
+    }
+    return highest;
   }
 
   #levelFor(subject: LogSubject): number {
@@ -86,6 +113,12 @@ export class LogFilter {
     }
     return 0;
   }
+}
+
+/** The one Client Identifier that a directive is about. */
+function exactClient(fields: Directive['fields']): string | undefined {
+  const client = fields.find(({ name }) => name === 'client')?.value;
+  return client?.endsWith('*') === true ? undefined : client;
 }
 
 function fits({ name, value }: { name: FilterField; value: string }, subject: LogSubject): boolean {

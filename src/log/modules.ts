@@ -1,4 +1,5 @@
 /** The parts of the broker that log, which are the targets of the log filter. */
+import type { NativeModuleName } from '../native/contract.js';
 
 /** `session` has what concerns one client: connect, disconnect, refusal, what a peer did wrong. */
 export const logModules = [
@@ -12,14 +13,23 @@ export const logModules = [
   'log',
   'metrics',
   'reload',
+  'route',
   'session',
+  'store',
   'trace',
 ] as const;
 
 export type LogModule = (typeof logModules)[number];
 
-/** Those whose records are made by the native half: they cross only if a filter wants them. */
-export const nativeModules: readonly LogModule[] = ['session', 'listener'];
+/** Those that have records of the native half: these cross only if a filter wants them. */
+export const nativeModules: readonly (LogModule & NativeModuleName)[] = [
+  'auth',
+  'link',
+  'listener',
+  'route',
+  'session',
+  'store',
+];
 
 /** rumqttd's targets, as its users' filters have them: a module here, or all of them. */
 export const rumqttdTargets: Readonly<Record<string, LogModule | 'all'>> = {
@@ -33,5 +43,5 @@ export const rumqttdTargets: Readonly<Record<string, LogModule | 'all'>> = {
   'rumqttd::link::console': 'console',
   'rumqttd::link::timer': 'metrics',
   'rumqttd::router': 'session',
-  'rumqttd::router::routing': 'session',
+  'rumqttd::router::routing': 'route',
 };

@@ -131,7 +131,7 @@ export function refusedInfo(event: RefusedEvent, listener: string): RefusedInfo 
 export function nativeLogRecord(event: LogEvent): LogRecord {
   return {
     level: event.level,
-    module: isAboutClient(event) ? 'session' : 'listener',
+    module: event.module,
     text: event.text,
     fields: {
       ...(event.clientId === '' ? {} : { clientId: event.clientId }),
@@ -141,11 +141,6 @@ export function nativeLogRecord(event: LogEvent): LogRecord {
       ...(event.suppressed === 0 ? {} : { suppressed: event.suppressed }),
     },
   };
-}
-
-/** What the native half logs without a client is about accepting one. */
-function isAboutClient({ clientId, address, cause }: LogEvent): boolean {
-  return cause !== 'connections_exceeded' && (clientId !== '' || address !== '');
 }
 
 export function connectRecord(client: ConnectInfo): LogRecord {

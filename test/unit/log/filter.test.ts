@@ -76,17 +76,28 @@ describe('directives', () => {
 });
 
 describe('what is needed of the native half', () => {
-  test.each([
-    ['warn', 2],
-    ['off', 0],
-    ['warn,auth=trace', 2],
-    ['warn,session=debug', 4],
-    ['warn,[client=x]=trace', 5],
-    ['warn,session=error,[client=x]=info', 3],
-    ['trace,session=warn,listener=error', 2],
-    ['off,auth[client=x]=trace', 0],
-  ] as const)('%s: %d', (text, level) => {
-    expect(parseFilter(text).nativeLevel).toBe(level);
+  test.each<[string, number, Record<string, number>, [string, number][]]>([
+    ['warn', 2, {}, []],
+    ['off', 0, {}, []],
+    ['warn,broker=trace', 2, {}, []],
+    ['warn,store=off,auth=debug', 2, { store: 0, auth: 4 }, []],
+    ['warn,[client=x]=trace', 2, {}, [['x', 5]]],
+    ['off,auth[client=x]=trace,session[client=x]=info', 0, {}, [['x', 5]]],
+    ['warn,[client=x]=off', 2, {}, [['x', 0]]],
+    ['warn,[client=x*]=debug', 4, {}, []],
+    ['warn,auth[address=10.0.0.1]=info', 2, { auth: 3 }, []],
+    ['trace,session=warn,auth=warn', 2, { link: 5, listener: 5, route: 5, store: 5 }, []],
+  ])('%s', (text, level, modules, clients) => {
+    const { native } = parseFilter(text);
+    expect(native).toEqual({ log_level: level, log_modules: modules, log_clients: clients });
+  });
+
+  test('more clients than the native half takes count for all', () => {
+    const of = (count: number) =>
+      parseFilter(`warn,${Array.from({ length: count }, (_, i) => `[client=${i}]=debug`).join()}`);
+    expect(of(64).native).toMatchObject({ log_level: 2 });
+    expect(of(64).native.log_clients).toHaveLength(64);
+    expect(of(65).native).toMatchObject({ log_level: 4, log_clients: [] });
   });
 
   test('a module that is off has no notices either', () => {

@@ -245,11 +245,18 @@ describe('the log filter', () => {
     const connected = eventBit('connected');
     expect(native.options.event_mask & connected).toBe(0);
     broker.setLogFilter('warn,[client=dev-1]=debug');
-    expect(native.live).toMatchObject({ log_level: LogLevel.debug });
+    expect(native.live).toMatchObject({
+      log_level: LogLevel.warn,
+      log_clients: [['dev-1', LogLevel.debug]],
+    });
     expect((native.live?.event_mask ?? 0) & connected).toBe(connected);
     expect(broker.logFilter).toBe('warn,[client=dev-1]=debug');
     broker.setLogFilter('error,auth=trace');
-    expect(native.live).toMatchObject({ log_level: LogLevel.error });
+    expect(native.live).toMatchObject({
+      log_level: LogLevel.error,
+      log_modules: { auth: LogLevel.trace },
+      log_clients: [],
+    });
     expect((native.live?.event_mask ?? 0) & connected).toBe(0);
     expect(() => broker.setLogFilter('=')).toThrow(
       expect.objectContaining({ code: 'ST_LOG_FILTER' }),
