@@ -40,7 +40,6 @@ STMQTT_TEST("trie: reaches() says whether a filter may match what begins with th
       {"$SYS/brokers/1/stats", false},
   };
   for (const auto& [filter, reached] : cases) {
-    const Context context("filter", filter);
     TopicTrie trie;
     const std::string_view levels = "$SYS/brokers/1/clients";
     CHECK(!trie.reaches(as_bytes(levels)));
