@@ -4,7 +4,7 @@
  */
 
 import { sum } from '../../metrics/family.js';
-import type { ClientDetail, ClientRow, SubscriptionRow } from '../../session/registry.js';
+import type { ClientRow, SubscriptionRow } from '../../session/registry.js';
 import { Problem } from '../problem.js';
 import { type Route, route } from '../route.js';
 import {
@@ -18,36 +18,21 @@ import {
   orNull,
   pageQuery,
   record,
-  type Schema,
   text,
 } from '../schema.js';
 import { unknownClient } from './clients.js';
 import type { Context } from './context.js';
 import type { PageQuery } from './listing.js';
-import { checkTopicFilter } from './topics.js';
+import {
+  requestSchema,
+  showRequest,
+  statusOf,
+  statusSchema,
+  subscribersOf,
+} from './subscribers.js';
 
 const kMaxWaiters = 1000;
-/** Stands for a wildcard's levels where a Topic Filter is looked up as a Topic Name. */
-const kAnyLevel = '\u{10fffd}';
 
-const requestSchema = record(
-  {
-    filter: text('Topic Filter.'),
-    qos: integer('Granted.'),
-    group: orNull(text('ShareName; null = not shared.')),
-  },
-  'A subscription. There are no cursors here: messages go straight to sessions.',
-);
-const statusSchema: Schema = {
-  description:
-    '"Ready" = messages are going out. {"Paused": "InflightFull"} = the window is full; ' +
-    '"Busy" = its connection does not take more now; "Caughtup" = nothing waits. null = offline.',
-  anyOf: [
-    { type: 'string', enum: ['Ready'] },
-    record({ Paused: text('Why.', { enum: ['InflightFull', 'Busy', 'Caughtup'] }) }),
-    { type: 'null' },
-  ],
-};
 const byFilter = input(
   {
     filter: text('A Topic Filter; a dot stands for a slash.', {
@@ -68,7 +53,6 @@ const publishes = [
 ] as const;
 const failures = ['publish_unmatched', ...refusals, 'dropped_memory_budget'] as const;
 
-type Status = 'Ready' | { readonly Paused: 'InflightFull' | 'Busy' | 'Caughtup' } | null;
 interface ByFilter {
   readonly params: { readonly filter: string };
 }
@@ -298,37 +282,6 @@ function subscriptionsRoute({ deps, scanner }: Context): Route {
       return Object.fromEntries(byFilterName);
     },
   });
-}
-
-/** Through the trie, not by a scan: a Topic Name that the filter matches leads to it. */
-async function subscribersOf({ deps }: Context, written: string) {
-  const filter = written.replaceAll('.', '/');
-  checkTopicFilter(filter, 'filter');
-  const plain = /^\$share\/[^/]+\/(.+)$/s.exec(filter)?.[1] ?? filter;
-  const name = plain
-    .split('/')
-    .map((level) => (level === '+' || level === '#' ? kAnyLevel : level))
-    .join('/');
-  const matching = await deps.registry.routes(name);
-  const rows = matching.filter((row) => row.filter === filter);
-  return { filter, rows, truncated: matching.length >= 10_000 };
-}
-
-function statusOf({ deps }: Context, detail: ClientDetail): Status {
-  const { connection, inFlight, queuedMessages, listener } = detail;
-  if (!detail.connected || connection === undefined) return null;
-  const { config } = deps.resolution();
-  const mqtt = config.listeners.find(({ name }) => name === listener)?.mqtt ?? config.mqtt;
-  const window = Math.min(connection.receiveMaximum, mqtt.max_inflight);
-  if (inFlight >= window) return { Paused: 'InflightFull' };
-  if (connection.outboundBytes >= config.broker.outbound_high_watermark_bytes) {
-    return { Paused: 'Busy' };
-  }
-  return queuedMessages > 0 || connection.outboundBytes > 0 ? 'Ready' : { Paused: 'Caughtup' };
-}
-
-function showRequest({ filter, qos, group }: SubscriptionRow) {
-  return { filter, qos, group: group ?? null };
 }
 
 function linkOf(path: string, { limit }: PageQuery, next: string): string {
