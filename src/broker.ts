@@ -16,23 +16,27 @@ import type { Link } from './link/link.js';
 import { Links } from './link/links.js';
 import type { LinkOptions } from './link/options.js';
 import { boundRecords, loopbackRecord } from './listener/announce.js';
-import { type BoundAddress, Listeners } from './listener/listeners.js';
+import { type BoundAddress, Listeners, socketAddress } from './listener/listeners.js';
 import { Logger } from './log/logger.js';
 import { Recorder } from './log/recorder.js';
 import { Counters, type Metrics } from './metrics/counters.js';
+import type { Exporter } from './metrics/exporter.js';
 import type { NativeBroker } from './native/addon.js';
 import { CommandWriter } from './native/commands.js';
 import { Dispatcher } from './native/dispatch.js';
-import { eventBit } from './native/events.js';
-import { loadAddon } from './native/load.js';
+import { loadAddon, packageVersion } from './native/load.js';
 import { linkLimits, nativeBrokerOptions, nativeLiveOptions } from './native/options.js';
 import { Reloader, type Resolve } from './reload/reloader.js';
 import type { ReloadReport } from './reload/report.js';
 import { fromFile, fromTables } from './reload/sources.js';
 import type { Run, Service } from './run.js';
 import { checkDisconnect, type DisconnectOptions } from './session/disconnect.js';
+import { drain } from './session/drain.js';
+import { emitTo } from './session/emit.js';
+import { eventMask } from './session/event-mask.js';
 import type { BrokerEvents } from './session/events.js';
 import { NativeRegistry } from './session/native-registry.js';
+import type { Registry } from './session/registry.js';
 import { EventRouter } from './session/router.js';
 import { SysTopics } from './sys/sys-topics.js';
 
@@ -40,9 +44,6 @@ import { SysTopics } from './sys/sys-topics.js';
 export type BrokerOptions = ConfigTables | { readonly config: string };
 
 type State = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
-
-/** Beyond the drain's own deadline: then the threads are joined without its answer. */
-const kDrainSlackMs = 2000;
 
 export class Broker extends EventEmitter<BrokerEvents> {
   readonly #internals: Internals;
@@ -165,11 +166,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
 
   /** The first address, in the form of net.Server.address(); null while there is none. */
   address(): AddressInfo | string | null {
-    const [first] = this.addresses;
-    if (first === undefined) return null;
-    if (first.port === 0) return first.host;
-    const family = first.host.includes(':') ? 'IPv6' : 'IPv4';
-    return { address: first.host, family, port: first.port };
+    return socketAddress(this.addresses[0]);
   }
 
   /**
@@ -341,20 +338,12 @@ export class Broker extends EventEmitter<BrokerEvents> {
 
   /** Events cross only if someone can see them: the application, console, log, $SYS readers. */
   #eventMask({ logger }: Recorder, { console }: BrokerConfig): number {
-    const always = eventBit('log') | eventBit('alert');
     const isSeen =
       this.#internals.logsOnly !== true ||
       console !== undefined ||
       logger.mayPass('info', 'session') ||
       this.#run?.sys.watched === true;
-    if (!isSeen) return always;
-    return (
-      always |
-      eventBit('connected') |
-      eventBit('disconnected') |
-      eventBit('refused') |
-      eventBit('session_ended')
-    );
+    return eventMask(isSeen);
   }
 
   async #stop(timeoutMs: number | undefined): Promise<void> {
@@ -368,7 +357,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     this.#state = 'stopping';
     await run.reloader.end();
     try {
-      await this.#drain(run, timeoutMs ?? this.config.config.broker.drain_timeout_ms);
+      await drain(run, timeoutMs ?? this.config.config.broker.drain_timeout_ms);
     } finally {
       await this.#stopServices();
       this.#release();
@@ -377,27 +366,49 @@ export class Broker extends EventEmitter<BrokerEvents> {
     }
   }
 
-  async #drain({ router, writer, recorder }: Run, timeoutMs: number): Promise<void> {
-    const drained = new Promise<number | undefined>((resolve) => {
-      const timer = setTimeout(() => resolve(undefined), timeoutMs + kDrainSlackMs);
-      router.onDrained = (unflushed) => {
-        clearTimeout(timer);
-        resolve(unflushed);
-      };
-    });
-    writer.drain(timeoutMs);
-    writer.flush();
-    const unflushed = await drained;
-    if (unflushed === undefined) {
-      const text = `stopping: the I/O threads did not answer in ${timeoutMs} ms`;
-      recorder.say('error', 'broker', text);
-    } else if (unflushed > 0) {
-      const text = `stopping: ${unflushed} connections were cut with messages left, after ${timeoutMs} ms`;
-      recorder.say('warn', 'broker', text, { connections: unflushed });
+  /** The exporter and the console: nothing of them is loaded where they are not configured. */
+  async #startServices(run: Run, { console, prometheus }: BrokerConfig): Promise<void> {
+    const { recorder, startedAt } = run;
+    if (console === undefined && prometheus === undefined) return;
+    const { brokerSource } = await import('./metrics/source.js');
+    const registry = run.registry as unknown as Registry;
+    const source = brokerSource({ ...run, registry });
+    let exporter: Exporter | undefined;
+    const makeExporter = async () => {
+      const { Exporter } = await import('./metrics/exporter.js');
+      exporter ??= new Exporter({
+        source,
+        build: { version: packageVersion(), startedAt },
+        intervalS: prometheus?.intervalS ?? 1,
+        onError: (error) => recorder.error('metrics', error),
+      });
+      return exporter;
+    };
+    run.services.push({ stop: async () => exporter?.stop() });
+    if (prometheus !== undefined) {
+      const addresses = await (await makeExporter()).start(prometheus.listen);
+      recorder.say('notice', 'metrics', `metrics on ${addresses.join(' and ')}`);
     }
+    if (console === undefined) return;
+    const { Console } = await import('./console/console.js');
+    const { consoleDeps } = await import('./console/wiring.js');
+    const deps = consoleDeps({
+      broker: this,
+      registry,
+      source,
+      startedAt,
+      prometheusText: async () => (await makeExporter()).text(),
+      patch: (layer) => run.reloader.reload(this.#resolve, layer),
+      log: (record) => recorder.write(record),
+    });
+    const service = new Console(deps, console.tokens);
+    run.services.push({
+      stop: () => service.stop(),
+      // A [console] that is gone stays until the restart, and so do its tokens.
+      apply: (next) => service.replaceTokens((next.console ?? console).tokens),
+    });
+    await service.start(console.listen);
   }
-
-  async #startServices(_run: Run, _config: BrokerConfig): Promise<void> {}
 
   async #stopServices(): Promise<void> {
     for (const service of this.#run?.services.splice(0) ?? []) await service.stop();
@@ -424,19 +435,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     throw fail('ST_BROKER_STATE', { doing, state, next: 'await start() first' });
   }
 
-  /** A listener that throws is the application's uncaught exception, and costs no other event. */
   #emit<K extends keyof BrokerEvents>(name: K, ...values: BrokerEvents[K]): void {
-    try {
-      // EventEmitter's own type maps K to its tuple; TypeScript cannot for an open K.
-      (this.emit as (name: string, ...values: readonly unknown[]) => boolean).call(
-        this,
-        name,
-        ...values,
-      );
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    emitTo(this, name, values);
   }
 }

@@ -1,6 +1,6 @@
 /** Opens the configured listeners: names to addresses, and failures to words that help. */
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { formatAddress, type ListenAddress } from '../config/address.js';
 import type { ListenerChange } from '../config/reload.js';
 import type { ListenerConfig, ListenerKind } from '../config/resolve.js';
@@ -28,6 +28,14 @@ export interface ListenerSample {
   readonly transport: 'tcp' | 'unix';
   /** Open now. */
   readonly connections: number;
+}
+
+/** In the form of net.Server.address(). */
+export function socketAddress(bound: BoundAddress | undefined): AddressInfo | string | null {
+  if (bound === undefined) return null;
+  const { host, port } = bound;
+  if (port === 0) return host;
+  return { address: host, family: host.includes(':') ? 'IPv6' : 'IPv4', port };
 }
 
 /** What a change of the configuration does to listening sockets. */
