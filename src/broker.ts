@@ -372,7 +372,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     if (console === undefined && prometheus === undefined) return;
     const { brokerSource } = await import('./metrics/source.js');
     const registry = run.registry as unknown as Registry;
-    const source = brokerSource({ ...run, registry });
+    const source = brokerSource(run);
     let exporter: Exporter | undefined;
     const makeExporter = async () => {
       const { Exporter } = await import('./metrics/exporter.js');

@@ -3,6 +3,7 @@
  * follow Prometheus' conventions (a test lints them); docs/METRICS.md is made from this table.
  */
 import { type CloseCauseName, type CounterName, closeCauseNames } from '../native/contract.js';
+import { sessionCount } from '../sys/numbers.js';
 import {
   byLabel,
   counter,
@@ -162,7 +163,9 @@ export const sections: readonly Section[] = [
   {
     title: 'Sessions, subscriptions, retained messages',
     families: [
-      single('gauge', 'sessions', 'Sessions, connected or not.', ({ totals }) => totals.sessions),
+      single('gauge', 'sessions', 'Sessions, connected or not.', ({ counters }) =>
+        Math.max(0, sessionCount(counters)),
+      ),
       counter('sessions_created_total', 'Sessions begun.', 'sessions_created'),
       counter(
         'sessions_resumed_total',
@@ -171,17 +174,22 @@ export const sections: readonly Section[] = [
       ),
       counter('sessions_ended_total', 'Sessions ended, for whatever cause.', 'sessions_ended'),
       counter('sessions_expired_total', 'Sessions ended by their expiry.', 'sessions_expired'),
-      single('gauge', 'subscriptions', 'Subscriptions.', ({ totals }) => totals.subscriptions),
-      single('gauge', 'topic_filters', 'Distinct Topic Filters.', ({ totals }) => totals.filters),
-      single('gauge', 'topic_nodes', 'Nodes of the topic trie.', ({ totals }) => totals.trieNodes),
+      single('gauge', 'subscriptions', 'Subscriptions.', ({ tables }) => tables.subscriptions),
+      single(
+        'gauge',
+        'shared_subscriptions',
+        'Of these: Shared Subscriptions.',
+        ({ tables }) => tables.sharedSubscriptions,
+      ),
+      single('gauge', 'topic_nodes', 'Nodes of the topic trie.', ({ tables }) => tables.nodes),
       counter('subscriptions_added_total', 'Subscriptions made.', 'subscriptions_added'),
       counter('subscriptions_removed_total', 'Subscriptions ended.', 'subscriptions_removed'),
-      single('gauge', 'retained_messages', 'Retained messages.', ({ totals }) => totals.retained),
+      single('gauge', 'retained_messages', 'Retained messages.', ({ tables }) => tables.retained),
       single(
         'gauge',
         'retained_bytes',
         'Bytes of retained messages.',
-        ({ totals }) => totals.retainedBytes,
+        ({ tables }) => tables.retainedBytes,
       ),
       counter('retained_set_total', 'Retained messages set or replaced.', 'retained_set'),
       counter('retained_cleared_total', 'Retained messages cleared.', 'retained_cleared'),
@@ -246,7 +254,7 @@ export const sections: readonly Section[] = [
       {
         type: 'histogram',
         name: `${kPrefix}delivery_latency_seconds`,
-        help: 'From reading a PUBLISH to writing a copy of it.',
+        help: 'From reading a PUBLISH to its copies being sent.',
         labels: [],
         read: ({ latency }) => latency,
       },

@@ -15,7 +15,7 @@ interface Common {
 export type Family = Common &
   (
     | { readonly type: 'counter' | 'gauge'; readonly read: (sample: Sample) => readonly Value[] }
-    | { readonly type: 'histogram'; readonly read: (sample: Sample) => HistogramSample | undefined }
+    | { readonly type: 'histogram'; readonly read: (sample: Sample) => HistogramSample }
   );
 
 export interface Section {

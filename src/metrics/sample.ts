@@ -1,6 +1,6 @@
 /** What one scrape sees: everything is read once, so that the numbers of a page belong together. */
 import type { ListenerSample } from '../listener/listeners.js';
-import type { Totals } from '../session/registry.js';
+import type { TableCounts } from '../sys/numbers.js';
 import type { Metrics } from './counters.js';
 
 /** Counts by upper bound, as the native half keeps them. */
@@ -19,9 +19,9 @@ export interface MetricsSource {
   /** Each I/O thread's own counters, by its number. */
   threads(): readonly Metrics[];
   listeners(): readonly ListenerSample[];
-  totals(): Totals;
+  tables(): TableCounts;
   /** From a PUBLISH that was read to its copies being written. */
-  latency(): HistogramSample | undefined;
+  latency(): HistogramSample;
 }
 
 /** The JavaScript thread's lateness since the last sample, in seconds. */
@@ -43,9 +43,8 @@ export interface Sample {
   readonly counters: Metrics;
   readonly threads: readonly Metrics[];
   readonly listeners: readonly ListenerSample[];
-  readonly totals: Totals;
-  /** undefined = not measured. */
-  readonly latency: HistogramSample | undefined;
+  readonly tables: TableCounts;
+  readonly latency: HistogramSample;
   readonly lag: LoopLag;
   readonly memory: { readonly rss: number; readonly heapUsed: number; readonly heapTotal: number };
   /** Of the whole process, in seconds. */
@@ -60,7 +59,7 @@ export function takeSample(source: MetricsSource, lag: LoopLag, build: BuildInfo
     counters: source.counters(),
     threads: source.threads(),
     listeners: source.listeners(),
-    totals: source.totals(),
+    tables: source.tables(),
     latency: source.latency(),
     lag,
     memory: { rss, heapUsed, heapTotal },

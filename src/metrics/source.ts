@@ -1,17 +1,20 @@
 /** The exporter's numbers, from the running broker. */
 import type { Listeners } from '../listener/listeners.js';
 import type { NativeBroker } from '../native/addon.js';
-import type { Totals } from '../session/registry.js';
+import { kLatencyNumbers, latencyBoundsUs } from '../native/contract.js';
+import { kTableCounts, tableCounts } from '../sys/numbers.js';
 import { Counters } from './counters.js';
-import type { MetricsSource } from './sample.js';
+import type { HistogramSample, MetricsSource } from './sample.js';
 
 export interface BrokerParts {
-  readonly native: Pick<NativeBroker, 'counters' | 'threadCounters' | 'ioThreads'>;
-  readonly registry: { totals(): Totals };
+  readonly native: Pick<
+    NativeBroker,
+    'counters' | 'threadCounters' | 'ioThreads' | 'tableCounts' | 'latency'
+  >;
   readonly listeners: Pick<Listeners, 'samples'>;
 }
 
-export function brokerSource({ native, registry, listeners }: BrokerParts): MetricsSource {
+export function brokerSource({ native, listeners }: BrokerParts): MetricsSource {
   const all = new Counters();
   const one = new Counters();
   return {
@@ -21,7 +24,26 @@ export function brokerSource({ native, registry, listeners }: BrokerParts): Metr
         one.read({ counters: (into) => native.threadCounters(thread, into) }),
       ),
     listeners: () => listeners.samples(),
-    totals: () => registry.totals(),
-    latency: () => undefined,
+    tables: () => {
+      const raw = new BigInt64Array(kTableCounts);
+      native.tableCounts(raw);
+      return tableCounts(raw);
+    },
+    latency: () => latencyOf(native),
+  };
+}
+
+const kMicrosecondsPerSecond = 1e6;
+const latencyBounds = latencyBoundsUs.map((bound) => bound / kMicrosecondsPerSecond);
+
+function latencyOf(native: Pick<NativeBroker, 'latency'>): HistogramSample {
+  const numbers = new BigInt64Array(kLatencyNumbers);
+  native.latency(numbers);
+  // The buckets, how many in all, the sum. Their total is what the buckets add up to.
+  const counts = Array.from(numbers.subarray(0, latencyBounds.length + 1), Number);
+  return {
+    bounds: latencyBounds,
+    counts,
+    sum: Number(numbers[kLatencyNumbers - 1] ?? 0n) / kMicrosecondsPerSecond,
   };
 }

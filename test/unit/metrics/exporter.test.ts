@@ -82,7 +82,7 @@ test('within the interval the counters are not read again', async () => {
 
 test('a failure is 500 without its text, is told, and is not kept', async () => {
   const source = sourceOf();
-  vi.spyOn(source, 'totals').mockImplementationOnce(() => {
+  vi.spyOn(source, 'tables').mockImplementationOnce(() => {
     throw new Error('secret');
   });
   const { url, errors } = await started({ source, intervalS: 60 });

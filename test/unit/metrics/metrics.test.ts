@@ -93,7 +93,7 @@ describe('the page', () => {
       place('packets_received_pubrel'),
     );
     expect(numberOf('st_mqttd_io_busy_seconds_total', { thread: '1' })).toBe(2 * place('busy_ns'));
-    expect(numberOf('st_mqttd_sessions')).toBe(10);
+    expect(numberOf('st_mqttd_subscriptions')).toBe(20);
     expect(numberOf('st_mqttd_start_time_seconds')).toBe(1_700_000_000.5);
     expect(numberOf('st_mqttd_event_loop_lag_seconds', { stat: 'p99' })).toBe(0.01);
     expect(metric('st_mqttd_build_info').samples[0]?.labels.version).toBe('9.8.7');

@@ -19,12 +19,10 @@ export function sourceOf(counters: Metrics = countersOf()): MetricsSource {
       { name: 'v5-1', transport: 'tcp', connections: 4 },
       { name: 'odd "name"\\\n', transport: 'unix', connections: 5 },
     ],
-    totals: () => ({
-      sessions: 10,
-      connected: 9,
+    tables: () => ({
       subscriptions: 20,
-      filters: 15,
-      trieNodes: 30,
+      sharedSubscriptions: 5,
+      nodes: 30,
       retained: 4,
       retainedBytes: 400,
     }),
