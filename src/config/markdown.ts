@@ -10,6 +10,7 @@ import {
 import { defaultText } from './report.js';
 import type { Row, Rows } from './rows.js';
 import { consoleRows, prometheusRows, tokenRows } from './service-options.js';
+import { kStRmqttTests, stRmqttKeys } from './st-rmqtt.js';
 import { deadKeys, type Scope, type UnsupportedKey, unsupported } from './unsupported.js';
 
 const kEnvironment = 'ST_MQTTD_';
@@ -75,6 +76,7 @@ export function optionsMarkdown(): string {
     ...section('`[prometheus]`', 'PROMETHEUS__', prometheusRows, [
       'The exporter is served where this table is there, and not loaded otherwise.',
     ]),
+    ...stRmqttSection(),
     '## Keys that this version does not serve',
     '',
     'What a file asks for about access or about the disk is never left out silently: such a key stops the start.',
@@ -87,6 +89,23 @@ export function optionsMarkdown(): string {
     ),
     `| ${[...deadKeys].map((key) => `\`${key}\``).join(', ')} | warning | nothing reads them in rumqttd either |`,
   ].join('\n')}\n`;
+}
+
+function stRmqttSection(): string[] {
+  return [
+    "## ST-RMQTT's keys",
+    '',
+    'A configuration of ST-RMQTT (rumqttd) is read as it is. `[v4.N]` stands for `[v5.N]`, `[unified.N]` and `[ws.N]` too.',
+    `Each line's last column is the title of its test in ${kStRmqttTests}.`,
+    '',
+    '| key | there | here | shown by |',
+    '|---|---|---|---|',
+    ...stRmqttKeys.map(({ key, there, here, test }) => {
+      const names = key.split(', ').map((name) => `\`${name}\``);
+      return `| ${names.join(', ')} | ${there} | ${here} | ${test} |`;
+    }),
+    '',
+  ];
 }
 
 function section(

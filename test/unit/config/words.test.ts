@@ -15,6 +15,7 @@ import { effectiveText, effectiveValues, writtenValue } from '../../../src/confi
 import { resolveConfig } from '../../../src/config/resolve.ts';
 import { checkValue, defaultOf } from '../../../src/config/rows.ts';
 import { consoleRows, prometheusRows, tokenRows } from '../../../src/config/service-options.ts';
+import { kStRmqttTests, stRmqttKeys } from '../../../src/config/st-rmqtt.ts';
 import { nearest } from '../../../src/config/suggest.ts';
 import { configTemplate } from '../../../src/config/template.ts';
 import { resolveText } from './resolving.ts';
@@ -208,6 +209,23 @@ describe('configuration as text', () => {
     expect(effectiveText(given)).not.toContain('hidden');
     const loopback = effectiveValues(resolveConfig([])).at(-1);
     expect(loopback).toMatchObject({ key: 'unified.loopback.listen', value: expect.any(Array) });
+  });
+
+  test("each key of ST-RMQTT names a test that there is, and each of its file's keys is named", () => {
+    const root = new URL('../../../', import.meta.url);
+    const tests = readFileSync(new URL(kStRmqttTests, root), 'utf8');
+    for (const { test: title } of stRmqttKeys) {
+      const quoted = title.includes("'") ? `"${title}"` : `'${title}'`;
+      expect(tests).toMatch(
+        new RegExp(`\\btest\\(\\s*${quoted.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}`),
+      );
+    }
+    const named = stRmqttKeys.flatMap(({ key }) => key.split(', ')).join(' ');
+    const file = readFileSync(new URL('fixtures/rumqttd.toml', import.meta.url), 'utf8');
+    for (const [, key = ''] of file.matchAll(/^(?:# )?(\w+) = /gm)) {
+      // The bridge's keys are one line, and a user's name is no key.
+      if (!/^(addr|qos|sub_path|reconnection_delay|user1)$/.test(key)) expect(named).toContain(key);
+    }
   });
 
   test('docs/OPTIONS.md is fresh (npm run build && node scripts/options-doc.mjs)', () => {
