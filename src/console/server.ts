@@ -68,6 +68,8 @@ export async function buildServer(setup: ServerSetup): Promise<ConsoleServer> {
     frameworkErrors: (error, request, reply) => void answerError(setup, error, request, reply),
   });
   app.setValidatorCompiler(schemaCompiler());
+  // The schemas of answers are for the document; a test holds the answers to them.
+  app.setSerializerCompiler(() => JSON.stringify);
   app.decorateRequest('caller', undefined);
   acceptJsonOnly(app);
   answerProblems(app, setup);
