@@ -42,8 +42,8 @@ async function runToEnd(args: readonly string[]) {
   return { code, output: program.output(), errors: program.errors() };
 }
 
-function configuration(text: string): string {
-  const file = join(folder, `${Math.random().toString(36).slice(2)}.toml`);
+function configuration(text: string, ending = 'toml'): string {
+  const file = join(folder, `${Math.random().toString(36).slice(2)}.${ending}`);
   writeFileSync(file, text);
   return file;
 }
@@ -99,7 +99,7 @@ describe.skipIf(standIn)('the command line', () => {
     const lines = logOf(program);
     expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/\.toml:40: \[ws\]: not yet supported in this version/),
+        expect.stringMatching(/\.toml:40:1: \[ws\]: not yet supported in this version/),
       ]),
     );
     expect(lines.map(({ msg }) => msg)).toContain(`listening on 127.0.0.1:${first}`);
@@ -114,7 +114,7 @@ describe.skipIf(standIn)('the command line', () => {
     const { code, errors } = await runToEnd(['-c', file]);
     expect(code).toBe(1);
     expect(errors.trimEnd().split('\n')).toEqual([
-      `st-mqttd: ${file}:3: [v4.1.connections.auth]: this version cannot authenticate clients, and would let everyone in; refusing to start`,
+      `st-mqttd: ${file}:3:1: [v4.1.connections.auth]: this version cannot authenticate clients, and would let everyone in; refusing to start`,
     ]);
     // The password of a file is nobody's business.
     expect(errors).not.toContain('"password"');
@@ -128,7 +128,7 @@ describe.skipIf(standIn)('the command line', () => {
     const { code, output, errors } = await runToEnd(['-c', file, '--id', '7', '--check']);
     expect(code).toBe(0);
     expect(output).toMatch(/^id = 7 +# --id$/m);
-    expect(output).toMatch(/^max_qos = 1 +# .*\.toml:2$/m);
+    expect(output).toMatch(/^max_qos = 1 +# .*\.toml:2:1$/m);
     expect(output).toMatch(/^max_inflight = 100 +# default$/m);
     expect(errors).toContain('did you mean "max_qos"?');
     expect(await accepts(port)).toBe(false);
@@ -136,10 +136,92 @@ describe.skipIf(standIn)('the command line', () => {
     expect(bad).toMatchObject({ code: 1, output: '' });
   });
 
-  test('generate-config prints a file that it accepts itself', async () => {
-    const { code, output } = await runToEnd(['generate-config']);
-    expect(code).toBe(0);
-    expect((await runToEnd(['-c', configuration(output), '--check'])).code).toBe(0);
+  test('check is the same as a command; --json for programs', async () => {
+    const file = configuration(
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference to the environment
+      '[unified.1]\nlisten = "127.0.0.1:1883"\n[mqtt]\nmax_qso = 1\n[console.tokens]\nops = "${CLI_TEST}"\n',
+    );
+    process.env.CLI_TEST = 'a-secret-token';
+    const plain = await runToEnd(['check', '-c', file]);
+    expect(plain).toMatchObject({ code: 0, errors: expect.stringContaining('"max_qos"?') });
+    expect(plain.output).toBe((await runToEnd(['-c', file, '--check'])).output);
+    const json = await runToEnd(['check', '-c', file, '--json', '--id', '7']);
+    const { values, warnings } = JSON.parse(json.output) as Record<string, unknown[]>;
+    expect(warnings).toHaveLength(1);
+    expect(values).toContainEqual({ key: 'id', value: 7, origin: '--id' });
+    expect(values).toContainEqual({
+      key: 'unified.1.listen',
+      value: '127.0.0.1:1883',
+      origin: `${file}:2:1`,
+    });
+    expect(plain.output + json.output + plain.errors).not.toContain('a-secret-token');
+    delete process.env.CLI_TEST;
+    const missing = await runToEnd(['check', '-c', file]);
+    expect(missing).toMatchObject({
+      code: 1,
+      output: '',
+      errors: `st-mqttd: ${file}:6:1: console.tokens.ops refers to something else: the environment has no variable CLI_TEST\n`,
+    });
+  });
+
+  test('several files: the later lies over the earlier', async () => {
+    const first = configuration('[unified.1]\nlisten = "127.0.0.1:1883"\n[mqtt]\nmax_qos = 1\n');
+    const second = configuration('[mqtt]\nmax_qos = 0\n');
+    const { output } = await runToEnd(['check', '-c', first, '-f', second]);
+    expect(output).toContain(`# ${second}:2:1`);
+    expect(output).toMatch(/^max_qos = 0 /m);
+  });
+
+  test.each([[[]], [['--format', 'yaml']], [['--format=json']]])(
+    'generate-config %j prints a file that it accepts itself',
+    async (format) => {
+      const { code, output } = await runToEnd(['generate-config', ...format]);
+      expect(code).toBe(0);
+      const file = configuration(output, /yaml|json/.exec(format.join())?.[0]);
+      const checked = await runToEnd(['check', '-c', file]);
+      expect(checked).toMatchObject({ code: 0, errors: '' });
+    },
+  );
+
+  test('import prints ours, writes a new file, and never over one that is there', async () => {
+    const source = configuration('listener 1883 127.0.0.1\nallow_anonymous true\n', 'conf');
+    const target = join(folder, 'imported.toml');
+    const printed = await runToEnd(['import', source]);
+    expect(printed).toMatchObject({ code: 0, errors: '' });
+    expect(await runToEnd(['import', source, '-o', target])).toMatchObject({ code: 0, output: '' });
+    expect(readFileSync(target, 'utf8')).toBe(printed.output);
+    expect(await runToEnd(['check', '-c', target])).toMatchObject({ code: 0, errors: '' });
+    const again = await runToEnd(['import', source, '-o', target]);
+    expect(again).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('it is there already'),
+    });
+    const closed = configuration('listener 1883\npassword_file /etc/passwords\n', 'conf');
+    writeFileSync(target, (await runToEnd(['import', closed])).output);
+    const refused = await runToEnd(['-c', target]);
+    expect(refused).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('refusing to start'),
+    });
+    expect((await runToEnd(['import'])).code).toBe(1);
+    expect((await runToEnd(['import', source, '--from', 'emqx'])).errors).toContain(
+      'allowed: rmqtt',
+    );
+  });
+
+  test("rmqttd's flags for a cluster and for plugins are refused in one line", async () => {
+    for (const [args, why] of [
+      [['--node-grpc-addrs', '1@127.0.0.1:5363', '2@127.0.0.1:5364'], 'the clustered mode'],
+      [['--raft-peer-addrs', '1@127.0.0.1:6003'], 'the clustered mode'],
+      [['--raft-leader-id', '1'], 'the clustered mode'],
+      [['--plugins-default-startups', 'rmqtt-acl', 'rmqtt-retainer'], 'plugins are not there'],
+    ] as const) {
+      const { code, errors } = await runToEnd(['--listen', '127.0.0.1:0', ...args]);
+      expect(code).toBe(1);
+      expect(errors).toMatch(new RegExp(`^st-mqttd: the command line: ${args[0]}: .*${why}.*\n$`));
+    }
+    const empty = await runToEnd(['check', '--plugins-default-startups', '--id', '1']);
+    expect(empty).toMatchObject({ code: 0, errors: '' });
   });
 
   test('without any configuration: loopback only, and how to open it', async ({ skip }) => {
