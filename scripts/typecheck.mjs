@@ -6,7 +6,12 @@ import { main, run } from './run.mjs';
 
 await main(async () => {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  for (const project of ['tsconfig.json', 'tsconfig.test.json', 'src/console/ui/tsconfig.json']) {
+  for (const project of [
+    'tsconfig.json',
+    'tsconfig.test.json',
+    'src/console/ui/tsconfig.json',
+    'test/ui/tsconfig.json',
+  ]) {
     const code = await run(process.execPath, [tsc, '-p', project, '--noEmit'], { cwd: root });
     if (code !== 0) return code;
   }

@@ -19,7 +19,7 @@ const places = [
   { path: 'topics', title: 'Topics' },
   { path: 'messages', title: 'Messages' },
   { path: 'log', title: 'Log' },
-  { path: 'config', title: 'Configuration' },
+  { path: 'config', title: 'Configuration', short: 'Config' },
 ] as const;
 
 type Gate =
@@ -117,7 +117,7 @@ function Frame({ onLeave }: { onLeave: () => void }) {
                 href={`#/${place.path}`}
                 {...(place === here ? { 'aria-current': 'page' as const } : {})}
               >
-                {place.title}
+                {'short' in place ? place.short : place.title}
               </a>
             </li>
           ))}

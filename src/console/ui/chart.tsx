@@ -4,7 +4,7 @@ import UPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import * as format from './format.js';
 import { useThemeVersion } from './hooks.js';
-import { kTicks, type Tick } from './live.js';
+import type { Tick } from './live.js';
 
 export interface Series {
   readonly label: string;
@@ -14,6 +14,7 @@ export interface Series {
 }
 
 const kHeight = 150;
+const kFewest = 60;
 const kSync = 'overview';
 
 export function Chart(props: {
@@ -57,7 +58,7 @@ export function Chart(props: {
     plot.current?.setData(dataOf(ticks, series));
   }, [last, theme]);
 
-  const shown = at === null ? last : ticks[at - (kTicks - ticks.length)];
+  const shown = at === null ? last : ticks[at - missingOf(ticks)];
   const text = (tick: Tick | undefined, { of }: Series) => {
     const value = tick === undefined ? null : of(tick);
     return value === null ? '–' : show(value);
@@ -66,7 +67,9 @@ export function Chart(props: {
   return (
     <section class="panel chart">
       <header>
-        <h2>{title}</h2>
+        <h2>
+          {title} {at !== null && shown !== undefined && <small>{format.time(shown.t)}</small>}
+        </h2>
         <ul class="legend">
           {series.map((one) => (
             <li key={one.label}>
@@ -74,23 +77,23 @@ export function Chart(props: {
               {one.label} <b>{text(shown, one)}</b>
             </li>
           ))}
-          <li class="when">{at === null || shown === undefined ? '' : format.time(shown.t)}</li>
         </ul>
       </header>
-      <div ref={box} class="plot" role="img" aria-label={`${title}, five minutes: ${spoken}`} />
+      <div ref={box} class="plot" role="img" aria-label={`${title}, the last minutes: ${spoken}`} />
     </section>
   );
 }
 
-/** As wide as five minutes, whatever there is of them. */
+/** How many seconds are before the first tick: at least a minute is shown. */
+const missingOf = (ticks: readonly Tick[]) => Math.max(0, kFewest - ticks.length);
+
 function dataOf(ticks: readonly Tick[], series: readonly Series[]): UPlot.AlignedData {
-  const last = (ticks.at(-1)?.t ?? Date.now()) / 1000;
-  const missing = kTicks - ticks.length;
+  const missing = missingOf(ticks);
   const xs: number[] = [];
   const rows: (number | null)[][] = series.map(() => []);
   const first = (ticks[0]?.t ?? Date.now()) / 1000;
   for (let at = 0; at < missing; at++) {
-    xs.push(ticks.length === 0 ? last - kTicks + at : first - missing + at);
+    xs.push(first - missing + at);
     for (const row of rows) row.push(null);
   }
   for (const tick of ticks) {
@@ -145,7 +148,7 @@ function options(of: {
       y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : 1] },
     },
     axes: [
-      { ...axes, space: 70, size: 26, values: (_plot, at) => at.map((s) => minute(s * 1000)) },
+      { ...axes, space: 64, size: 24, values: (_plot, at) => at.map((s) => minute(s * 1000)) },
       { ...axes, size: 52, space: 32, values: (_plot, at) => at.map(axis) },
     ],
     series: [

@@ -182,7 +182,7 @@ function ClientTable({ rows }: { rows: readonly ClientRow[] }) {
                 <State row={row} />
               </td>
               <td>{row.username ?? ''}</td>
-              <td class="mono">{row.address}</td>
+              <td class="mono nowrap">{row.address}</td>
               <td>{row.proto_ver === null ? '' : versionName[row.proto_ver]}</td>
               <td class="number">{format.count(row.subscriptions_cnt)}</td>
               <td class="number">{format.count(row.mqueue_len)}</td>

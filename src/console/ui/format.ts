@@ -34,9 +34,20 @@ export function bytes(value: number): string {
   return scaled(value, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB']);
 }
 
-/** A short axis label. */
+/** Short labels of axes. */
 export function axis(value: number): string {
-  return scaled(value, 1000, ['', 'k', 'M', 'G', 'T']);
+  return plain(scaled(value, 1000, ['', 'k', 'M', 'G', 'T']));
+}
+export function bytesAxis(value: number): string {
+  return plain(bytes(value));
+}
+export function secondsAxis(value: number): string {
+  return value === 0 ? '0' : plain(seconds(value));
+}
+
+/** "40.0k" as "40k". */
+function plain(text: string): string {
+  return text.replace(/(\.\d*?)0+(?=\D|$)/, '$1').replace(/\.(?=\D|$)/, '');
 }
 
 export function seconds(value: number): string {

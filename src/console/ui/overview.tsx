@@ -1,4 +1,6 @@
 /** Rates, latency and losses as they are now. */
+
+import { causeText } from './causes.js';
 import { Chart, type Series } from './chart.js';
 import * as format from './format.js';
 import { useLive } from './hooks.js';
@@ -56,13 +58,13 @@ export function OverviewPage() {
           title="Bytes"
           {...{ ticks, series: traffic }}
           show={bytesPerSecond}
-          axis={format.axis}
+          axis={format.bytesAxis}
         />
         <Chart
           title="Delivery latency"
           {...{ ticks, series: latency }}
           show={format.seconds}
-          axis={latencyAxis}
+          axis={format.secondsAxis}
         />
         <Chart title="Losses" {...{ ticks, series: losses }} show={perSecond} axis={format.axis} />
         <Chart
@@ -95,9 +97,6 @@ export function OverviewPage() {
     </>
   );
 }
-
-const latencyAxis = (value: number) =>
-  value === 0 ? '0' : format.seconds(value).replace(/\.0+ /, ' ');
 
 function Tiles({ tick }: { tick: Tick | undefined }) {
   const now = tick?.now;
@@ -171,7 +170,7 @@ function Causes(props: {
               const recent = Math.max(0, total - (props.before?.[cause] ?? total));
               return (
                 <tr key={cause}>
-                  <td>{format.words(cause)}</td>
+                  <td>{causeText(cause)}</td>
                   <td class="number">{format.count(total)}</td>
                   <td class={`number ${recent > 0 ? 'bad' : 'muted'}`}>{format.count(recent)}</td>
                 </tr>
