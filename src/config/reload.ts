@@ -40,6 +40,7 @@ export interface ReloadPlan {
   readonly listenersChanged: readonly ListenerChange[];
 }
 
+const kService = /^(console|prometheus)(\.|$)/;
 const kListenerTable = /^(?:v4|v5|unified)\./;
 
 export function diffConfig(before: Resolution, after: Resolution): ReloadPlan {
@@ -57,11 +58,14 @@ export function diffConfig(before: Resolution, after: Resolution): ReloadPlan {
     // A listener that is only in one of them is told as a whole.
     const isListener = kListenerTable.test(entry.table);
     if (isListener && (from === undefined || to === undefined)) continue;
+    // A service that was not started, or is no longer asked for, takes over nothing.
+    const isService = kService.test(entry.table) && (from === undefined || to === undefined);
+    const comesOrGoes = isService && isThere(old, entry.table) !== isThere(now, entry.table);
     const list = {
       live: plan.live,
       'new-connections': plan.newConnections,
       restart: plan.restart,
-    }[entry.row.reload];
+    }[comesOrGoes ? 'restart' : entry.row.reload];
     list.push({ key, from: shown(from), to: shown(to) });
   }
   return { ...plan, ...diffListeners(before.config.listeners, after.config.listeners) };
@@ -74,6 +78,10 @@ function byKey({ effective }: Resolution): Map<string, EffectiveEntry> {
       entry,
     ]),
   );
+}
+
+function isThere(values: ReadonlyMap<string, EffectiveEntry>, table: string): boolean {
+  return values.has(`${kService.exec(table)?.[1]}.listen`);
 }
 
 function shown(entry: EffectiveEntry | undefined): unknown {

@@ -3,6 +3,7 @@
  * every key either an option, a known key that this version answers for, or warned about.
  */
 import { fail } from '../errors.js';
+import { parseFilter } from '../log/filter.js';
 import type { ProtocolVersion } from '../native/events.js';
 import { formatAddress, type ListenAddress } from './address.js';
 import type {
@@ -114,6 +115,8 @@ class Resolver {
     const log = this.#section('log') as unknown as LogConfig;
     this.#checkPairs(broker);
     this.#checkKeepAlive(mqtt, top.get('mqtt'));
+    const filter = this.#tableAt(this.#root, 'log')?.children.get('filter');
+    parseFilter(log.filter, log.level, filter === undefined ? undefined : whereOf(filter));
 
     const console = this.#console();
     const prometheus = this.#prometheus();

@@ -85,14 +85,23 @@ describe('each value by the rule of its row', () => {
     expect(all).toEqual([{ key: 'console.tokens.ops.token', from: '(secret)', to: '(secret)' }]);
   });
 
-  test('a table that comes or goes', async () => {
-    const plan = await diff(listener, `${listener}[console]\n`);
-    const [change] = [...plan.live, ...plan.restart];
-    expect(change).toEqual({
-      key: 'console.listen',
-      from: undefined,
-      to: [{ host: '127.0.0.1', port: 3030 }],
-    });
+  test('a service that comes or goes waits for a restart, whatever its keys are', async () => {
+    const console = `${listener}[console.tokens]\nops = "long-enough"\n`;
+    const comes = await diff(listener, console);
+    expect(comes.restart).toEqual([
+      { key: 'console.listen', from: undefined, to: [{ host: '127.0.0.1', port: 3030 }] },
+      { key: 'console.tokens.ops.token', from: undefined, to: '(secret)' },
+    ]);
+    const goes = await diff(`${listener}[prometheus]\n`, listener);
+    expect(goes.restart.map(({ key }) => key)).toEqual([
+      'prometheus.listen',
+      'prometheus.port',
+      'prometheus.interval',
+    ]);
+    expect([...comes.live, ...goes.live]).toEqual([]);
+    // One more token of a console that is there.
+    const more = await diff(console, `${console}eve = "long-enough"\n`);
+    expect(more.live.map(({ key }) => key)).toEqual(['console.tokens.eve.token']);
   });
 });
 
