@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "contract/counters.hpp"
+#include "contract/latency.hpp"
 #include "contract/records.hpp"
 
 namespace stmqtt {
@@ -75,7 +76,14 @@ void records(std::string& out) {
   EVENT(LinkClosed, link_closed, F(LinkClosed, link_id), F(LinkClosed, cause),
         F(LinkClosed, reason_code), F(LinkClosed, padding));
   EVENT(Log, log, F(Log, connection_id), F(Log, suppressed), F(Log, cause), F(Log, level),
-        F(Log, reason_code), F(Log, client_id_bytes), F(Log, address_bytes), F(Log, text_bytes));
+        F(Log, reason_code), F(Log, client_id_bytes), F(Log, address_bytes), F(Log, text_bytes),
+        F(Log, module), F(Log, padding));
+  EVENT(Trace, trace, F(Trace, connection_id), F(Trace, time_ms), F(Trace, trace_id),
+        F(Trace, packet_length), F(Trace, suppressed), F(Trace, direction),
+        F(Trace, protocol_level), F(Trace, padding), F(Trace, client_id_bytes),
+        F(Trace, address_bytes), F(Trace, packet_bytes));
+  EVENT(TraceEnd, trace_end, F(TraceEnd, trace_id), F(TraceEnd, suppressed), F(TraceEnd, cause),
+        F(TraceEnd, padding));
   EVENT(Alert, alert, F(Alert, count), F(Alert, alert), F(Alert, padding),
         F(Alert, client_id_bytes));
   EVENT(Drained, drained, F(Drained, unflushed_connections), F(Drained, padding));
@@ -113,6 +121,11 @@ std::string contract_layout_json() {
     out += '"';
     out += kCounterNames[index];
     out += '"';
+  }
+  out += "],\"latencyBoundsUs\":[";
+  for (std::size_t index = 0; index + 1 < kLatencyBuckets; ++index) {
+    if (index > 0) out += ',';
+    number(out, kLatencyBoundsUs[index]);
   }
   out += "],\"closeCauses\":";
   number(out, kCloseCauseCount);

@@ -37,6 +37,9 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                       InstanceMethod<&NativeBroker::counters>("counters"),
                       InstanceMethod<&NativeBroker::thread_counters>("threadCounters"),
                       InstanceMethod<&NativeBroker::io_threads>("ioThreads"),
+                      InstanceMethod<&NativeBroker::latency>("latency"),
+                      InstanceMethod<&NativeBroker::trace>("trace"),
+                      InstanceMethod<&NativeBroker::untrace>("untrace"),
                       InstanceMethod<&NativeBroker::listener_connections>("listenerConnections"),
                       InstanceMethod<&NativeBroker::reaches>("reaches"),
                       InstanceMethod<&NativeBroker::table_counts>("tableCounts"),
@@ -254,6 +257,35 @@ Napi::Value NativeBroker::reaches(const Napi::CallbackInfo& info) {
   }
   const std::string levels = info[0].As<Napi::String>().Utf8Value();
   return Napi::Boolean::New(info.Env(), engine_ != nullptr && engine_->reaches(as_bytes(levels)));
+}
+
+void NativeBroker::latency(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return;
+  if (info.Length() < 1 || !is_array_of(info[0], napi_bigint64_array)) {
+    Napi::TypeError::New(info.Env(), "latency(into: BigInt64Array)").ThrowAsJavaScriptException();
+    return;
+  }
+  auto into = info[0].As<Napi::BigInt64Array>();
+  engine_->latency({into.Data(), into.ElementLength()});
+}
+
+void NativeBroker::trace(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  TraceSpec spec;
+  if (engine_ == nullptr || info.Length() < 1 || !info[0].IsObject()) {
+    Napi::Error::New(env, "trace(spec) on a running broker").ThrowAsJavaScriptException();
+    return;
+  }
+  if (!read_trace_spec(env, info[0].As<Napi::Object>(), spec)) return;
+  if (!engine_->trace(spec)) {
+    Napi::RangeError::New(env, "trace: there are 8 already, or one of this number")
+        .ThrowAsJavaScriptException();
+  }
+}
+
+void NativeBroker::untrace(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr || info.Length() < 1 || !info[0].IsNumber()) return;
+  engine_->untrace(info[0].As<Napi::Number>().Uint32Value());
 }
 
 void NativeBroker::stop(const Napi::CallbackInfo&) {

@@ -33,6 +33,9 @@ class NativeBroker final : public Napi::ObjectWrap<NativeBroker> {
   Napi::Value reaches(const Napi::CallbackInfo& info);
   void table_counts(const Napi::CallbackInfo& info);
   Napi::Value io_threads(const Napi::CallbackInfo& info);
+  void latency(const Napi::CallbackInfo& info);
+  void trace(const Napi::CallbackInfo& info);
+  void untrace(const Napi::CallbackInfo& info);
   Napi::Value listener_connections(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);
 

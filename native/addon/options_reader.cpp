@@ -3,6 +3,9 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
+
+#include "wire/topic.hpp"
 
 namespace stmqtt {
 namespace {
@@ -122,6 +125,53 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   return reader.good();
 }
 
+constexpr std::uint8_t kFinestLog = 5;
+
+bool good_level(const Napi::Value& value, std::uint8_t& to) {
+  if (!value.IsNumber()) return false;
+  const double level = value.As<Napi::Number>().DoubleValue();
+  if (!(level >= 0 && level <= kFinestLog)) return false;
+  to = static_cast<std::uint8_t>(level);
+  return true;
+}
+
+/// { session: 5 }: the modules that are not there have the level of all.
+void read_log_modules(Reader& reader, LogRules& to) {
+  const Napi::Object given = reader.object("log_modules");
+  to.modules.fill(LogRules::kAsLevel);
+  static constexpr std::pair<const char*, contract::LogModule> kModules[] = {
+      {"listener", contract::LogModule::listener}, {"session", contract::LogModule::session},
+      {"auth", contract::LogModule::auth},         {"store", contract::LogModule::store},
+      {"route", contract::LogModule::route},       {"link", contract::LogModule::link}};
+  for (const auto& [name, module] : kModules) {
+    if (!reader.good()) return;
+    const Napi::Value value = given.Get(name);
+    if (value.IsUndefined()) continue;
+    if (!good_level(value, to.modules[static_cast<std::size_t>(module)])) {
+      return reader.fail("log_modules", "levels from 0 to 5 by module");
+    }
+  }
+}
+
+/// [["client-1", 5], …]
+void read_log_clients(Reader& reader, LogRules& to) {
+  const Napi::Object given = reader.object("log_clients");
+  if (!reader.good()) return;
+  to.clients.clear();
+  const std::uint32_t count = given.IsArray() ? given.As<Napi::Array>().Length() : UINT32_MAX;
+  bool good = count <= LogRules::kMaxClients;
+  for (std::uint32_t at = 0; good && at < count; ++at) {
+    const Napi::Value pair = given.Get(at);
+    good = pair.IsArray();
+    if (!good) break;
+    const Napi::Value name = pair.As<Napi::Object>().Get(0U);
+    std::uint8_t level = 0;
+    good = name.IsString() && good_level(pair.As<Napi::Object>().Get(1U), level);
+    if (good) to.clients.emplace_back(name.As<Napi::String>().Utf8Value(), level);
+  }
+  if (!good) reader.fail("log_clients", "at most 64 pairs of a Client Identifier and a level");
+}
+
 /// Those that may change while the engine runs. All are there, or only those to change.
 enum class Wanted : std::uint8_t { all, given };
 
@@ -147,10 +197,10 @@ bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
   number("outbound_low_watermark_bytes", to.outbound_low_watermark_bytes);
   number("event_mask", to.event_mask);
   number("verdict_timeout_ms", to.verdict_timeout_ms);
-  auto level = static_cast<std::uint8_t>(to.log_level);
-  number("log_level", level);
-  if (reader.good() && level > 5) reader.fail("log_level", "0 to 5");
-  to.log_level = static_cast<contract::LogLevel>(level);
+  number("log_level", to.log.level);
+  if (reader.good() && to.log.level > kFinestLog) reader.fail("log_level", "0 to 5");
+  if (reader.has("log_modules")) read_log_modules(reader, to.log);
+  if (reader.has("log_clients")) read_log_clients(reader, to.log);
   if (reader.good() && to.outbound_low_watermark_bytes > to.outbound_high_watermark_bytes) {
     reader.fail("outbound_low_watermark_bytes", "at most outbound_high_watermark_bytes");
   }
@@ -167,6 +217,26 @@ bool read_changed_options(Napi::Env env, const Napi::Object& from, LiveOptions& 
 bool read_changed_limits(Napi::Env env, const Napi::Object& from, Limits& to,
                          std::uint32_t& max_connections) {
   return read_limits(env, from, to, max_connections);
+}
+
+bool read_trace_spec(Napi::Env env, const Napi::Object& from, TraceSpec& to) {
+  Reader reader(env, from);
+  reader.number("id", to.id);
+  if (reader.has("clientId")) reader.text("clientId", to.client_id);
+  if (reader.has("address")) reader.text("address", to.address);
+  if (reader.has("topic")) reader.text("topic", to.topic_filter);
+  reader.number("max_per_s", to.max_per_s);
+  reader.number("seconds", to.seconds);
+  reader.number("payload_bytes", to.payload_bytes);
+  if (!reader.good()) return false;
+  if (to.client_id.empty() && to.address.empty() && to.topic_filter.empty()) {
+    reader.fail("clientId", "there, or address, or topic");
+  } else if (!to.topic_filter.empty() && !wire::valid_topic_filter(as_bytes(to.topic_filter))) {
+    reader.fail("topic", "a Topic Filter");
+  } else if (to.max_per_s == 0 || to.seconds == 0) {
+    reader.fail("max_per_s", "at least 1, and seconds too");
+  }
+  return reader.good();
 }
 
 bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions& to,

@@ -22,7 +22,8 @@ Message* Message::make(const MessageParts& parts) noexcept {
   message->properties_bytes_ = static_cast<std::uint32_t>(parts.properties.size());
   message->publisher_ = parts.publisher;
   message->topic_bytes_ = static_cast<std::uint16_t>(parts.topic.size());
-  message->qos_ = parts.qos;
+  message->qos_ = parts.qos & 3;
+  message->published_ = parts.published;
   message->retain_ = parts.retain;
   message->pool_owner_ = pool_owner();
   std::uint8_t* at = reinterpret_cast<std::uint8_t*>(message + 1);

@@ -21,6 +21,7 @@ struct MessageParts {
   Bytes payload;
   std::uint64_t expires_at_ms = 0;  ///< on the monotonic clock; 0 = never
   SessionRef publisher;
+  std::uint32_t published = 0;  ///< when, for the latency of its deliveries; 0 = not measured
   std::uint8_t qos = 0;
   bool retain = false;  ///< the RETAIN flag it was published with
 };
@@ -53,6 +54,7 @@ class Message {
   [[nodiscard]] const SessionRef& publisher() const noexcept { return publisher_; }
   [[nodiscard]] std::uint8_t qos() const noexcept { return qos_; }
   [[nodiscard]] bool retain() const noexcept { return retain_; }
+  [[nodiscard]] std::uint32_t published() const noexcept { return published_; }
 
   /// Position in the order of retained publishes; 0 = was not retained. Set once by the retained
   /// index, under its lock, before the message is shared with anybody.
@@ -81,10 +83,12 @@ class Message {
   std::uint32_t properties_bytes_ = 0;
   SessionRef publisher_;
   std::uint16_t topic_bytes_ = 0;
-  std::uint8_t qos_ = 0;
-  bool retain_ = false;
+  std::uint8_t qos_ : 2 = 0;
+  bool retain_ : 1 = false;
   std::uint8_t pool_owner_ = 0;  ///< where its memory goes back to
+  std::uint32_t published_ = 0;
 };
+static_assert(sizeof(Message) == 48);
 
 /// Owns one count of a Message, or none.
 class MessageRef {

@@ -66,6 +66,13 @@ class OutboundQueue {
 
   /// Fills `out` with the stretches at the front; returns how many.
   [[nodiscard]] std::size_t gather(Slice* out, std::size_t max) const noexcept;
+  /// visit(const Slice&) for all that waits.
+  template <class F>
+  void for_each_slice(F&& visit) const {
+    for (const Node* node = head_; node != nullptr; node = node->next) {
+      if (node->bytes > 0) visit(Slice{node->data, node->bytes});
+    }
+  }
   /// The first `n` bytes, n <= bytes(), are sent.
   void consume(std::size_t n) noexcept;
   void clear() noexcept;

@@ -22,12 +22,15 @@ enum class EventKind : std::uint16_t {
   connected = 2,        ///< a client was admitted: CONNACK 0 is on its way
   disconnected = 3,     ///< exactly one for each connected event
   refused = 4,          ///< a CONNECT was answered with a refusal, or the socket ended before
-  session_ended = 5,    ///< expired, discarded by Clean Start, or ended with its connection
+  session_ended = 5,    ///< expired, discarded by Clean Start, or, where asked for, ended with its
+                        ///< connection
   link_bytes = 6,       ///< MQTT 5.0 Control Packets for an in-process link, whole packets only
   link_closed = 7,      ///< the link's end; nothing follows for it
   log = 8,              ///< something an operator should know, rate-limited natively
   alert = 9,            ///< a bound was reached (queue overflow and the like)
   drained = 10,         ///< every connection of every thread is closed; threads may be joined
+  trace = 12,           ///< a packet of a client that is traced
+  trace_end = 13,       ///< a trace is over; of other threads, a packet or two may come behind it
   reply = 11,           ///< answers a query command; never left out
 };
 
@@ -39,8 +42,8 @@ enum class CommandKind : std::uint16_t {
   link_close = 5,   ///< the link's "socket" is closed (the Will is due unless DISCONNECT came)
   disconnect = 6,   ///< close a client by Client Identifier with a Reason Code
   drain = 7,        ///< stop accepting, DISCONNECT 0x8B, flush, close; answered by drained
-  publish = 9,      ///< an Application Message of the broker's own: no client sent it
   query = 8,        ///< asks for a page of a listing, or for a change of a session; answered by reply
+  publish = 9,      ///< an Application Message of the broker's own: no client sent it
 };
 
 /// Bits of ConnectRequest::flags, Connected::flags.
@@ -134,6 +137,9 @@ struct Refused {
   std::uint32_t detail_bytes;
 };
 
+/// In an event mask: session_ended is wanted with the cause with_connection too.
+inline constexpr std::uint32_t kMaskEndsWithConnection = 1;
+
 /// Why a session ended.
 enum class SessionEndCause : std::uint16_t {
   expired = 1,
@@ -164,6 +170,17 @@ struct LinkClosed {
 
 enum class LogLevel : std::uint8_t { error = 1, warn = 2, info = 3, debug = 4, trace = 5 };
 
+/// The part of the broker that a log record is about.
+enum class LogModule : std::uint8_t {
+  listener = 1,
+  session = 2,
+  auth = 3,
+  store = 4,
+  route = 5,
+  link = 6,
+};
+inline constexpr std::uint8_t kLogModuleCount = 7;  ///< 0 is none
+
 struct Log {
   RecordHeader header;
   std::uint64_t connection_id;  ///< 0 = not about a connection
@@ -174,6 +191,8 @@ struct Log {
   std::uint32_t client_id_bytes;
   std::uint32_t address_bytes;
   std::uint32_t text_bytes;
+  std::uint8_t module;  ///< LogModule
+  std::uint8_t padding[3];
 };
 
 enum class AlertKind : std::uint16_t {
@@ -188,6 +207,31 @@ struct Alert {
   std::uint16_t alert;  ///< AlertKind
   std::uint16_t padding;
   std::uint32_t client_id_bytes;
+};
+
+struct Trace {
+  RecordHeader header;
+  std::uint64_t connection_id;
+  std::uint64_t time_ms;        ///< of the wall clock
+  std::uint32_t trace_id;
+  std::uint32_t packet_length;  ///< of the whole Control Packet
+  std::uint32_t suppressed;     ///< that fitted, but were too many in their second, since the last
+  std::uint8_t direction;       ///< 0 = from the client, 1 = to it
+  std::uint8_t protocol_level;  ///< 3, 4 or 5
+  std::uint16_t padding;
+  std::uint32_t client_id_bytes;
+  std::uint32_t address_bytes;
+  std::uint32_t packet_bytes;   ///< its beginning, with secrets blanked
+};
+
+enum class TraceEndCause : std::uint16_t { time_over = 1, stopped = 2 };
+
+struct TraceEnd {
+  RecordHeader header;
+  std::uint32_t trace_id;
+  std::uint32_t suppressed;  ///< since the last packet shown
+  std::uint16_t cause;       ///< TraceEndCause
+  std::uint16_t padding;
 };
 
 struct Drained {
@@ -247,6 +291,16 @@ struct Drain {
   std::uint32_t padding;
 };
 
+struct Publish {
+  RecordHeader header;
+  std::uint8_t qos;
+  std::uint8_t retain;
+  std::uint8_t padding[2];
+  std::uint32_t expiry_s;  ///< Message Expiry Interval; 0 = none
+  std::uint32_t topic_bytes;
+  std::uint32_t payload_bytes;
+};
+
 /// What a query asks for. Listings come by pages: each reply has a cursor for the next query.
 enum class QueryKind : std::uint16_t {
   clients = 1,  ///< sessions, with their connections
@@ -284,16 +338,6 @@ struct Reply {
   std::uint32_t rows_bytes;    ///< JSON: an array of rows, an object, or nothing
   std::uint32_t cursor_bytes;  ///< for the next page; empty = that was the last
   std::uint32_t data_bytes;    ///< payloads, one behind the other, as the rows tell their lengths
-};
-
-struct Publish {
-  RecordHeader header;
-  std::uint8_t qos;
-  std::uint8_t retain;
-  std::uint8_t padding[2];
-  std::uint32_t expiry_s;  ///< Message Expiry Interval; 0 = none
-  std::uint32_t topic_bytes;
-  std::uint32_t payload_bytes;
 };
 
 }  // namespace stmqtt::contract

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/clock.hpp"
 #include "wire/types.hpp"
 
 namespace stmqtt {
@@ -69,6 +70,8 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
     case CommandKind::publish:
       return claimed<Publish>(record, room, [](const Publish& p) {
         const std::size_t topic = texts({p.topic_bytes});
+        return topic == SIZE_MAX || p.qos > 2 ? SIZE_MAX : topic + p.payload_bytes;
+      });
     case CommandKind::query:
       return claimed<Query>(record, room, [](const Query& q) {
         const std::size_t bytes = texts({q.client_id_bytes, q.text_bytes});
@@ -190,6 +193,16 @@ bool Engine::set_limits(ListenerId id, const Limits& limits, std::uint32_t max_c
   return true;
 }
 
+void Engine::table_counts(std::span<std::int64_t> into) const noexcept {
+  const TrieCounts trie = tables_.trie.counts();
+  const std::uint64_t counts[kTableCounts] = {trie.subscriptions, trie.shared_subscriptions,
+                                              trie.nodes, tables_.retained.count(),
+                                              tables_.retained.bytes()};
+  for (std::size_t at = 0; at < into.size() && at < kTableCounts; ++at) {
+    into[at] = static_cast<std::int64_t>(counts[at]);
+  }
+}
+
 const Limits* Engine::limits_of(ListenerId id) noexcept {
   if (id == 0) return &link_limits();
   ListenerEntry* entry = listener(id);
@@ -201,16 +214,6 @@ void Engine::configure(const LiveOptions& live) {
   max_connections_.store(live.max_connections, std::memory_order_relaxed);
   tables_.max_memory_bytes.store(live.max_memory_bytes, std::memory_order_relaxed);
   tables_.trie.set_strategy(live.shared_strategy);
-void Engine::table_counts(std::span<std::int64_t> into) const noexcept {
-  const TrieCounts trie = tables_.trie.counts();
-  const std::uint64_t counts[kTableCounts] = {trie.subscriptions, trie.shared_subscriptions,
-                                              trie.nodes, tables_.retained.count(),
-                                              tables_.retained.bytes()};
-  for (std::size_t at = 0; at < into.size() && at < kTableCounts; ++at) {
-    into[at] = static_cast<std::int64_t>(counts[at]);
-  }
-}
-
   if (state_ == State::stopped) return;
   // Each thread has a copy of its own, so that nothing is shared where they are used.
   const auto shared = std::make_shared<const LiveOptions>(live);
@@ -318,6 +321,29 @@ bool Engine::thread_counters(std::size_t index, std::span<std::int64_t> into) co
   if (index >= workers_.size()) return false;
   add_up(*workers_[index], into);
   return true;
+}
+
+bool Engine::trace(const TraceSpec& spec) {
+  std::erase_if(traces_, [](const TraceRef& trace) { return trace->ended(); });
+  if (state_ == State::stopped || traces_.size() >= kMaxTraces) return false;
+  for (const TraceRef& trace : traces_) {
+    if (trace->spec.id == spec.id) return false;
+  }
+  const std::uint64_t end_ms = now_ms() + spec.seconds * std::uint64_t{1000};
+  traces_.push_back(
+      std::make_shared<Trace>(spec, end_ms, static_cast<std::uint32_t>(workers_.size())));
+  for (auto& worker : workers_) worker->put(TraceChange{traces_.back(), spec.id});
+  return true;
+}
+
+void Engine::untrace(std::uint32_t id) {
+  if (state_ == State::stopped) return;
+  for (auto& worker : workers_) worker->put(TraceChange{nullptr, id});
+}
+
+void Engine::latency(std::span<std::int64_t> into) const {
+  std::ranges::fill(into.first(std::min(into.size(), contract::kLatencyNumbers)), 0);
+  for (const auto& worker : workers_) worker->latency().add_to(into);
 }
 
 void Engine::add_up(const Worker& worker, std::span<std::int64_t> into) {

@@ -76,6 +76,12 @@ class Engine {
   /// What was connected, queued or measured before stays as it is; bounds hold from now on.
   void configure(const LiveOptions& live);
   [[nodiscard]] const LiveOptions& live() const noexcept { return live_; }
+  static constexpr std::size_t kMaxTraces = 8;
+  /// Packets are shown as trace events until it ends by itself or is told to. False: there are
+  /// kMaxTraces, or one of this number.
+  [[nodiscard]] bool trace(const TraceSpec& spec);
+  /// Answered by trace_end, if there is such a trace.
+  void untrace(std::uint32_t id);
   /// Whole command records. False: a record's lengths do not fit, or it opens a link that is open
   /// already; nothing from it on was taken.
   [[nodiscard]] bool submit(std::span<const std::uint8_t> commands);
@@ -84,6 +90,8 @@ class Engine {
   void counters(std::span<std::int64_t> into) const;
   /// Of one I/O thread; false if there is none of this index.
   [[nodiscard]] bool thread_counters(std::size_t index, std::span<std::int64_t> into) const;
+  /// From a PUBLISH read to its copies flushed, over all threads; see contract/latency.hpp.
+  void latency(std::span<std::int64_t> into) const;
   [[nodiscard]] std::size_t io_threads() const noexcept { return workers_.size(); }
   /// Joins all threads. Idempotent. What they wrote until then can still be drained.
   void stop();
@@ -148,6 +156,7 @@ class Engine {
 
   const EngineOptions options_;
   LiveOptions live_;  ///< JavaScript's thread
+  std::vector<TraceRef> traces_;  ///< JavaScript's thread; the ended ones too, for a while
   std::vector<std::unique_ptr<const Limits>> kept_limits_;  ///< JavaScript's thread
   std::atomic<const Limits*> link_limits_;
   std::atomic<std::uint32_t> max_connections_;

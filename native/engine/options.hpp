@@ -10,6 +10,7 @@
 #include "io/listener.hpp"
 #include "route/shared_group.hpp"
 #include "session/limits.hpp"
+#include "session/log_rules.hpp"
 #include "store/trial_store.hpp"
 
 namespace stmqtt {
@@ -27,8 +28,9 @@ struct LiveOptions {
   std::size_t match_cache_bytes = std::size_t{4} << 20;  ///< for each thread
   std::size_t outbound_high_watermark_bytes = std::size_t{1} << 20;
   std::size_t outbound_low_watermark_bytes = std::size_t{256} << 10;
-  std::uint32_t event_mask = 0xFFFFFFFF;  ///< bit N = EventKind N is wanted
-  contract::LogLevel log_level = contract::LogLevel::warn;
+  /// Bit N = EventKind N is wanted; and kMaskEndsWithConnection.
+  std::uint32_t event_mask = ~contract::kMaskEndsWithConnection;
+  LogRules log;
   std::uint32_t verdict_timeout_ms = 10'000;
 };
 

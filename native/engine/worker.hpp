@@ -34,6 +34,7 @@ struct Link : Outlet {
   std::uint32_t credit_limit = 0;
   std::vector<std::uint8_t> unread;     ///< received and not consumed
   contract::CloseCause close_cause = contract::CloseCause::none;
+  std::size_t shown = 0;                ///< bytes of the queue that a packet trace has seen
   bool closing = false;                 ///< flush, then tell link_closed
   bool rerun = false;                   ///< unread bytes are to be handled next turn
 };
@@ -70,7 +71,14 @@ struct Settings {
   std::shared_ptr<const LiveOptions> live;
 };
 
-using InboxItem = std::variant<Arrival, CommandBytes, ListenerChange, LinkGone, Settings>;
+/// A packet trace begins; without a trace, that of the number ends.
+struct TraceChange {
+  TraceRef trace;
+  std::uint32_t id;
+};
+
+using InboxItem =
+    std::variant<Arrival, CommandBytes, ListenerChange, LinkGone, Settings, TraceChange>;
 
 /// Of Worker::link_routes_.
 [[nodiscard]] constexpr std::uint64_t route_key(std::uint32_t link_id, std::uint32_t hop) noexcept {
@@ -94,6 +102,7 @@ class Worker final : private Handler, private Host {
   void wake() noexcept { io_.wake(); }
   [[nodiscard]] EventBuffer& events() noexcept { return events_; }
   [[nodiscard]] const contract::Counters& counters() const noexcept { return counters_; }
+  [[nodiscard]] const LatencyHistogram& latency() const noexcept { return latency_; }
   [[nodiscard]] std::uint32_t open_connections() const noexcept {
     return open_connections_.load(std::memory_order_relaxed);
   }
@@ -116,6 +125,8 @@ class Worker final : private Handler, private Host {
   void on_timers(std::uint64_t now_ms) noexcept override;
   [[nodiscard]] std::uint64_t next_timer_ms() noexcept override;
   void on_turn_end() noexcept override;
+  void on_flush(Connection& connection, std::size_t from) noexcept override;
+  void on_flushed(std::uint64_t turn_ns, std::uint64_t now_ns) noexcept override;
   void flush_link(Outlet& outlet) noexcept override;
   void on_stop() noexcept override;
 
@@ -130,6 +141,8 @@ class Worker final : private Handler, private Host {
   void move_client(Client& client, ThreadIndex to) noexcept override;
   void close_client(Client& client, CloseMode mode,
                     contract::CloseCause cause) noexcept override;
+  void show_written(Client& client) noexcept override;
+  void tap_changed() noexcept override;
   void pause(Client& client, PauseCause cause) noexcept override;
   void resume(Client& client, PauseCause cause) noexcept override;
   [[nodiscard]] Bytes address(const Client& client, char* buffer) const noexcept override;
@@ -147,10 +160,11 @@ class Worker final : private Handler, private Host {
                     std::uint32_t hop) noexcept;
   void take_listener(const ListenerChange& change) noexcept;
   void take_settings(const LiveOptions& live) noexcept;
+  void take_trace(TraceChange& change) noexcept;
   void drain(std::uint32_t deadline_ms) noexcept;
   void check_drained() noexcept;
   void log(contract::LogLevel level, contract::CloseCause cause, Bytes text) noexcept;
-  [[nodiscard]] bool admit_log(contract::Log& record) noexcept;
+  [[nodiscard]] bool admit_log(contract::Log& record, Bytes client_id) noexcept;
   void release(Connection& connection) noexcept;
   void take_crossed() noexcept;
 
@@ -182,6 +196,7 @@ class Worker final : private Handler, private Host {
   const ThreadIndex index_;
   LiveOptions live_;
   contract::Counters counters_;
+  LatencyHistogram latency_;
   EventBuffer events_;
   IoThread io_;
   Gate& gate_;
@@ -212,6 +227,9 @@ class Worker final : private Handler, private Host {
   std::uint64_t last_log_ms_ = 0;
   std::int64_t wall_offset_ms_ = 0;       ///< as told last
   std::uint32_t suppressed_logs_ = 0;
+  std::uint64_t fine_log_second_ = 0;     ///< of debug and trace records
+  std::uint32_t fine_logs_ = 0;           ///< in that second
+  std::uint32_t suppressed_fine_logs_ = 0;
 };
 
 }  // namespace stmqtt

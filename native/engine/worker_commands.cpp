@@ -11,6 +11,10 @@ using contract::CommandKind;
 using contract::Counter;
 using contract::EventKind;
 
+namespace {
+constexpr std::uint32_t kFineLogsPerSecond = 1000;
+}
+
 void Worker::put(InboxItem&& item) {
   {
     const std::lock_guard lock(inbox_mutex_);
@@ -37,6 +41,8 @@ void Worker::take_inbox() noexcept {
       take_commands(*commands);
     } else if (auto* gone = std::get_if<LinkGone>(&item)) {
       forget_routes(*gone);
+    } else if (auto* trace = std::get_if<TraceChange>(&item)) {
+      take_trace(*trace);
     } else if (auto* settings = std::get_if<Settings>(&item)) {
       take_settings(*settings->live);
     } else {
@@ -47,7 +53,7 @@ void Worker::take_inbox() noexcept {
 }
 
 void Worker::take_arrival(Arrival& arrival) noexcept {
-  shard_.set_now(io_.turn_ms());
+  shard_.set_turn(io_.turn_ns());
   if (arrival.link != nullptr) return take_link(arrival);
   const ListenerId listener = arrival.socket.listener;
   if (drain_deadline_ms_ != 0) {  // too late
@@ -92,10 +98,27 @@ void Worker::take_settings(const LiveOptions& live) noexcept {
   io_.set_watermarks(live.outbound_high_watermark_bytes, live.outbound_low_watermark_bytes);
   shard_.set_verdict_timeout(live.verdict_timeout_ms);
   shard_.set_match_cache(live.match_cache_bytes);
+  shard_.set_log_rules(live_.log);
+  tap_changed();
+}
+
+void Worker::take_trace(TraceChange& change) noexcept {
+  shard_.set_turn(io_.turn_ns());
+  if (change.trace != nullptr) {
+    shard_.add_trace(std::move(change.trace));
+  } else {
+    shard_.remove_trace(change.id);
+  }
+  tap_changed();
+}
+
+void Worker::tap_changed() noexcept {
+  io_.set_tap(shard_.taps() ? IoThread::Tap::on : IoThread::Tap::off);
+  for (const auto& [id, link] : links_) link->shown = link->queue.bytes();
 }
 
 void Worker::take_commands(const CommandBytes& commands) noexcept {
-  shard_.set_now(io_.turn_ms());
+  shard_.set_turn(io_.turn_ns());
   std::size_t at = 0;
   while (at < commands.records.size()) {
     contract::RecordHeader header;
@@ -184,9 +207,26 @@ void Worker::check_drained() noexcept {
   event_now(EventKind::drained, event.header, sizeof event, {});
 }
 
-/// At most ten a second from each thread; the next one tells how many were left out.
-bool Worker::admit_log(contract::Log& record) noexcept {
-  if (record.level > static_cast<std::uint8_t>(live_.log_level)) return false;
+/// At most ten a second from each thread, and of debug and trace a thousand, so that those who look
+/// closely see something, and the others lose nothing by it. The next one tells how many were left
+/// out.
+bool Worker::admit_log(contract::Log& record, Bytes client_id) noexcept {
+  const auto level = static_cast<contract::LogLevel>(record.level);
+  if (!live_.log.wants(level, static_cast<contract::LogModule>(record.module), client_id)) {
+    return false;
+  }
+  if (level >= contract::LogLevel::debug) {
+    const std::uint64_t second = io_.turn_ms() / 1000;
+    if (second != fine_log_second_) fine_logs_ = 0;
+    fine_log_second_ = second;
+    if (++fine_logs_ > kFineLogsPerSecond) {
+      ++suppressed_fine_logs_;
+      counters_.add(Counter::log_records_suppressed);
+      return false;
+    }
+    record.suppressed = std::exchange(suppressed_fine_logs_, 0);
+    return true;
+  }
   if (io_.turn_ms() - last_log_ms_ < 100) {
     ++suppressed_logs_;
     counters_.add(Counter::log_records_suppressed);
@@ -201,6 +241,7 @@ void Worker::log(contract::LogLevel level, CloseCause cause, Bytes text) noexcep
   contract::Log event{};
   event.cause = static_cast<std::uint16_t>(cause);
   event.level = static_cast<std::uint8_t>(level);
+  event.module = static_cast<std::uint8_t>(contract::LogModule::listener);
   event.text_bytes = static_cast<std::uint32_t>(text.size());
   this->event(EventKind::log, event.header, sizeof event, {Bytes{}, Bytes{}, text});
 }

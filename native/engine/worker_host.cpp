@@ -1,4 +1,6 @@
 // Worker: what its shard asks of it.
+#include <chrono>
+
 #include "engine/engine.hpp"
 #include "engine/worker.hpp"
 
@@ -28,11 +30,13 @@ bool may_be_dropped(EventKind kind) noexcept {
     case EventKind::session_ended:
     case EventKind::log:
     case EventKind::alert:
+    case EventKind::trace:
       return true;
     case EventKind::disconnected:
     case EventKind::link_bytes:
     case EventKind::link_closed:
     case EventKind::drained:
+    case EventKind::trace_end:
     case EventKind::reply:
       return false;
   }
@@ -75,8 +79,25 @@ bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fi
                    std::initializer_list<Bytes> strings) noexcept {
   const bool wanted =
       (live_.event_mask >> static_cast<unsigned>(kind) & 1U) != 0;
-  if (!wanted && kind != EventKind::connect_request) return false;
-  if (kind == EventKind::log && !admit_log(reinterpret_cast<contract::Log&>(fixed))) return false;
+  // A trace was asked for by its own call.
+  const bool always = kind == EventKind::connect_request || kind == EventKind::trace ||
+                      kind == EventKind::trace_end;
+  if (!wanted && !always) return false;
+  if (kind == EventKind::log &&
+      !admit_log(reinterpret_cast<contract::Log&>(fixed), *strings.begin())) {
+    return false;
+  }
+  if (kind == EventKind::session_ended && (live_.event_mask & contract::kMaskEndsWithConnection) == 0 &&
+      reinterpret_cast<contract::SessionEnded&>(fixed).cause ==
+          static_cast<std::uint16_t>(contract::SessionEndCause::with_connection)) {
+    return false;
+  }
+  if (kind == EventKind::trace) {
+    reinterpret_cast<contract::Trace&>(fixed).time_ms = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::system_clock::now().time_since_epoch())
+            .count());
+  }
   if (may_be_dropped(kind) && events_.crowded()) {
     counters_.add(Counter::events_dropped);
     return false;
@@ -139,6 +160,17 @@ void Worker::close_client(Client& client, CloseMode mode,
   const std::uint64_t deadline =
       drain_deadline_ms_ != 0 ? drain_deadline_ms_ : io_.turn_ms() + kCloseFlushMs;
   io_.close_after_flush(connection, deadline);
+}
+
+void Worker::show_written(Client& client) noexcept {
+  if (Link* link = link_of(client)) {
+    shard_.show_outbound(client, link->queue, link->shown);
+    link->shown = link->queue.bytes();
+    return;
+  }
+  Connection& connection = *socket_of(client);
+  shard_.show_outbound(client, connection.queue, IoThread::counted(connection));
+  io_.count_outbound(connection);
 }
 
 void Worker::pause(Client& client, PauseCause cause) noexcept {

@@ -43,6 +43,8 @@ Worker::Worker(Engine& engine, ThreadIndex index, Store& store)
       shard_(engine.tables(), gate_, *this, counters_, shard_options(engine.options(), index),
              now_ms()),
       random_(random_u64()) {
+  shard_.set_log_rules(live_.log);
+  tap_changed();
   for (unsigned to = 0; to < engine.options().io_threads; ++to) {
     outboxes_.push_back(std::make_unique<Outbox>());
   }
@@ -88,7 +90,7 @@ std::size_t Worker::on_bytes(Connection& connection, Bytes bytes) noexcept {
   auto* client = static_cast<Client*>(connection.user);
   if (client == nullptr) return bytes.size();
   // After a long wait the shard's time is of the turn before: timers set from it would be early.
-  shard_.set_now(io_.turn_ms());
+  shard_.set_turn(io_.turn_ns());
   in_bytes_ = &connection;
   const Received received = shard_.on_bytes(*client, bytes);
   in_bytes_ = nullptr;
@@ -106,12 +108,12 @@ std::size_t Worker::on_bytes(Connection& connection, Bytes bytes) noexcept {
 }
 
 void Worker::on_writable(Connection& connection) noexcept {
-  shard_.set_now(io_.turn_ms());
+  shard_.set_turn(io_.turn_ns());
   if (auto* client = static_cast<Client*>(connection.user)) shard_.on_writable(*client);
 }
 
 void Worker::on_end(Connection& connection, EndReason reason) noexcept {
-  shard_.set_now(io_.turn_ms());
+  shard_.set_turn(io_.turn_ns());
   if (auto* client = static_cast<Client*>(connection.user)) {
     // close_client() releases it.
     shard_.on_end(*client, reason.kind == EndKind::peer_closed ? CloseCause::peer_closed
@@ -131,13 +133,13 @@ void Worker::release(Connection& connection) noexcept {
 }
 
 void Worker::on_wake() noexcept {
-  shard_.set_now(io_.turn_ms());
+  shard_.set_turn(io_.turn_ns());
   take_inbox();
   take_crossed();
 }
 
 void Worker::take_crossed() noexcept {
-  shard_.set_now(io_.turn_ms());
+  shard_.set_turn(io_.turn_ns());
   bool more = false;
   for (unsigned from = 0; from < engine_.options().io_threads; ++from) {
     if (from == index_) continue;
@@ -153,14 +155,15 @@ void Worker::take_crossed() noexcept {
 }
 
 void Worker::on_timers(std::uint64_t now_ms) noexcept {
-  shard_.set_now(now_ms);
+  static_cast<void>(now_ms);
+  shard_.set_turn(io_.turn_ns());
   shard_.on_timers();
 }
 
 std::uint64_t Worker::next_timer_ms() noexcept { return shard_.next_timer_ms(); }
 
 void Worker::on_turn_end() noexcept {
-  shard_.set_now(io_.turn_ms());
+  shard_.set_turn(io_.turn_ns());
   for (std::size_t at = 0; at < rerun_links_.size(); ++at) {
     const auto found = links_.find(rerun_links_[at]);
     if (found == links_.end()) continue;
@@ -186,6 +189,16 @@ void Worker::on_turn_end() noexcept {
   }
   if (drain_deadline_ms_ != 0) check_drained();
   if (events_.publish()) engine_.wake_javascript();
+}
+
+void Worker::on_flush(Connection& connection, std::size_t from) noexcept {
+  // What was written by who closed it was shown then.
+  const auto* client = static_cast<const Client*>(connection.user);
+  if (client != nullptr) shard_.show_outbound(*client, connection.queue, from);
+}
+
+void Worker::on_flushed(std::uint64_t turn_ns, std::uint64_t now_ns) noexcept {
+  shard_.measure_turn(turn_ns, now_ns, latency_);
 }
 
 void Worker::on_stop() noexcept {

@@ -134,6 +134,10 @@ void Worker::end_link(Link& link) noexcept {
 void Worker::flush_link(Outlet& outlet) noexcept {
   auto& link = static_cast<Link&>(outlet);
   OutboundQueue& queue = link.queue;
+  if (shard_.taps() && link.client != nullptr && queue.bytes() > link.shown) [[unlikely]] {
+    shard_.show_outbound(*link.client, queue, link.shown);
+    link.shown = queue.bytes();
+  }
   if (link.credit_bytes > 0 || link.closing) {
     const std::size_t bytes = queue.bytes();
     if (bytes > 0) {
@@ -151,6 +155,7 @@ void Worker::flush_link(Outlet& outlet) noexcept {
         at += taken;
         queue.consume(taken);
       }
+      link.shown = 0;
       contract::LinkBytes event{};
       event.link_id = link.id;
       event.data_bytes = static_cast<std::uint32_t>(bytes);

@@ -53,6 +53,11 @@ class Handler {
   /// Once per turn, after all input and before the flush. Another turn, and so another turn end,
   /// follows at once if the flush called the handler (on_writable, on_end, flush_link).
   virtual void on_turn_end() noexcept = 0;
+  /// Where IoThread::set_tap() asked for it: the connection's queue is about to be flushed, and
+  /// holds more than the `from` bytes that it had when it was last counted.
+  virtual void on_flush(Connection& /*connection*/, std::size_t /*from*/) noexcept {}
+  /// The turn that began at `turn_ns` is flushed.
+  virtual void on_flushed(std::uint64_t /*turn_ns*/, std::uint64_t /*now_ns*/) noexcept {}
   /// Flush of a marked outlet of Kind::link.
   virtual void flush_link(Outlet& outlet) noexcept = 0;
 

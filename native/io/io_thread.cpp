@@ -121,6 +121,7 @@ int IoThread::timeout_ms(std::uint64_t now_ms) noexcept {
 std::size_t IoThread::sleep() noexcept {
   const std::uint64_t before_ns = now_ns();
   counters_.add(contract::Counter::busy_ns, static_cast<std::int64_t>(before_ns - turn_ns_));
+  handler_.on_flushed(turn_ns_, before_ns);
   int timeout = timeout_ms(before_ns / 1'000'000);
   if (timeout != 0) {
     Wake expected = Wake::running;

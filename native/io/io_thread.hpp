@@ -106,6 +106,15 @@ class IoThread {
   /// Reads no more, sends what is queued, then calls on_end with EndKind::flushed, or, at
   /// `deadline_ms` on the clock of now_ms(), with EndKind::deadline_passed. Never within this call.
   void close_after_flush(Connection& connection, std::uint64_t deadline_ms) noexcept;
+  /// Whether Handler::on_flush() is called.
+  enum class Tap : std::uint8_t { off, on };
+  void set_tap(Tap tap) noexcept { tap_ = tap; }
+  /// How many bytes the queue had when it was last counted: at the flush before, or by the next.
+  [[nodiscard]] static std::size_t counted(const Connection& connection) noexcept {
+    return connection.outbound_counted_;
+  }
+  /// Brings the gauge outbound_bytes up to date for this connection.
+  void count_outbound(Connection& connection) noexcept;
   /// For all connections, from now on.
   void set_watermarks(std::size_t high_bytes, std::size_t low_bytes) noexcept;
   /// For connections that are being closed already: their deadline is `deadline_ms` at the latest.
@@ -116,6 +125,7 @@ class IoThread {
   [[nodiscard]] FlushList& flush_list() noexcept { return flush_list_; }
   /// When this turn began, on the clock of now_ms(). Saves asking the clock per packet.
   [[nodiscard]] std::uint64_t turn_ms() const noexcept { return turn_ns_ / 1'000'000; }
+  [[nodiscard]] std::uint64_t turn_ns() const noexcept { return turn_ns_; }
   [[nodiscard]] std::uint32_t connection_count() const noexcept { return connections_.size(); }
   /// All connections of this thread, also those that linger (their `user` is null). A release puts
   /// the last one in the place of the released one: go backwards to release while going.
@@ -181,7 +191,6 @@ class IoThread {
   void flush_all() noexcept;
   void flush(Connection& connection) noexcept;
   void send_queue(Connection& connection) noexcept;
-  void count_outbound(Connection& connection) noexcept;
 
   // io_thread_accept.cpp
   void accept_from(Listener& listener) noexcept;
@@ -211,6 +220,7 @@ class IoThread {
   unsigned index_;
   int reserve_fd_ = -1;  // given up for a moment where no descriptor is left
   bool turn_again_ = false;  // a call came after on_turn_end: do not sleep
+  Tap tap_ = Tap::off;
   bool signalled_ = false;
   bool started_ = false;
   pthread_t thread_{};

@@ -232,6 +232,9 @@ void IoThread::flush(Connection& connection) noexcept {
     connection.queue.clear();
     return;
   }
+  if (tap_ == Tap::on && connection.queue.bytes() > connection.outbound_counted_) [[unlikely]] {
+    handler_.on_flush(connection, connection.outbound_counted_);
+  }
   if (connection.above_high()) connection.set(Connection::kWasHigh);
   if (!connection.has(Connection::kBlocked) && !connection.queue.empty()) send_queue(connection);
   if (connection.has(Connection::kSendFailed)) connection.queue.clear();

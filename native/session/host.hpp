@@ -67,6 +67,11 @@ class Host {
                             contract::CloseCause cause) noexcept = 0;
   virtual void pause(Client& client, PauseCause cause) noexcept = 0;
   virtual void resume(Client& client, PauseCause cause) noexcept = 0;
+  /// To a packet tap: what was written to the client and not shown yet. Before its next packet, so
+  /// that answers stand behind what they answer, and before it is closed.
+  virtual void show_written(Client& /*client*/) noexcept {}
+  /// Shard::taps() may say something else now.
+  virtual void tap_changed() noexcept {}
   /// Text of the peer's address in `buffer` (at least kAddressBytes).
   static constexpr std::size_t kAddressBytes = 112;
   [[nodiscard]] virtual Bytes address(const Client& client, char* buffer) const noexcept = 0;

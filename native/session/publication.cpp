@@ -11,6 +11,7 @@ Publication::Publication(Message& message, FormScratch& scratch) noexcept
   parts_.payload = message.payload();
   parts_.expires_at_ms = message.expires_at_ms();
   parts_.publisher = message.publisher();
+  parts_.published = message.published();
   parts_.qos = message.qos();
   parts_.retain = message.retain();
 }

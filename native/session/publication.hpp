@@ -62,6 +62,9 @@ class Publication {
     return *message_;
   }
 
+  /// Its deliveries say nothing about how fast this broker is.
+  void leave_unmeasured() noexcept { parts_.published = 0; }
+
   /// At most one receiver here will want it: encoding straight into its outbound queue saves the
   /// copy that a form costs.
   void expect_one_receiver() noexcept { one_receiver_ = true; }

@@ -15,6 +15,7 @@
 #include "session/client.hpp"
 #include "session/delivery.hpp"
 #include "session/directory.hpp"
+#include "session/latency.hpp"
 #include "session/packet_id_map.hpp"
 #include "session/publication.hpp"
 #include "session/subscription_table.hpp"
@@ -29,6 +30,7 @@ struct SendContext {
   FormScratch& scratch;
   PoolVector<SessionRef>& losers;  ///< sessions that lost messages by overflow since last asked
   std::uint64_t now_ms;
+  TurnDeliveries deliveries{};
 };
 
 /// A QoS 2 Packet Identifier received: from PUBLISH to PUBREL.

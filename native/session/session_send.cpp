@@ -135,6 +135,7 @@ Session::Sent Session::write_form(SendContext& cx, Publication& publication, std
     out.append_shared(MessageRef::share(&block), block.payload());
   }
   client_->outlet->mark();
+  cx.deliveries.sent(publication.parts().published);
   cx.counters.add(Counter::packets_sent);
   cx.counters.add(qos == 0   ? Counter::publish_sent_qos0
                   : qos == 1 ? Counter::publish_sent_qos1
@@ -192,6 +193,7 @@ Session::Sent Session::write_parts(SendContext& cx, const MessageParts& parts, M
   if (by_reference) queue.append_shared(MessageRef::share(message), message->payload());
   if (client_->aliases_out != nullptr) client_->aliases_out->commit(use);
   client_->outlet->mark();
+  cx.deliveries.sent(parts.published);
   cx.counters.add(Counter::packets_sent);
   cx.counters.add(qos == 0   ? Counter::publish_sent_qos0
                   : qos == 1 ? Counter::publish_sent_qos1
@@ -205,6 +207,8 @@ Session::Sent Session::write_delivery(SendContext& cx, const Delivery& d) noexce
   parts.properties = d.message->properties();
   parts.payload = d.message->payload();
   parts.expires_at_ms = d.message->expires_at_ms();
+  // A resend is the peer's doing, or the network's.
+  parts.published = d.dup ? 0 : d.message->published();
   // DUP is 0 at the first sending and 1 at each later one [MQTT-3.3.1-1], [MQTT-3.3.1-3].
   return write_parts(cx, parts, d.message, d.qos, d.retain, d.dup, d.packet_id,
                      subscription_ids(d));

@@ -29,9 +29,11 @@ Shard::Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& c
       options_(std::move(options)),
       cache_(options_.match_cache_bytes),
       wheel_(now_ms),
-      cx_{counters, gate, promises_, scratch_, losers_, now_ms} {
+      cx_{counters, gate, promises_, scratch_, losers_, now_ms},
+      tap_(host) {
   retry_timer_.kind = kRetryTimer;
   sweep_timer_.kind = kSweepTimer;
+  trace_timer_.kind = kTraceTimer;
   // One thread looks for expired retained messages; nobody would miss them, but for the memory.
   if (options_.thread == 0) wheel_.schedule(sweep_timer_, now_ms + kSweepMs);
 }
@@ -151,7 +153,14 @@ Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
       received.wanted = scan.total;
       break;
     }
-    if (on_packet(client, scan, rest.first(scan.total)) == Handled::later) break;
+    if (tap_.active()) [[unlikely]] {
+      host_.show_written(client);
+      tap_.inbound(client, rest.first(scan.total), cx_.now_ms);
+    }
+    if (on_packet(client, scan, rest.first(scan.total)) == Handled::later) {
+      if (tap_.active()) [[unlikely]] tap_.comes_again(client);
+      break;
+    }
     received.consumed += scan.total;
     if (--turns_left == 0) [[unlikely]] {
       // Any byte that is left asks for another call, which comes in the next turn.
@@ -267,6 +276,11 @@ void Shard::on_timers() noexcept {
       case kSweepTimer:
         static_cast<void>(tables_.retained.expire(cx_.now_ms, kSweepEntries));
         wheel_.schedule(sweep_timer_, cx_.now_ms + kSweepMs);
+        break;
+      case kTraceTimer:
+        tap_.expire(cx_.now_ms);
+        schedule_trace_end();
+        host_.tap_changed();
         break;
       case kRetryTimer: {
         std::vector<ClientRef> retrying;

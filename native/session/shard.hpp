@@ -14,6 +14,8 @@
 #include "contract/records.hpp"
 #include "route/match_cache.hpp"
 #include "session/host.hpp"
+#include "session/log_rules.hpp"
+#include "session/packet_tap.hpp"
 #include "session/session.hpp"
 #include "session/slot_table.hpp"
 #include "session/tables.hpp"
@@ -95,12 +97,31 @@ class Shard {
   }
   void set_match_cache(std::size_t max_bytes) noexcept { cache_.set_max_bytes(max_bytes); }
 
-  /// A message of the broker's own, from no session and without acknowledgement: shard_fanout.cpp.
-  /// Left out if its Topic Name is not one.
-  void publish_own(const MessageParts& parts) noexcept;
+  /// Borrowed; to be told again when they change.
+  void set_log_rules(const LogRules& rules) noexcept;
+  void add_trace(TraceRef trace) noexcept;
+  void remove_trace(std::uint32_t id) noexcept { tap_.remove(id); }
+  /// Packets are to be shown: see show_outbound().
+  [[nodiscard]] bool taps() const noexcept { return tap_.active(); }
+  /// The queue has more than the `from` bytes that were shown before.
+  void show_outbound(const Client& client, const OutboundQueue& queue, std::size_t from) noexcept {
+    tap_.outbound(client, queue, from, cx_.now_ms);
+  }
 
   // --- time
   void set_now(std::uint64_t now_ms) noexcept { cx_.now_ms = now_ms; }
+  /// set_now() for who has it more exactly: of the turn's beginning.
+  void set_turn(std::uint64_t turn_ns) noexcept {
+    cx_.now_ms = turn_ns / 1'000'000;
+    cx_.deliveries.begin(stamp_of(turn_ns));
+  }
+  /// What the turn wrote is flushed by now.
+  void measure_turn(std::uint64_t turn_ns, std::uint64_t now_ns, LatencyHistogram& into) noexcept {
+    cx_.deliveries.measure(counters_.read(contract::Counter::publish_sent_qos0) +
+                               counters_.read(contract::Counter::publish_sent_qos1) +
+                               counters_.read(contract::Counter::publish_sent_qos2),
+                           turn_ns, now_ns, into);
+  }
   [[nodiscard]] std::uint64_t now_ms() const noexcept { return cx_.now_ms; }
   void on_timers() noexcept;
   [[nodiscard]] std::uint64_t next_timer_ms() const noexcept { return wheel_.next_due_ms(); }
@@ -119,6 +140,9 @@ class Shard {
   /// One session with its connection, Will and window. False: it is not here.
   [[nodiscard]] bool describe_session(const SessionRef& ref, const PageBounds& bounds,
                                       JsonWriter& row) noexcept;
+  /// A message of the broker's own, from no session and without acknowledgement: shard_fanout.cpp.
+  /// Left out if its Topic Name is not one.
+  void publish_own(const MessageParts& parts) noexcept;
   /// Closes the session's connection. False: it has none.
   [[nodiscard]] bool kick(const SessionRef& ref, wire::ReasonCode reason,
                           Bytes reason_text) noexcept;
@@ -142,7 +166,7 @@ class Shard {
  private:
   friend class ShardTestPeer;
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
-                                   kSweepTimer = 4 };
+                                   kSweepTimer = 4, kTraceTimer = 5 };
   enum class Handled : std::uint8_t { done, later };
   /// How often a publisher that waits for room is let try again, and how long a 3.x one waits for
   /// a full queue at most.
@@ -172,6 +196,7 @@ class Shard {
 
   // shard_publish.cpp: PUBLISH and fan-out
   Handled on_publish(Client& client, std::uint8_t first_byte, Bytes body, Bytes frame) noexcept;
+  void refuse_publish(Client& client) noexcept;
   [[nodiscard]] bool resolve_alias(Client& client) noexcept;
   void accept_qos2(Client& client, Publication& publication, const MatchResult& match,
                    std::uint64_t topic_hash) noexcept;
@@ -203,7 +228,6 @@ class Shard {
   /// Sends an acknowledgement, or queues it behind the ticket and those that wait already.
   void promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_id,
                    wire::ReasonCode reason, Ticket ticket) noexcept;
-  void refuse_publish(Client& client) noexcept;
   void join_promised_pubrec(Client& client, std::uint16_t packet_id) noexcept;
   void promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                      std::span<const wire::ReasonCode> codes,
@@ -249,6 +273,16 @@ class Shard {
   void emit_connected(Client& client, std::uint8_t flags) noexcept;
   void emit_disconnected(const Client& client, const Closing& closing) noexcept;
   void emit_refused(const Client& client, const Closing& closing) noexcept;
+  /// Whether somebody may want records of this level: cheap, for before they are made.
+  [[nodiscard]] bool may_log(contract::LogLevel level) const noexcept {
+    return static_cast<std::uint8_t>(level) <= finest_log_;
+  }
+  void log(contract::LogLevel level, contract::LogModule module, const Client& client,
+           const std::string& text) noexcept;
+  void log_connect(const Client& client) noexcept;
+  void log_subscribe(const Client& client, const wire::SubscriptionView& view,
+                     wire::ReasonCode outcome) noexcept;
+  void schedule_trace_end() noexcept;
   void emit_alerts() noexcept;
   void alert_memory() noexcept;
 
@@ -287,6 +321,10 @@ class Shard {
   std::vector<ClientRef> retrying_;            ///< paused: queue_full or memory
   TimerNode retry_timer_;
   TimerNode sweep_timer_;
+  TimerNode trace_timer_;
+  PacketTap tap_;
+  const LogRules* log_rules_ = nullptr;
+  std::uint8_t finest_log_ = 0;
   std::int64_t reported_bytes_ = 0;
   std::uint64_t reported_tickets_ = 0;
   std::uint64_t reported_hits_ = 0;

@@ -65,6 +65,7 @@ void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexc
                                  : CloseCause::protocol_error;
     return refuse(client, {cause, reason, state->view.fault});
   }
+  if (may_log(contract::LogLevel::debug)) [[unlikely]] log_connect(client);
   const Closing refusal = check_connect(client, *state);  // [MQTT-3.1.4-2]
   if (refusal.cause != CloseCause::none) return refuse(client, refusal);
 
@@ -235,6 +236,10 @@ void Shard::place(Client& client) noexcept {
     const SessionRef ref = tables_.directory.find(client_id, hash);
     if (ref.valid() && ref.thread != options_.thread) {
       counters_.add(Counter::connections_migrated);
+      if (may_log(contract::LogLevel::debug)) [[unlikely]] {
+        log(contract::LogLevel::debug, contract::LogModule::session, client,
+            "goes to its session on I/O thread " + std::to_string(ref.thread));
+      }
       host_.move_client(client, ref.thread);  // takes `connecting` with it
       client.connecting = nullptr;
       return bury(client);

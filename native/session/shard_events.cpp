@@ -64,6 +64,7 @@ void log_fault(Host& host, const Client& client, const Closing& closing, Bytes c
   event.cause = static_cast<std::uint16_t>(closing.cause);
   event.level = static_cast<std::uint8_t>(contract::LogLevel::warn);
   event.reason_code = static_cast<std::uint8_t>(closing.reason);
+  event.module = static_cast<std::uint8_t>(contract::LogModule::session);
   event.client_id_bytes = length(client_id);
   event.address_bytes = length(from);
   event.text_bytes = length(text);

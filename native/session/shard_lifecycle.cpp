@@ -91,6 +91,7 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
     counters_.add(contract::refused_counter(closing.cause));
   }
   counters_.add(contract::closed_counter(closing.cause));
+  if (tap_.active()) [[unlikely]] host_.show_written(client);
   Session* session = client.session;
   client.session = nullptr;
   if (admitted) {
@@ -188,13 +189,11 @@ void Shard::end_session(Session& session, SessionEndCause cause) noexcept {
   }
   counters_.add(Counter::sessions_ended);
   if (cause == SessionEndCause::expired) counters_.add(Counter::sessions_expired);
-  if (cause != SessionEndCause::with_connection) {
-    contract::SessionEnded event{};
-    event.cause = static_cast<std::uint16_t>(cause);
-    event.client_id_bytes = static_cast<std::uint32_t>(session.client_id().size());
-    host_.event(contract::EventKind::session_ended, event.header, sizeof event,
-                {session.client_id()});
-  }
+  contract::SessionEnded event{};
+  event.cause = static_cast<std::uint16_t>(cause);
+  event.client_id_bytes = static_cast<std::uint32_t>(session.client_id().size());
+  host_.event(contract::EventKind::session_ended, event.header, sizeof event,
+              {session.client_id()});
   rest_key(session);
   sessions_.erase(session.ref().slot);
   pool_delete(&session);

@@ -127,6 +127,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     if (parts.expires_at_ms == 0 || parts.expires_at_ms > latest) parts.expires_at_ms = latest;
   }
   parts.publisher = session.ref();
+  parts.published = cx_.deliveries.stamp();
   parts.qos = view.qos;
   parts.retain = view.retain;
 

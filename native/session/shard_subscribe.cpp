@@ -58,6 +58,7 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
   Ticket ticket = kGranted;
   for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {  // [MQTT-3.8.4-5]
     codes.push_back(subscribe_one(client, one, view.subscription_identifier, made, ticket));
+    if (may_log(contract::LogLevel::debug)) [[unlikely]] log_subscribe(client, one, codes.back());
   }
   if (ticket != kGranted) {
     return promise_codes(client, PromiseKind::suback, view.packet_id,
@@ -145,6 +146,10 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
   // One after the other, with one answer [MQTT-3.10.4-6]. What is in a session's window or queue
   // stays there and is delivered [MQTT-3.10.4-3].
   for (wire::UnsubscribeCursor cursor(view); cursor.next(topic_filter, filter);) {
+    if (may_log(contract::LogLevel::debug)) [[unlikely]] {
+      log(contract::LogLevel::debug, contract::LogModule::session, client,
+          "UNSUBSCRIBE '" + std::string(as_text(topic_filter)) + "'");
+    }
     SubscriptionKey key;
     // Compared character by character [MQTT-3.10.4-1]; from here on no publish matches it, for
     // the trie's versions were bumped [MQTT-3.10.4-2].
@@ -217,6 +222,7 @@ bool Shard::pump_scan(Session& session, RetainedScan& scan) noexcept {
         return false;
       }
       Publication publication(message, scratch_);
+      publication.leave_unmeasured();
       DeliveryOptions options;
       options.qos = qos;
       options.retain = true;  // [MQTT-3.3.1-8]

@@ -43,6 +43,7 @@ void Shard::publish_will(Session& session) noexcept {
   parts.properties = will->message->properties();
   parts.payload = will->message->payload();
   parts.qos = will->message->qos();
+  parts.published = cx_.deliveries.stamp();
   parts.retain = will->message->retain();  // [MQTT-3.1.2-14], [MQTT-3.1.2-15]
   parts.publisher = session.ref();
   // The expiry counts from the Will's publication, not from CONNECT (3.1.3.2.4).

@@ -45,6 +45,11 @@ class OutgoingAliases {
     bool known = false;       ///< true = the client knows it: the Topic Name may be left out
   };
   [[nodiscard]] std::uint16_t maximum() const noexcept { return maximum_; }
+  /// The Topic Name that the alias stands for now; empty if for none.
+  [[nodiscard]] Bytes topic_of(std::uint16_t alias) const noexcept {
+    if (alias == 0 || alias > entries_.size()) return {};
+    return {entries_[alias - 1U].topic, entries_[alias - 1U].bytes};
+  }
   /// Decides how to send a topic; counts as a use. Call commit() only if the packet goes out.
   [[nodiscard]] Use use(Bytes topic, std::uint64_t topic_hash) noexcept;
   /// Tells that the packet with `use` and the Topic Name was really sent.

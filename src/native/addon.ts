@@ -1,5 +1,7 @@
 /** The addon's JavaScript face: what native/addon exports. Nothing here runs. */
 
+import type { NativeModuleName } from './contract.js';
+
 export type SharedStrategy = 'roundrobin' | 'random' | 'sticky' | 'hash_clientid' | 'hash_topic';
 export type QueueOverflow = 'drop_newest' | 'drop_oldest' | 'refuse';
 export type Placement = 'round-robin' | 'least-connections';
@@ -45,7 +47,29 @@ export type NativeLiveOptions = Pick<
   | 'event_mask'
   | 'verdict_timeout_ms'
   | 'match_cache_bytes'
->;
+> & {
+  /** Levels of single parts of the broker, 0 = off; the others have log_level. */
+  log_modules?: Partial<Record<NativeModuleName, number>>;
+  /** Client Identifiers and the levels of what is about them, beside the others; at most 64. */
+  log_clients?: readonly (readonly [clientId: string, level: number])[];
+};
+
+/** Whose packets come as trace events: all that is given must fit. */
+export interface NativeTraceSpec {
+  /** Not one that is active. */
+  id: number;
+  clientId?: string;
+  /** How the peer's address begins: "10.0.0.". */
+  address?: string;
+  /** A Topic Filter: PUBLISH packets only. */
+  topic?: string;
+  /** Over all I/O threads. */
+  max_per_s: number;
+  /** How long at most. */
+  seconds: number;
+  /** Of a PUBLISH; of any packet 4096 bytes at most. */
+  payload_bytes: number;
+}
 
 /** The [mqtt] table after a listener's overrides. */
 export interface NativeLimits {
@@ -133,6 +157,11 @@ export interface NativeBroker {
   counters(into: BigInt64Array): void;
   /** Of one I/O thread, from 0. Throws a RangeError if there is no such thread. */
   threadCounters(index: number, into: BigInt64Array): void;
+  /** From a PUBLISH read to its copies flushed; kLatencyNumbers of contract.ts. */
+  latency(into: BigInt64Array): void;
+  /** Throws a RangeError where there are 8 already, or one of this id. Ends with trace_end. */
+  trace(spec: NativeTraceSpec): void;
+  untrace(id: number): void;
   /** How many there are; 0 = stopped. */
   ioThreads(): number;
   /** Open connections that came by a listener, closed ones too; 0 = there is no such listener. */
@@ -144,6 +173,8 @@ export interface NativeBroker {
 export interface NativeAddon {
   version(): string;
   contractLayout(): string;
+  /** One datagram to a supervisor's Unix socket, "@" in front = abstract. 0, or the errno. */
+  notify(socket: string, text: string): number;
   /** `wake` is called on the JavaScript thread, at most once per pending batch. */
   createBroker(options: NativeBrokerOptions, wake: () => void): NativeBroker;
 }

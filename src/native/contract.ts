@@ -15,6 +15,8 @@ export const EventKind = {
   log: 8,
   alert: 9,
   drained: 10,
+  trace: 12,
+  trace_end: 13,
   reply: 11,
 } as const;
 
@@ -26,8 +28,8 @@ export const CommandKind = {
   link_close: 5,
   disconnect: 6,
   drain: 7,
-  publish: 9,
   query: 8,
+  publish: 9,
 } as const;
 
 export const ConnectFlag = {
@@ -68,11 +70,24 @@ export const CloseCause = {
 
 export const SessionEndCause = { expired: 1, clean_start: 2, with_connection: 3 } as const;
 export const LogLevel = { error: 1, warn: 2, info: 3, debug: 4, trace: 5 } as const;
+/** The part of the broker that a native log record is about. */
+export const NativeModule = {
+  listener: 1,
+  session: 2,
+  auth: 3,
+  store: 4,
+  route: 5,
+  link: 6,
+} as const;
+export const TraceEndCause = { time_over: 1, stopped: 2 } as const;
 export const AlertKind = { queue_overflow: 1, memory_budget: 2 } as const;
 
 export const QueryKind = { clients: 1, client: 2, kick: 3 } as const;
 export const QueryStatus = { done: 1, not_found: 2, bad_cursor: 3 } as const;
 export const kMaxCursorBytes = 65_600;
+
+/** In an event mask: session_ended is wanted with the cause with_connection too. */
+export const kMaskEndsWithConnection = 1;
 
 /** In a verdict: a field left as it was asked for. */
 export const kVerdictUnset32 = 0xfffffffe;
@@ -184,6 +199,26 @@ export const Log = layout('Log', {
   client_id_bytes: 'u32',
   address_bytes: 'u32',
   text_bytes: 'u32',
+  module: 'u8',
+});
+
+export const Trace = layout('Trace', {
+  connection_id: 'u64',
+  time_ms: 'u64',
+  trace_id: 'u32',
+  packet_length: 'u32',
+  suppressed: 'u32',
+  direction: 'u8',
+  protocol_level: 'u8',
+  client_id_bytes: 'u32',
+  address_bytes: 'u32',
+  packet_bytes: 'u32',
+});
+
+export const TraceEnd = layout('TraceEnd', {
+  trace_id: 'u32',
+  suppressed: 'u32',
+  cause: 'u16',
 });
 
 export const Alert = layout('Alert', { count: 'u64', alert: 'u16', client_id_bytes: 'u32' });
@@ -214,6 +249,14 @@ export const Disconnect = layout('Disconnect', {
 
 export const Drain = layout('Drain', { deadline_ms: 'u32', padding: 'u32' });
 
+export const Publish = layout('Publish', {
+  qos: 'u8',
+  retain: 'u8',
+  expiry_s: 'u32',
+  topic_bytes: 'u32',
+  payload_bytes: 'u32',
+});
+
 export const Query = layout('Query', {
   query_id: 'u64',
   query: 'u16',
@@ -235,14 +278,6 @@ export const Reply = layout('Reply', {
   data_bytes: 'u32',
 });
 
-export const Publish = layout('Publish', {
-  qos: 'u8',
-  retain: 'u8',
-  expiry_s: 'u32',
-  topic_bytes: 'u32',
-  payload_bytes: 'u32',
-});
-
 export const eventLayouts = {
   connect_request: ConnectRequest,
   connected: Connected,
@@ -254,6 +289,8 @@ export const eventLayouts = {
   log: Log,
   alert: Alert,
   drained: Drained,
+  trace: Trace,
+  trace_end: TraceEnd,
   reply: Reply,
 } as const satisfies Record<keyof typeof EventKind, Layout>;
 
@@ -265,8 +302,8 @@ export const commandLayouts = {
   link_close: LinkClose,
   disconnect: Disconnect,
   drain: Drain,
-  publish: Publish,
   query: Query,
+  publish: Publish,
 } as const satisfies Record<keyof typeof CommandKind, Layout>;
 
 /** The order of the numbers that counters() fills in. */
@@ -347,6 +384,7 @@ export const counterNames = [
   'dropped_session_ended',
   'dropped_refused_by_receiver',
   'publish_refused_quota',
+  'publish_refused_not_authorized',
   'paused_outbox',
   'paused_verdict',
   'paused_store',
@@ -386,7 +424,6 @@ export const counterNames = [
   'packets_sent_pubrec',
   'packets_sent_pubrel',
   'packets_sent_pubcomp',
-  'publish_refused_not_authorized',
   'packets_sent_suback',
   'packets_sent_unsuback',
   'packets_sent_pingresp',
@@ -416,11 +453,21 @@ export const counterNames = [
   'refused_link_closed',
 ] as const;
 
+/** Upper bounds of the latency histogram's buckets, in µs; one more is above the last. */
+export const latencyBoundsUs = [
+  50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
+  1_000_000, 2_000_000, 5_000_000, 10_000_000,
+] as const;
+/** What latency() fills in: deliveries by bucket (not added up), all of them, the sum of their µs. */
+export const kLatencyNumbers = latencyBoundsUs.length + 3;
+
 export type CounterName = (typeof counterNames)[number];
 export type CloseCauseName = keyof typeof CloseCause;
 export type SessionEndCauseName = keyof typeof SessionEndCause;
 export type LogLevelName = keyof typeof LogLevel;
 export type AlertName = keyof typeof AlertKind;
+export type NativeModuleName = keyof typeof NativeModule;
+export type TraceEndCauseName = keyof typeof TraceEndCause;
 export type QueryName = keyof typeof QueryKind;
 export type QueryStatusName = keyof typeof QueryStatus;
 
@@ -434,4 +481,6 @@ export const closeCauseNames = inverse(CloseCause);
 export const sessionEndCauseNames = inverse(SessionEndCause);
 export const logLevelNames = inverse(LogLevel);
 export const alertNames = inverse(AlertKind);
+export const nativeModuleNames = inverse(NativeModule);
+export const traceEndCauseNames = inverse(TraceEndCause);
 export const queryStatusNames = inverse(QueryStatus);

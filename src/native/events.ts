@@ -18,6 +18,8 @@ import {
   Log,
   type LogLevelName,
   logLevelNames,
+  type NativeModuleName,
+  nativeModuleNames,
   type QueryStatusName,
   queryStatusNames,
   Refused,
@@ -25,6 +27,10 @@ import {
   type SessionEndCauseName,
   SessionEnded,
   sessionEndCauseNames,
+  Trace,
+  TraceEnd,
+  type TraceEndCauseName,
+  traceEndCauseNames,
 } from './contract.js';
 
 export type ProtocolVersion = '3.1' | '3.1.1' | '5.0';
@@ -122,6 +128,7 @@ export interface LogEvent {
   readonly suppressed: number;
   readonly cause: CloseCauseName;
   readonly level: LogLevelName;
+  readonly module: NativeModuleName;
   readonly reasonCode: number;
   readonly clientId: string;
   readonly address: string;
@@ -133,6 +140,32 @@ export interface AlertEvent {
   readonly alert: AlertName;
   readonly count: number;
   readonly clientId: string;
+}
+
+/** A packet of a client that is traced; its secrets are blanked. */
+export interface TraceEvent {
+  readonly kind: 'trace';
+  readonly traceId: number;
+  readonly connectionId: bigint;
+  /** When, in ms since 1970. */
+  readonly time: number;
+  readonly direction: 'in' | 'out';
+  readonly protocolVersion: ProtocolVersion;
+  readonly clientId: string;
+  readonly address: string;
+  /** A copy of its beginning. */
+  readonly packet: Buffer;
+  /** Bytes of the whole packet. */
+  readonly packetLength: number;
+  /** How many that fitted were left out since the last one, because they were too many. */
+  readonly suppressed: number;
+}
+
+export interface TraceEndEvent {
+  readonly kind: 'trace_end';
+  readonly traceId: number;
+  readonly cause: TraceEndCauseName;
+  readonly suppressed: number;
 }
 
 export interface DrainedEvent {
@@ -164,6 +197,8 @@ export type NativeEvent =
   | LinkClosedEvent
   | LogEvent
   | AlertEvent
+  | TraceEvent
+  | TraceEndEvent
   | DrainedEvent
   | ReplyEvent;
 
@@ -237,6 +272,30 @@ export class EventReader {
           clientId: this.#string(at + Alert.at.client_id_bytes),
         };
       }
+      case 'trace': {
+        const l = Trace.at;
+        this.#text = at + Trace.bytes;
+        return {
+          kind,
+          traceId: this.#u32(at + l.trace_id),
+          connectionId: this.#u64(at + l.connection_id),
+          time: Number(this.#u64(at + l.time_ms)),
+          direction: this.#u8(at + l.direction) === 0 ? 'in' : 'out',
+          protocolVersion: versions[this.#u8(at + l.protocol_level)] ?? '5.0',
+          clientId: this.#string(at + l.client_id_bytes),
+          address: this.#string(at + l.address_bytes),
+          packet: this.#bytes(at + l.packet_bytes),
+          packetLength: this.#u32(at + l.packet_length),
+          suppressed: this.#u32(at + l.suppressed),
+        };
+      }
+      case 'trace_end':
+        return {
+          kind,
+          traceId: this.#u32(at + TraceEnd.at.trace_id),
+          cause: traceEndCauseNames[this.#u16(at + TraceEnd.at.cause)] ?? 'time_over',
+          suppressed: this.#u32(at + TraceEnd.at.suppressed),
+        };
       case 'drained':
         return { kind, unflushedConnections: this.#u32(at + Drained.at.unflushed_connections) };
       case 'reply': {
@@ -337,6 +396,7 @@ export class EventReader {
       suppressed: this.#u32(at + l.suppressed),
       cause: this.#closeCause(at + l.cause),
       level: logLevelNames[this.#u8(at + l.level)] ?? 'info',
+      module: nativeModuleNames[this.#u8(at + l.module)] ?? 'session',
       reasonCode: this.#u8(at + l.reason_code),
       clientId: this.#string(at + l.client_id_bytes),
       address: this.#string(at + l.address_bytes),

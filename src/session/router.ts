@@ -4,7 +4,7 @@ import { assertNever } from '../errors.js';
 import type { Links } from '../link/links.js';
 import type { Listeners } from '../listener/listeners.js';
 import type { LogRecord, RecordLevel } from '../log/logger.js';
-import type { NativeEvent, ReplyEvent } from '../native/events.js';
+import type { NativeEvent, ReplyEvent, TraceEndEvent, TraceEvent } from '../native/events.js';
 import {
   alertRecord,
   type BrokerEvents,
@@ -30,6 +30,8 @@ interface Outlets {
 
 export class EventRouter {
   readonly #to: Outlets;
+  /** Set while packets are traced. */
+  onTrace: ((event: TraceEvent | TraceEndEvent) => void) | undefined;
   /** Set while the broker drains. */
   onDrained: ((unflushedConnections: number) => void) | undefined;
 
@@ -85,6 +87,10 @@ export class EventRouter {
       }
       case 'reply':
         this.#to.registry.handle(event);
+        return;
+      case 'trace':
+      case 'trace_end':
+        this.onTrace?.(event);
         return;
       case 'drained':
         this.onDrained?.(event.unflushedConnections);

@@ -13,6 +13,7 @@ interface CompiledRecord {
 const compiled = JSON.parse(loadAddon().contractLayout()) as {
   records: Record<string, CompiledRecord>;
   counters: string[];
+  latencyBoundsUs: number[];
   closeCauses: number;
 };
 
@@ -56,5 +57,6 @@ test.each(kinds.map(([layout, ...rest]) => [layout.name, layout, ...rest] as con
 
 test('counters and close causes', () => {
   expect(compiled.counters).toEqual(contract.counterNames);
+  expect(compiled.latencyBoundsUs).toEqual(contract.latencyBoundsUs);
   expect(compiled.closeCauses).toBe(Object.keys(contract.CloseCause).length);
 });

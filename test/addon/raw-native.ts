@@ -56,6 +56,7 @@ export function limits(over: Partial<NativeLimits> = {}): NativeLimits {
     max_client_id_bytes: 256,
     max_topic_levels: 64,
     max_subscriptions: 1000,
+    fair_packets_per_turn: 0,
     ...over,
   };
 }

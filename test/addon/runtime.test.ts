@@ -1,8 +1,11 @@
 // What the native half lets change while it runs: listeners, limits, options, counters by thread.
 import { afterEach, expect, test } from 'vitest';
 import type { NativeBroker, NativeBrokerOptions } from '../../src/native/addon.js';
-import { counterNames } from '../../src/native/contract.js';
+import { counterNames, kLatencyNumbers, latencyBoundsUs } from '../../src/native/contract.js';
+import { Dispatcher } from '../../src/native/dispatch.js';
+import type { NativeEvent } from '../../src/native/events.js';
 import { loadAddon } from '../../src/native/load.js';
+import { describePacket } from '../../src/trace/describe.js';
 import { Client } from '../harness/client.js';
 import { eventually } from '../harness/eventually.js';
 import { Wire } from '../harness/wire.js';
@@ -115,4 +118,85 @@ test('counters of each thread add up', async () => {
   expect(() => broker.threadCounters(0, new Uint8Array(8) as never)).toThrow(TypeError);
   broker.stop();
   expect(broker.ioThreads()).toBe(0);
+});
+
+/** Events as they come. */
+function listening(over: Partial<NativeBrokerOptions> = {}) {
+  const events: NativeEvent[] = [];
+  const broker = addon.createBroker(brokerOptions(over), () => dispatcher.wake());
+  const dispatcher = new Dispatcher(broker, (event) => events.push(event));
+  brokers.push(broker);
+  const of = <K extends NativeEvent['kind']>(kind: K) =>
+    events.filter((event): event is Extract<NativeEvent, { kind: K }> => event.kind === kind);
+  return { broker, of };
+}
+
+test('trace: packets both ways, decoded, without the password; then trace_end', async () => {
+  const { broker, of } = listening({ io_threads: 2 });
+  const { port } = broker.listen(listenSpec());
+  broker.start();
+  const spec = { id: 1, max_per_s: 100, seconds: 60, payload_bytes: 3 };
+  broker.trace({ ...spec, clientId: 'dev-1' });
+  expect(() => broker.trace({ ...spec, clientId: 'dev-2' })).toThrow(RangeError);
+  for (const wrong of [{}, { topic: 'a/#/b' }, { clientId: 'a', max_per_s: 0 }]) {
+    expect(() => broker.trace({ ...spec, id: 2, ...wrong }), JSON.stringify(wrong)).toThrow(
+      expect.objectContaining({ code: 'ST_NATIVE_OPTION' }),
+    );
+  }
+  const dev = await Client.connect(at(port), {
+    clientId: 'dev-1',
+    username: 'joe',
+    password: Buffer.from('sesame'),
+  });
+  await dev.publish('a/b', 'payload', { qos: 1 });
+  await eventually(() => expect(of('trace')).toHaveLength(4));
+  const lines = of('trace').map((event) => `${event.direction} ${describePacket(event).text}`);
+  expect(lines[0]).toMatch(/^in CONNECT .*"joe"/);
+  expect(lines.join()).not.toContain('sesame');
+  expect(lines[1]).toMatch(/^out CONNACK/);
+  expect(lines[2]).toMatch(/^in PUBLISH "a\/b" .*7 bytes.*"pay"/);
+  expect(lines[3]).toMatch(/^out PUBACK/);
+  broker.untrace(1);
+  await eventually(() =>
+    expect(of('trace_end')).toEqual([
+      { kind: 'trace_end', traceId: 1, cause: 'stopped', suppressed: 0 },
+    ]),
+  );
+});
+
+test('log records by module and client; latency; session_ended with its connection', async () => {
+  const { broker, of } = listening({ event_mask: 0xffffffff });
+  const { port } = broker.listen(listenSpec());
+  broker.start();
+  broker.configure({ log_level: 0, log_modules: { listener: 2 }, log_clients: [['dev', 5]] });
+  const dev = await Client.connect(at(port), { clientId: 'dev' });
+  await dev.subscribe({ filter: 't', qos: 1 });
+  await dev.publish('t', 'x', { qos: 1 });
+  await dev.receive();
+  await (await Client.connect(at(port), { clientId: 'other' })).disconnect();
+  dev.close();
+  await eventually(() => expect(of('session_ended')).toHaveLength(2));
+  expect(of('session_ended')[0]).toMatchObject({ clientId: 'other', cause: 'with_connection' });
+  const logs = of('log');
+  expect(new Set(logs.map(({ clientId, module }) => `${module} ${clientId}`))).toEqual(
+    new Set(['session dev']),
+  );
+  expect(logs.map(({ level, text }) => `${level} ${text}`)).toContain(
+    "debug SUBSCRIBE 't' QoS 1, granted 1",
+  );
+  const latency = new BigInt64Array(kLatencyNumbers);
+  await eventually(() => {
+    broker.latency(latency);
+    expect(latency[latencyBoundsUs.length + 1]).toBe(1n);
+  });
+  expect(latency.slice(0, latencyBoundsUs.length + 1).reduce((a, b) => a + b)).toBe(1n);
+  for (const wrong of [
+    { log_modules: { session: 9 } },
+    { log_clients: [['a']] },
+    { log_clients: Array.from({ length: 65 }, (_, n) => [`c${n}`, 5]) },
+  ]) {
+    expect(() => broker.configure(wrong as object)).toThrow(
+      expect.objectContaining({ code: 'ST_NATIVE_OPTION' }),
+    );
+  }
 });

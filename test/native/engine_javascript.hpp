@@ -66,6 +66,24 @@ struct ReplyText {
   std::string data;
 };
 
+/// A log record, without what is not looked at.
+struct LogText {
+  contract::LogLevel level;
+  contract::LogModule module;
+  std::string client_id;
+  std::string text;
+};
+
+/// A packet that a trace showed.
+struct TracedPacket {
+  std::uint32_t trace_id;
+  int direction;
+  std::uint32_t length;
+  std::uint32_t suppressed;
+  std::string client_id;
+  std::string packet;
+};
+
 class Javascript {
  public:
   explicit Javascript(EngineOptions options)
@@ -195,6 +213,10 @@ class Javascript {
   std::map<std::uint32_t, LinkEnd> links;
   std::map<contract::CloseCause, int> refused;
   std::map<contract::CloseCause, int> disconnected;
+  std::vector<LogText> logs;
+  std::vector<TracedPacket> traced;
+  std::map<std::uint32_t, int> traces_ended;
+  int trace_end_cause = 0;
   bool reuses_link_ids = false;
   int asked = 0;
   int sessions_ended = 0;
@@ -294,7 +316,30 @@ class Javascript {
                           event.data_bytes);
         break;
       }
-      case EventKind::log:
+      case EventKind::log: {
+        const auto event = read<contract::Log>(at, bytes);
+        logs.push_back({static_cast<contract::LogLevel>(event.level),
+                        static_cast<contract::LogModule>(event.module),
+                        text(at, sizeof event, event.client_id_bytes),
+                        text(at, sizeof event + event.client_id_bytes + event.address_bytes,
+                             event.text_bytes)});
+        break;
+      }
+      case EventKind::trace: {
+        const auto event = read<contract::Trace>(at, bytes);
+        traced.push_back({event.trace_id, event.direction, event.packet_length, event.suppressed,
+                          text(at, sizeof event, event.client_id_bytes),
+                          text(at, sizeof event + event.client_id_bytes + event.address_bytes,
+                               event.packet_bytes)});
+        CHECK_GT(event.time_ms, 1'600'000'000'000U);
+        break;
+      }
+      case EventKind::trace_end: {
+        const auto event = read<contract::TraceEnd>(at, bytes);
+        traces_ended[event.trace_id]++;
+        trace_end_cause = event.cause;
+        break;
+      }
       case EventKind::alert:
         break;
     }

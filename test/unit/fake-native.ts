@@ -9,6 +9,7 @@ import type {
   NativeLimits,
   NativeListenSpec,
   NativeLiveOptions,
+  NativeTraceSpec,
 } from '../../src/native/addon.ts';
 import {
   CommandKind,
@@ -102,6 +103,7 @@ export class FakeBroker implements NativeBroker {
   readonly commands: FakeCommand[] = [];
   readonly listens: NativeListenSpec[] = [];
   readonly calls: string[] = [];
+  readonly traces: NativeTraceSpec[] = [];
   /** What setLimits() and configure() said last. */
   readonly limits = new Map<number, NativeLimits>();
   readonly live: Partial<NativeLiveOptions> = {};
@@ -178,6 +180,16 @@ export class FakeBroker implements NativeBroker {
   }
   tableCounts(into: BigInt64Array): void {
     into.fill(0n);
+  }
+  latency(into: BigInt64Array): void {
+    into.fill(0n);
+  }
+  trace(spec: NativeTraceSpec): void {
+    this.calls.push(`trace ${spec.id}`);
+    this.traces.push(spec);
+  }
+  untrace(id: number): void {
+    this.calls.push(`untrace ${id}`);
   }
   ioThreads(): number {
     return this.#stopped ? 0 : this.options.io_threads;

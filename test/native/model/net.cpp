@@ -70,6 +70,11 @@ class Net::Logical final : public Host {
         return true;
       }
       case EventKind::session_ended:
+        // Its end with the connection is told by what follows.
+        if (as<contract::SessionEnded>(fixed).cause ==
+            static_cast<std::uint16_t>(contract::SessionEndCause::with_connection)) {
+          return true;
+        }
         listener.on_session_ended(
             index_, first,
             static_cast<contract::SessionEndCause>(as<contract::SessionEnded>(fixed).cause));
@@ -80,6 +85,8 @@ class Net::Logical final : public Host {
       case EventKind::link_bytes:
       case EventKind::link_closed:
       case EventKind::log:
+      case EventKind::trace:
+      case EventKind::trace_end:
       case EventKind::drained:
       case EventKind::reply:
         return true;

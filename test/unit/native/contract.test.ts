@@ -110,6 +110,8 @@ describe('enums', () => {
     CloseCause: contract.CloseCause,
     SessionEndCause: contract.SessionEndCause,
     LogLevel: contract.LogLevel,
+    LogModule: contract.NativeModule,
+    TraceEndCause: contract.TraceEndCause,
     AlertKind: contract.AlertKind,
     QueryKind: contract.QueryKind,
     QueryStatus: contract.QueryStatus,
