@@ -5,8 +5,11 @@ import type { Environment } from './references.js';
 import type { Layer } from './tree.js';
 
 const kPrefix = 'ST_MQTTD_';
-/** Set for node-gyp-build, which reads it by this name. */
-const kNotOurs = new Set(['ST_MQTTD_PREBUILD']);
+/**
+ * No options of the broker: node-gyp-build reads the first by this name, `st-mqttd ctl` the others,
+ * and a shell that has them for ctl may start a broker too.
+ */
+const kNotOurs = new Set(['ST_MQTTD_PREBUILD', 'ST_MQTTD_CONSOLE_URL', 'ST_MQTTD_CONSOLE_TOKEN']);
 
 /** ST_MQTTD_MQTT__MAX_QOS=1 is mqtt.max_qos = 1. */
 export function environmentLayer(environment: Environment): Layer | undefined {

@@ -296,7 +296,14 @@ describe('layers', () => {
     );
     const access = await refusal(listener, { env: { ST_MQTTD_AUTH__PROVIDERS: 'x' } });
     expect(access.code).toBe('ST_CONFIG_UNSUPPORTED');
-    const env = { ST_MQTTD_MQTT__MAX_QSO: '1', ST_MQTTD_PREBUILD: '/x', OTHER: 'x' };
+    const env = {
+      ST_MQTTD_MQTT__MAX_QSO: '1',
+      ST_MQTTD_PREBUILD: '/x',
+      // st-mqttd ctl's.
+      ST_MQTTD_CONSOLE_URL: 'http://127.0.0.1:3030',
+      ST_MQTTD_CONSOLE_TOKEN: 'x',
+      OTHER: 'x',
+    };
     const { warnings } = await resolveText(listener, { env });
     expect(warnings).toEqual([
       'ST_MQTTD_MQTT__MAX_QSO: mqtt.max_qso: unknown key, left out; did you mean "max_qos"?',
