@@ -1,10 +1,9 @@
 // $SYS over real sockets: every documented topic is there, and its value is what clients did.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Broker, type BrokerOptions } from '../../src/broker.js';
+import { kInternals } from '../../src/internal.js';
 import { brokerTopics, loadTopics } from '../../src/sys/broker-topics.js';
 import { Client, type ConnectOptions } from '../harness/client.js';
 
@@ -308,19 +307,53 @@ describe('events', () => {
   });
 
   it('cross to JavaScript for a reader even where neither log nor application wants them', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'st-mqttd-sys-'));
-    try {
-      const { kInternals } = await import('../../src/internal.js');
-      const s = await start({ [kInternals]: { logsOnly: true } } as unknown as BrokerOptions);
-      await (await s.connect({ clientId: 'unseen' })).disconnect();
-      const next = await watch(s);
-      await sleep(1200); // one interval: then it is known that somebody reads
-      const before = s.broker.metrics().events_sent;
-      await s.connect({ clientId: 'seen' });
-      expect((await next()).topic).toBe(`${kClient}/seen/connected`);
-      expect(s.broker.metrics().events_sent).toBeGreaterThan(before);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const s = await start({ [kInternals]: { logsOnly: true } } as unknown as BrokerOptions);
+    await (await s.connect({ clientId: 'unseen' })).disconnect();
+    const next = await watch(s);
+    await sleep(1200); // one interval: then it is known that somebody reads
+    const before = s.broker.metrics().events_sent;
+    await s.connect({ clientId: 'seen' });
+    expect((await next()).topic).toBe(`${kClient}/seen/connected`);
+    expect(s.broker.metrics().events_sent).toBeGreaterThan(before);
   }, 15_000);
+});
+
+describe('readers', () => {
+  it('of an address that others reach are refused, unless the listener says otherwise', async () => {
+    const s = await start({
+      unified: {
+        test: { listen: '0.0.0.0:0' },
+        open: { listen: '0.0.0.0:0', connections: { sys_readers: 'all' } },
+        local: { listen: '127.0.0.1:0' },
+      },
+    });
+    const codes = await Promise.all(
+      s.broker.addresses.map(async ({ port }) => {
+        const client = await Client.connect({ host: '127.0.0.1', port });
+        const { reasonCodes } = await client.subscribe(['$SYS/#', '#']);
+        client.close();
+        return reasonCodes;
+      }),
+    );
+    expect(codes).toEqual([
+      [0x87, 0],
+      [0, 0],
+      [0, 0],
+    ]);
+  });
+
+  it('a link of the process reads them, and may publish there', async () => {
+    const s = await start();
+    const link = await s.broker.link({ clientId: 'inside' });
+    const subscription = link.subscribe('$SYS/#');
+    await subscription.ready;
+    const result = await link.publish('$SYS/plant/7', 'from inside', { qos: 1 });
+    expect(result.reasonCode).toBe(0);
+    for await (const message of subscription) {
+      if (message.topic !== '$SYS/plant/7') continue;
+      expect(message.payload.toString()).toBe('from inside');
+      break;
+    }
+    await link.close();
+  });
 });
