@@ -20,7 +20,7 @@ beforeAll(async () => {
   broker = await startProcess(`
 [mqtt]
 max_queued_messages = ${kQueued}
-connect_timeout_ms = 1000
+connection_timeout_ms = 1000
 [broker]
 outbound_high_watermark_bytes = ${kWatermark}
 outbound_low_watermark_bytes = 16384
