@@ -217,7 +217,6 @@ export class Broker extends EventEmitter<BrokerEvents> {
       const { config, warnings } = this.#resolution;
       recorder = this.#makeRecorder(config);
       for (const text of warnings) recorder.say('warn', 'config', text);
-      for (const text of recorder.logger.filter.warnings) recorder.say('warn', 'log', text);
       const run = this.#compose(this.#resolution, recorder);
       this.#run = run;
       await run.listeners.open();

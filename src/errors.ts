@@ -38,8 +38,15 @@ const texts = {
   ST_RESOLVE: (p: { address: string; why: string }) =>
     `cannot listen on ${p.address}: the host name does not resolve (${p.why}); use an address, as 0.0.0.0 or [::]`,
 
-  ST_LOG_FILTER: (p: { place: number; found: string; allowed: string }) =>
-    `the log filter is wrong at character ${p.place}, ${p.found}; allowed there: ${p.allowed}`,
+  /** `where`: in the configuration; undefined = it was given otherwise. */
+  ST_LOG_FILTER: (p: {
+    where: string | undefined;
+    place: number;
+    found: string;
+    allowed: string;
+  }) =>
+    `${p.where === undefined ? '' : `${p.where}: log.filter: `}the log filter is wrong at character ` +
+    `${p.place}, ${p.found}; allowed there: ${p.allowed}`,
 
   ST_BROKER_STATE: (p: { doing: string; state: string; next: string }) =>
     `${p.doing}: the broker is ${p.state}; ${p.next}`,

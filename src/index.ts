@@ -8,6 +8,7 @@ export type {
 } from './auth/authenticator.js';
 export { Broker, type BrokerOptions } from './broker.js';
 export type { ConfigTables, ListenerOptions } from './config/options.js';
+export type { Resolution } from './config/resolve.js';
 export { type ErrorCode, StMqttdError } from './errors.js';
 export type { Link } from './link/link.js';
 export type { Message } from './link/message.js';
@@ -17,6 +18,7 @@ export type { MessageProperties, Qos, UserProperties, WillOptions } from './link
 export type { Granted, SubscribeOptions, Subscription } from './link/subscription.js';
 export type { BoundAddress } from './listener/listeners.js';
 export type { LogRecord, RecordLevel } from './log/logger.js';
+export type { LogModule } from './log/modules.js';
 export type { Metrics } from './metrics/counters.js';
 export type {
   AlertName,
@@ -26,6 +28,7 @@ export type {
   SessionEndCauseName,
 } from './native/contract.js';
 export type { ProtocolVersion } from './native/events.js';
+export type { ReloadReport } from './reload/report.js';
 export type {
   AlertInfo,
   BrokerEvents,

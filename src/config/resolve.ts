@@ -115,8 +115,7 @@ class Resolver {
     const log = this.#section('log') as unknown as LogConfig;
     this.#checkPairs(broker);
     this.#checkKeepAlive(mqtt, top.get('mqtt'));
-    const filter = this.#tableAt(this.#root, 'log')?.children.get('filter');
-    parseFilter(log.filter, log.level, filter === undefined ? undefined : whereOf(filter));
+    this.#checkLogFilter(log);
 
     const console = this.#console();
     const prometheus = this.#prometheus();
@@ -361,6 +360,14 @@ class Resolver {
         `broker.outbound_low_watermark_bytes = ${broker.outbound_low_watermark_bytes} must be less than ` +
         `broker.outbound_high_watermark_bytes = ${broker.outbound_high_watermark_bytes}`,
     });
+  }
+
+  #checkLogFilter({ filter, level }: LogConfig): void {
+    const node = this.#tableAt(this.#root, 'log')?.children.get('filter');
+    const where = node === undefined ? 'defaults' : whereOf(node);
+    for (const text of parseFilter(filter, level, where).warnings) {
+      this.#warnings.push(`${where}: ${text}`);
+    }
   }
 
   #checkKeepAlive(mqtt: MqttConfig, table: TreeNode | undefined): void {

@@ -136,9 +136,16 @@ function addressFits(value: string, address: unknown): boolean {
   return host === value || host === `[${value}]`;
 }
 
-/** Throws ST_LOG_FILTER with the place. `base`: the level of what no directive is about. */
-export function parseFilter(text: string, base: LogLevelName | 'off' = 'error'): LogFilter {
-  const parser = new Parser(text);
+/**
+ * Throws ST_LOG_FILTER with the place. `base`: the level of what no directive is about. `where`:
+ * where the configuration has it.
+ */
+export function parseFilter(
+  text: string,
+  base: LogLevelName | 'off' = 'error',
+  where?: string,
+): LogFilter {
+  const parser = new Parser(text, where);
   const directives = parser.parse();
   const hasBase = directives.some((d) => d.module === undefined && d.fields.length === 0);
   const written = text.trim();
@@ -151,9 +158,11 @@ class Parser {
   readonly #text: string;
   #at = 0;
   readonly warnings: string[] = [];
+  readonly #where: string | undefined;
 
-  constructor(text: string) {
+  constructor(text: string, where: string | undefined) {
     this.#text = text;
+    this.#where = where;
   }
 
   parse(): Directive[] {
@@ -262,7 +271,7 @@ class Parser {
   #refuse(at: number, allowed: string): never {
     const found =
       at < this.#text.length ? JSON.stringify(this.#text.slice(at, at + 20)) : 'the end';
-    throw fail('ST_LOG_FILTER', { place: at + 1, found, allowed });
+    throw fail('ST_LOG_FILTER', { where: this.#where, place: at + 1, found, allowed });
   }
 }
 

@@ -6,7 +6,6 @@
 import type { Writable } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
 import type { LogConfig } from '../config/options.js';
-import { messageOf } from '../errors.js';
 import type { LogLevelName } from '../native/contract.js';
 import { type LogFilter, type LogSubject, parseFilter } from './filter.js';
 import type { LogModule } from './modules.js';
@@ -150,14 +149,4 @@ function configuredFilter(config: LogConfig, { level }: LoggerOptions): LogFilte
   if (level === undefined) return parseFilter(config.filter, config.level);
   // Of two levels for everything the later one counts.
   return parseFilter(config.filter === '' ? level : `${config.filter},${level}`, config.level);
-}
-
-/** Checks a configured filter before anything else is done with it. */
-export function checkLogFilter(config: LogConfig): readonly string[] {
-  return parseFilter(config.filter, config.level).warnings;
-}
-
-/** The record of an error, where it comes from a part of the broker. */
-export function errorRecord(module: LogModule, text: string, error: unknown): LogRecord {
-  return { level: 'error', module, text: `${text}: ${messageOf(error)}`, fields: { err: error } };
 }

@@ -9,7 +9,6 @@ import type { Layer } from '../config/tree.js';
 import { messageOf } from '../errors.js';
 import { boundRecords } from '../listener/announce.js';
 import type { Listeners } from '../listener/listeners.js';
-import { parseFilter } from '../log/filter.js';
 import type { Recorder } from '../log/recorder.js';
 import { type ReloadReport, reportOf, reportText } from './report.js';
 
@@ -81,9 +80,6 @@ export class Reloader {
   async #apply(plan: ReloadPlan, next: Resolution): Promise<void> {
     const { recorder, listeners, apply } = this.#parts;
     const { config } = next;
-    for (const text of parseFilter(config.log.filter, config.log.level).warnings) {
-      recorder.say('warn', 'log', text);
-    }
     const before = new Set(listeners.bound);
     await listeners.change(plan, config.listeners);
     const opened = listeners.bound.filter((bound) => !before.has(bound));

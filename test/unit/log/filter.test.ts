@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { resolveConfig } from '../../../src/config/resolve.ts';
 import { StMqttdError } from '../../../src/errors.ts';
 import { type LogSubject, parseFilter } from '../../../src/log/filter.ts';
 import { logModules } from '../../../src/log/modules.ts';
@@ -128,6 +129,14 @@ describe('errors', () => {
           `at character ${place}, ${found}; allowed there: ${allowed}`,
         ),
       }),
+    );
+  });
+
+  test('of the configuration: with its place there', () => {
+    const root = { log: { filter: 'auth=loud' } };
+    const layer = { name: 'x.toml', root, locate: () => 'x.toml:3:1' };
+    expect(() => resolveConfig([layer])).toThrow(
+      /^x\.toml:3:1: log\.filter: the log filter is wrong at character 6, "loud"; allowed there: one/,
     );
   });
 
