@@ -34,7 +34,7 @@ beforeAll(async () => {
   tarball = await pack(release ? 'release' : 'host');
   bare = await newMachine();
   installed = await install(tarball, bare, '--ignore-scripts');
-}, 15 * minutes);
+}, 40 * minutes);
 
 afterAll(removeFolders, 5 * minutes);
 
