@@ -4,6 +4,9 @@ import { type Expanded, expandReferences } from './references.js';
 import { allowedText, checkValue, type Row } from './rows.js';
 import { keyOf, type TreeNode, whereOf } from './tree.js';
 
+const kHidden = 'something else (not shown)';
+const kSecretWords = /passw|secret|token|credential|psk|auth/i;
+
 /** Checked, and with what it refers to in its place. Throws where the row does not take it. */
 export function rowValue(node: TreeNode, row: Row): unknown {
   const allowed = allowedText(row);
@@ -21,7 +24,7 @@ export function rowValue(node: TreeNode, row: Row): unknown {
   if (checked !== 'refused') return checked.value;
   // What a reference stands for may be a secret, whatever the row is.
   const isHidden = row.secret === true || given.kind === 'referred';
-  throw wrong(node, allowed, isHidden ? 'something else (not shown)' : undefined);
+  throw wrong(node, allowed, isHidden ? kHidden : undefined);
 }
 
 /** Where it came from, with its name there if it has another one. */
@@ -35,8 +38,19 @@ export function originOf(node: TreeNode, key: string): string {
 }
 
 export function wrong(node: TreeNode, allowed: string, instead?: string): Error {
-  const found = instead ?? (node.kind === 'table' ? 'a table' : describeValue(node.value));
+  const found =
+    instead ??
+    (node.kind === 'table'
+      ? 'a table'
+      : mayBeSecret(node.source.path)
+        ? kHidden
+        : describeValue(node.value));
   return fail('ST_CONFIG_VALUE', { where: whereOf(node), key: keyOf(node), found, allowed });
+}
+
+/** A password in the wrong place is one still. */
+function mayBeSecret(path: readonly string[]): boolean {
+  return path.at(-1) !== 'role' && path.some((step) => kSecretWords.test(step));
 }
 
 function describeValue(value: unknown): string {

@@ -113,6 +113,21 @@ role = "read"
     for (const { message } of [level, short]) expect(message).not.toMatch(/secret-of|sesame/);
   });
 
+  test.each([
+    '[console]\ntokens = "open-sesame"\n',
+    '[console]\ntokens = ["open-sesame"]\n',
+    '[console.tokens]\nops = ["open-sesame"]\n',
+    '[console.tokens.ops]\ntoken = { a = "open-sesame" }\n',
+    '[console.tokens]\nops = { token = "open-sesame", role = "king" }\n',
+    '[unified]\npasswords = "open-sesame"\n',
+    '[v4.1]\nlisten = "127.0.0.1:1"\n[v4.1.connections]\nauth = "open-sesame"\n',
+    'auth = "open-sesame"\n',
+  ])('a secret in the wrong place is not shown either: %j', async (text) => {
+    const { message } = await refusal(text);
+    expect(message).toMatch(/^a\.toml:\d+:\d+: /);
+    expect(message).not.toContain('sesame');
+  });
+
   test('an embedding application gives values as they are', () => {
     const { config } = resolveConfig([
       objectLayer({ console: { tokens: { ops: '${NAME}-${NAME}' } }, unified: {} }),
