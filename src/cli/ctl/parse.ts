@@ -92,7 +92,7 @@ function findCommand(
   }
   const bare = family.find(([, { isDefault }]) => isDefault === true);
   // "clients lst" is no filter; "clients connected=true" is.
-  const fits = second === '' || /[=~<>/+#]/.test(second);
+  const fits = second === '' || /[=~<>/+#.]/.test(second);
   if (bare === undefined || !fits) {
     const others = family.map(([, { words }]) => words[1] ?? '');
     throw usage(`there is no "${first} ${second}"; there are ${others.join(', ')}`);

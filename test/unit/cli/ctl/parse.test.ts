@@ -16,6 +16,7 @@ test('first words alone mean the listing', () => {
   expect(commandOf('retained', 'a/#')).toBe('retained_list');
   expect(commandOf('log')).toBe('log_get');
   expect(commandOf('config')).toBe('config_show');
+  expect(commandOf('config', 'mqtt.max_qos')).toBe('config_show');
 });
 
 test('flags may stand before and behind', () => {

@@ -1,0 +1,116 @@
+// `st-mqttd ctl` as its users run it: a process of its own, beside a broker with a console.
+import type { ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../harness/eventually.js';
+import { type BrokerProcess, freePort, launch, standIn, startProcess } from './broker-process.js';
+import { Client } from './mqttjs-client.js';
+
+let broker: BrokerProcess;
+let url = '';
+
+beforeAll(async () => {
+  if (standIn) return;
+  const port = await freePort();
+  url = `http://127.0.0.1:${port}`;
+  broker = await startProcess(`[console]\nlisten = "127.0.0.1:${port}"\n`);
+  // Its address is opened after those for clients.
+  await eventually(async () => expect((await fetch(`${url}/livez`)).status).toBe(200));
+});
+afterAll(() => broker?.stop());
+
+async function ctl(...args: string[]) {
+  const { child, errors, exited } = launch(['ctl', ...args, '--url', url]);
+  const chunks: Buffer[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const { code } = await exited;
+  return { code, output: Buffer.concat(chunks).toString(), errors: errors() };
+}
+
+describe.skipIf(standIn)('ctl', () => {
+  test('sees clients, and closes a connection', async () => {
+    const client = await Client.open(broker.port, 5, { clientId: 'seen', username: 'anna' });
+    const { code, output, errors } = await ctl('clients', 'clientid=seen');
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    expect(output).toMatch(/^seen +connected +127\.0\.0\.1:\d+ +\S+ +5\.0 +anna /m);
+    const detail = await ctl('clients', 'show', 'seen', '--json');
+    expect(JSON.parse(detail.output)).toMatchObject({ clientid: 'seen', connected: true });
+    const disconnected = client.disconnected();
+    expect((await ctl('clients', 'kick', 'seen', '--reason', 'go')).output).toBe('closed\n');
+    expect(await disconnected).toBe(0x98);
+    expect(await ctl('clients', 'kick', 'seen')).toMatchObject({ code: 1, output: '' });
+    await client.close();
+  });
+
+  test('publishes to subscribers', async () => {
+    const client = await Client.open(broker.port, 5);
+    await client.subscribe('ctl/#', 1);
+    expect((await ctl('publish', 'ctl/a', 'said by ctl', '--qos', '1')).code).toBe(0);
+    expect(await client.next()).toMatchObject({ topic: 'ctl/a', text: 'said by ctl' });
+    expect((await ctl('publish', 'nobody/here', 'x')).output).toMatch(/^nobody\/here: 0x/);
+    await client.close();
+  });
+
+  test('sets the log filter, and changes the configuration', async () => {
+    expect((await ctl('log')).output).toBe('warn\n');
+    expect((await ctl('log', 'set', 'debug')).code).toBe(0);
+    expect((await ctl('log')).output).toBe('debug\n');
+    expect((await ctl('config', 'set', 'mqtt.max_inflight=7')).output).toMatch(
+      /mqtt\.max_inflight/,
+    );
+    expect((await ctl('config', 'mqtt.max_inflight')).output).toMatch(/^mqtt\.max_inflight +7 /m);
+    const refused = await ctl('config', 'set', 'broker.io_threads=2');
+    expect(refused.code).toBe(1);
+    expect(refused.errors).toContain('broker.io_threads needs a restart');
+  });
+
+  test('a reader that goes away ends it quietly', async () => {
+    const clients = await Promise.all(
+      Array.from({ length: 30 }, () => Client.open(broker.port, 5)),
+    );
+    const { child, errors, exited } = launch(['ctl', 'clients', '--json', '--url', url]);
+    closeEarly(child);
+    expect(await exited).toEqual({ code: 0, signal: null });
+    expect(errors()).toBe('');
+    await Promise.all(clients.map((client) => client.close()));
+  });
+
+  test('exit codes: 1 without a console, 2 for what is no command', async () => {
+    const { errors, exited } = launch(['ctl', 'status', '--url', 'http://127.0.0.1:9']);
+    expect((await exited).code).toBe(1);
+    expect(errors()).toMatch(
+      /^st-mqttd ctl: cannot reach the console at http:\/\/127\.0\.0\.1:9: /,
+    );
+    expect((await ctl('clint')).code).toBe(2);
+    const behind = launch(['-v', 'ctl']);
+    expect((await behind.exited).code).toBe(1);
+    expect(behind.errors()).toContain('ctl stands before its flags');
+  });
+});
+
+function closeEarly(child: ChildProcess): void {
+  child.stdout?.destroy();
+}
+
+test('it loads nothing of the broker', () => {
+  const root = resolve(import.meta.dirname, '../../src');
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const [, type, from = ''] of readFileSync(file, 'utf8').matchAll(
+      /^(?:import|export) (type )?[^;]*?from '(\.[^']+)'/gm,
+    )) {
+      if (type === undefined) visit(join(dirname(file), from.replace(/\.js$/, '.ts')));
+    }
+  };
+  visit(join(root, 'cli/ctl/main.ts'));
+  const folders = new Set([...seen].map((file) => file.slice(root.length + 1).split('/')[0]));
+  expect(seen.size).toBeGreaterThan(8);
+  expect([...folders].sort()).toEqual(['cli', 'config', 'errors.ts', 'link']);
+  const others = [...seen]
+    .map((file) => file.slice(root.length + 1))
+    .filter((f) => !f.startsWith('cli/ctl'));
+  expect(others.sort()).toEqual(['config/suggest.ts', 'errors.ts', 'link/reason-codes.ts']);
+});
