@@ -128,6 +128,22 @@ export class CommandWriter {
     this.#strings(at + Disconnect.bytes, id, reason);
   }
 
+  /** A message of the broker's own, which no client has sent. The topic must be a Topic Name. */
+  publish(
+    topic: string,
+    payload: string,
+    { qos, retain }: { readonly qos: 0 | 1 | 2; readonly retain: boolean },
+  ): void {
+    const name = text(topic);
+    const body = text(payload);
+    const at = this.#begin(CommandKind.publish, Publish.bytes, name.length + body.length);
+    this.#buffer.writeUInt8(qos, at + Publish.at.qos);
+    this.#buffer.writeUInt8(retain ? 1 : 0, at + Publish.at.retain);
+    this.#buffer.writeUInt32LE(name.length, at + Publish.at.topic_bytes);
+    this.#buffer.writeUInt32LE(body.length, at + Publish.at.payload_bytes);
+    this.#strings(at + Publish.bytes, name, body);
+  }
+
   query(command: QueryCommand): void {
     const clientId = text(command.clientId);
     const argument = text(command.text);
@@ -146,22 +162,6 @@ export class CommandWriter {
     b.writeUInt32LE(argument.length, at + l.text_bytes);
     b.writeUInt32LE(cursor.length, at + l.cursor_bytes);
     this.#strings(at + Query.bytes, clientId, argument, cursor);
-  }
-
-  /** A message of the broker's own, which no client has sent. The topic must be a Topic Name. */
-  publish(
-    topic: string,
-    payload: string,
-    { qos, retain }: { readonly qos: 0 | 1 | 2; readonly retain: boolean },
-  ): void {
-    const name = text(topic);
-    const body = text(payload);
-    const at = this.#begin(CommandKind.publish, Publish.bytes, name.length + body.length);
-    this.#buffer.writeUInt8(qos, at + Publish.at.qos);
-    this.#buffer.writeUInt8(retain ? 1 : 0, at + Publish.at.retain);
-    this.#buffer.writeUInt32LE(name.length, at + Publish.at.topic_bytes);
-    this.#buffer.writeUInt32LE(body.length, at + Publish.at.payload_bytes);
-    this.#strings(at + Publish.bytes, name, body);
   }
 
   drain(deadlineMs: number): void {
