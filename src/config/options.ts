@@ -288,7 +288,7 @@ export const brokerRows = {
     unit: 'bytes',
     min: 0,
     max: kU32,
-    reload: 'restart',
+    reload: 'live',
     help: "Bytes of each I/O thread's cache from Topic Names to subscribers.",
   }),
   outbound_high_watermark_bytes: integer({
