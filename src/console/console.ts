@@ -8,6 +8,7 @@ import { listenFailure, resolveHost } from '../listener/listeners.js';
 import { Access, type Door, isLoopback } from './access.js';
 import type { ConsoleDeps } from './deps.js';
 import { History } from './history.js';
+import { internalProblem } from './problem.js';
 import { allRoutes } from './routes/index.js';
 import { Scanner } from './scan.js';
 import { buildServer, type ConsoleServer } from './server.js';
@@ -98,7 +99,9 @@ export class Console {
     return allRoutes({
       deps: this.#deps,
       history,
-      scanner: new Scanner(this.#stopping.signal),
+      scanner: new Scanner(this.#stopping.signal, (error) =>
+        internalProblem((record) => this.#deps.log(record), error, { route: 'a listing' }),
+      ),
       openapi: () => this.#built?.app.swagger() ?? {},
     });
   }

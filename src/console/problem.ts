@@ -1,5 +1,7 @@
 /** What a request can be refused with: one shape, from whatever was thrown. */
+import { randomBytes } from 'node:crypto';
 import { type ErrorCode, StMqttdError } from '../errors.js';
+import type { LogRecord } from '../log/logger.js';
 
 const statuses = {
   bad_request: 400,
@@ -22,11 +24,14 @@ export type ProblemCode = keyof typeof statuses;
 export class Problem extends Error {
   readonly code: ProblemCode;
   readonly field: string | undefined;
+  /** Of an internal error: it stands in the log too. */
+  readonly id: string | undefined;
 
-  constructor(code: ProblemCode, message: string, field?: string) {
+  constructor(code: ProblemCode, message: string, field?: string, id?: string) {
     super(message);
     this.code = code;
     this.field = field;
+    this.id = id;
   }
 
   get status(): number {
@@ -34,13 +39,13 @@ export class Problem extends Error {
   }
 
   /** The answer's body. */
-  body(id?: string): { error: { code: string; message: string; field?: string; id?: string } } {
+  body(): { error: { code: string; message: string; field?: string; id?: string } } {
     return {
       error: {
         code: this.code,
         message: this.message,
         ...(this.field === undefined ? {} : { field: this.field }),
-        ...(id === undefined ? {} : { id }),
+        ...(this.id === undefined ? {} : { id: this.id }),
       },
     };
   }
@@ -86,6 +91,18 @@ interface Violation {
   readonly keyword?: string;
   readonly message?: string;
   readonly params?: Readonly<Record<string, unknown>>;
+}
+
+/** Logs a defect of ours; who asked is told no more than where to find it. */
+export function internalProblem(
+  log: (record: LogRecord) => void,
+  error: unknown,
+  about: Readonly<Record<string, string>>,
+): Problem {
+  const id = randomBytes(6).toString('hex');
+  const fields = { errorId: id, ...about, err: error };
+  log({ level: 'error', module: 'console', text: 'console: internal error', fields });
+  return new Problem('internal', 'an internal error; the log has it under this id', undefined, id);
 }
 
 /** undefined = not the request's fault. */

@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Page, PageRequest } from '../session/registry.js';
-import { Problem } from './problem.js';
+import { Problem, problemOf } from './problem.js';
 
 export type Source<T> = (page: PageRequest) => Promise<Page<T>>;
 
@@ -36,16 +36,28 @@ export class Scanner {
   #streams = 0;
   readonly #waiting: (() => void)[] = [];
   readonly #stopping: AbortSignal;
+  readonly #internal: (error: unknown) => Problem;
 
-  constructor(stopping: AbortSignal) {
+  /** `internal`: logs a defect within a stream, and is what its reader is told. */
+  constructor(stopping: AbortSignal, internal: (error: unknown) => Problem) {
     this.#stopping = stopping;
+    this.#internal = internal;
   }
 
   /** Up to `limit` rows that `keeps` likes. */
-  async page<T>(source: Source<T>, { cursor, limit, keeps }: ScanRequest<T>): Promise<Scanned<T>> {
+  page<T>(source: Source<T>, request: ScanRequest<T>): Promise<Scanned<T>> {
+    return this.shown(source, request, (row) => row);
+  }
+
+  /** The same, each row as `show` makes it: a native page at a time, as all else. */
+  async shown<T, R>(
+    source: Source<T>,
+    { cursor, limit, keeps }: ScanRequest<T>,
+    show: (row: T) => R,
+  ): Promise<Scanned<R>> {
     await this.#enter();
     try {
-      const items: T[] = [];
+      const items: R[] = [];
       let scanned = 0;
       let work = 0;
       let next = cursor;
@@ -61,7 +73,7 @@ export class Scanner {
           rows = page.items.indexOf(kept[room - 1] as T) + 1;
         } else {
           rows = kNativePage;
-          items.push(...kept);
+          for (const row of kept) items.push(show(row));
           scanned += page.items.length;
           next = page.next;
           if (next === undefined || items.length === limit || work >= kMaxScanned) break;
@@ -115,7 +127,7 @@ export class Scanner {
       }
       yield `${JSON.stringify({ next: next ?? null })}\n`;
     } catch (error) {
-      const problem = error instanceof Problem ? error : stopped();
+      const problem = problemOf(error) ?? this.#internal(error);
       yield `${JSON.stringify(problem.body())}\n`;
     } finally {
       this.#streams--;

@@ -2,7 +2,6 @@
  * The HTTP application: fastify with the routes, and what holds for each of them: who may call it,
  * one shape for errors, the audit log, /openapi.json. It listens nowhere itself: see console.ts.
  */
-import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import { createServer } from 'node:http';
 import swagger from '@fastify/swagger';
@@ -16,7 +15,7 @@ import type { Access, Door } from './access.js';
 import { Audit } from './audit.js';
 import type { ConsoleDeps } from './deps.js';
 import { addLive, offeredToken } from './live.js';
-import { Problem, problemOf } from './problem.js';
+import { internalProblem, Problem, problemOf } from './problem.js';
 import type { Call, Caller, Route } from './route.js';
 import { errorAnswer } from './schema.js';
 import { addPage } from './ui-routes.js';
@@ -191,7 +190,8 @@ function callOf(setup: ServerSetup, request: FastifyRequest, reply: FastifyReply
     body: request.body,
     caller: request.caller,
     listen: setup.doorOf(request.raw.socket).text,
-    wantsLines: request.headers.accept?.includes(kLines) === true,
+    // HEAD would read a whole stream to say nothing of it.
+    wantsLines: request.method !== 'HEAD' && request.headers.accept?.includes(kLines) === true,
     reply,
   };
 }
@@ -212,22 +212,15 @@ async function answerError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const problem = problemOf(error);
-  void reply.type('application/json');
-  if (problem !== undefined) {
-    outcomes.set(request, problem.code);
-    if (problem.code === 'unauthorized') void reply.header('WWW-Authenticate', 'Bearer');
-    if (problem.code === 'too_many') void reply.header('Retry-After', '1');
-    return reply.code(problem.status).send(problem.body());
-  }
-  const id = randomBytes(6).toString('hex');
-  outcomes.set(request, 'internal');
+  const { method, routeOptions } = request;
   // Not the URL: what is in its query may be nobody's business.
-  const { method } = request;
-  const fields = { errorId: id, method, route: request.routeOptions?.url ?? '', err: error };
-  setup.deps.log({ level: 'error', module: 'console', text: 'console: internal error', fields });
-  const told = new Problem('internal', 'an internal error; the log has it under this id');
-  return reply.code(500).send(told.body(id));
+  const about = { method, route: routeOptions?.url ?? '' };
+  const problem =
+    problemOf(error) ?? internalProblem((record) => setup.deps.log(record), error, about);
+  outcomes.set(request, problem.code);
+  if (problem.code === 'unauthorized') void reply.header('WWW-Authenticate', 'Bearer');
+  if (problem.code === 'too_many') void reply.header('Retry-After', '1');
+  return reply.type('application/json').code(problem.status).send(problem.body());
 }
 
 function openapi({ deps }: ServerSetup) {

@@ -37,6 +37,6 @@ export async function answerListing<T>(
     void reply.type('application/x-ndjson');
     return reply.send(Readable.from(scanner.lines(source, all, show)));
   }
-  const { items, next, scanned } = await scanner.page(source, request);
-  return { items: items.map(show), next: next ?? null, scanned };
+  const { items, next, scanned } = await scanner.shown(source, request, show);
+  return { items, next: next ?? null, scanned };
 }

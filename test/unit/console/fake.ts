@@ -6,6 +6,7 @@ import { resolveConfig } from '../../../src/config/resolve.ts';
 import { Access } from '../../../src/console/access.ts';
 import type { AuditRecord, ConfigReport, ConsoleDeps } from '../../../src/console/deps.ts';
 import { History } from '../../../src/console/history.ts';
+import { internalProblem } from '../../../src/console/problem.ts';
 import { allRoutes } from '../../../src/console/routes/index.ts';
 import { Scanner } from '../../../src/console/scan.ts';
 import { buildServer } from '../../../src/console/server.ts';
@@ -300,7 +301,9 @@ export async function harness(
   const routes = allRoutes({
     deps,
     history,
-    scanner: new Scanner(stopping.signal),
+    scanner: new Scanner(stopping.signal, (error) =>
+      internalProblem((record) => deps.log(record), error, {}),
+    ),
     openapi: () => app.swagger(),
   });
   const { app } = await buildServer({

@@ -5,7 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { filterOf, globOf } from '../../../src/console/filter.ts';
 import { clientFields } from '../../../src/console/rows.ts';
 import { Scanner } from '../../../src/console/scan.ts';
-import { client, harness, offline, retained, subscription } from './fake.ts';
+import { client, harness, internalErrors, offline, retained, subscription } from './fake.ts';
+
+const unexpected = (error: unknown) => {
+  throw error;
+};
 
 describe('pages', () => {
   it('give every client that fits once, whatever the limit', async () => {
@@ -102,8 +106,30 @@ describe('lines', () => {
     expect(lines.length).toBeLessThan(3000);
   });
 
+  it('tell of a defect by its id in the log', async () => {
+    const { app, deps } = await harness();
+    deps.registry.clients = () => Promise.reject(new TypeError('secret inside'));
+    const { body } = await app.inject({
+      url: '/api/v1/clients',
+      headers: { accept: 'application/x-ndjson' },
+    });
+    const { error } = JSON.parse(body);
+    expect(error.code).toBe('internal');
+    expect(body).not.toContain('secret');
+    expect(internalErrors(deps)[0]?.fields).toMatchObject({ errorId: error.id });
+  });
+
+  it('HEAD reads none', async () => {
+    const { app, deps } = await harness();
+    deps.registry.rows = Array.from({ length: 3000 }, (_, i) => client(`dev-${i}`));
+    const headers = { accept: 'application/x-ndjson' };
+    const response = await app.inject({ method: 'HEAD', url: '/api/v1/clients', headers });
+    expect(response.statusCode).toBe(200);
+    expect(deps.registry.pages).toBe(1);
+  });
+
   it('are bounded in number, and a reader that goes away frees its place', async () => {
-    const scanner = new Scanner(new AbortController().signal);
+    const scanner = new Scanner(new AbortController().signal, unexpected);
     const source = () => Promise.resolve({ items: [1], next: 'more' });
     const open = () => scanner.lines(source, { limit: Number.POSITIVE_INFINITY }, (row) => row);
     const streams = Array.from({ length: 8 }, open);
@@ -158,7 +184,7 @@ describe('the event loop', () => {
   });
 
   it('gets a turn while a listing of many empty pages is worked on', async () => {
-    const scanner = new Scanner(new AbortController().signal);
+    const scanner = new Scanner(new AbortController().signal, unexpected);
     let pages = 0;
     const page = scanner.page(
       () => {
