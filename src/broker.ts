@@ -199,7 +199,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
   }
 
   /** What is known of clients, and can be done to them; while the broker runs. */
-  get registry(): NativeRegistry {
+  get registry(): Registry {
     return this.#running('reading the registry').registry;
   }
 
@@ -274,7 +274,13 @@ export class Broker extends EventEmitter<BrokerEvents> {
           );
     const listeners = new Listeners(native, config.listeners);
     const links = new Links(writer, (error) => recorder.error('link', error));
-    const registry = new NativeRegistry({ writer, nameOf: (id) => listeners.nameOf(id) });
+    const registry = new NativeRegistry({
+      writer,
+      native,
+      counters: () => this.#counters.read(native),
+      nameOf: (id) => listeners.nameOf(id),
+      threads: config.broker.io_threads,
+    });
     const router = new EventRouter({
       listeners,
       links,

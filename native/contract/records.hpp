@@ -145,6 +145,7 @@ enum class SessionEndCause : std::uint16_t {
   expired = 1,
   clean_start = 2,
   with_connection = 3,
+  administrative = 4,  ///< the session_end query
 };
 
 struct SessionEnded {
@@ -306,6 +307,16 @@ enum class QueryKind : std::uint16_t {
   clients = 1,  ///< sessions, with their connections
   client = 2,   ///< one session in detail
   kick = 3,     ///< close a client's connection: reason_code, text = Reason String
+  session_end = 4,       ///< end a session, its connection first
+  subscriptions = 5,     ///< of client_id, or of all: by session, then in no order that means anything
+  routes = 6,            ///< of this thread: who gets what is published to the Topic Name in text
+  retained = 7,          ///< by topic: those that match the filter in text, or all
+  retained_message = 8,  ///< of the topic in text
+  retained_delete = 9,   ///< of the topic in text
+  subscribe = 10,        ///< for client_id: the filter in text, options as in a SUBSCRIBE packet
+  unsubscribe = 11,      ///< for client_id: the filter in text
+  names = 12,            ///< Client Identifiers of this thread's sessions in text: "slot:generation,…"
+  ping = 13,             ///< answered by this thread, with nothing
 };
 
 struct Query {

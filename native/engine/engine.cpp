@@ -197,7 +197,7 @@ void Engine::table_counts(std::span<std::int64_t> into) const noexcept {
   const TrieCounts trie = tables_.trie.counts();
   const std::uint64_t counts[kTableCounts] = {trie.subscriptions, trie.shared_subscriptions,
                                               trie.nodes, tables_.retained.count(),
-                                              tables_.retained.bytes()};
+                                              tables_.retained.bytes(), trie.filters};
   for (std::size_t at = 0; at < into.size() && at < kTableCounts; ++at) {
     into[at] = static_cast<std::int64_t>(counts[at]);
   }

@@ -71,7 +71,7 @@ class Engine {
   [[nodiscard]] bool reaches(Bytes levels) const noexcept { return tables_.trie.reaches(levels); }
   /// What the tables hold: subscriptions, shared ones among them, trie nodes, retained messages and
   /// their bytes. As many as there is room for.
-  static constexpr std::size_t kTableCounts = 5;
+  static constexpr std::size_t kTableCounts = 6;
   void table_counts(std::span<std::int64_t> into) const noexcept;
   /// What was connected, queued or measured before stays as it is; bounds hold from now on.
   void configure(const LiveOptions& live);

@@ -143,6 +143,7 @@ class Worker final : private Handler, private Host {
                     contract::CloseCause cause) noexcept override;
   void show_written(Client& client) noexcept override;
   void tap_changed() noexcept override;
+  void answer(std::uint64_t query_id, wire::ReasonCode code) noexcept override;
   void pause(Client& client, PauseCause cause) noexcept override;
   void resume(Client& client, PauseCause cause) noexcept override;
   [[nodiscard]] Bytes address(const Client& client, char* buffer) const noexcept override;
@@ -176,6 +177,12 @@ class Worker final : private Handler, private Host {
                                     Answer& answer) noexcept;
   [[nodiscard]] bool answer_about_session(const Asked& asked, const PageBounds& bounds,
                                           Answer& answer) noexcept;
+  [[nodiscard]] bool answer_subscriptions(const Asked& asked, const PageBounds& bounds,
+                                          Answer& answer) noexcept;
+  void answer_routes(const Asked& asked, const PageBounds& bounds, Answer& answer) noexcept;
+  void answer_retained(const Asked& asked, const PageBounds& bounds, Answer& answer) noexcept;
+  void answer_names(const Asked& asked, Answer& answer) noexcept;
+  [[nodiscard]] bool change_subscription(const Asked& asked, const SessionRef& session) noexcept;
   [[nodiscard]] bool pass_on(const Asked& asked, ThreadIndex to) noexcept;
   void reply(std::uint64_t query_id, const Answer& answer) noexcept;
   [[nodiscard]] std::int64_t wall_offset_ms() noexcept;

@@ -74,7 +74,7 @@ void RetainedIndex::scan(Bytes filter, std::uint64_t since, std::uint64_t now_ms
       cursor.next_topic = as_text(message->topic());
       return;
     }
-    switch (seek.step(message->topic())) {
+    switch (filter.empty() ? TopicSeek::Step::match : seek.step(message->topic())) {
       case TopicSeek::Step::match:
         if (message->retain_sequence() <= since && !expired(*message, now_ms)) {
           out.push_back(MessageRef::share(message));

@@ -59,8 +59,8 @@ class RetainedIndex {
   /// filters that were inserted before this call.
   [[nodiscard]] std::uint64_t sequence() const noexcept;
 
-  /// Appends to `out` at most `max_count` messages that match `filter` (valid, without $share/),
-  /// have a sequence of at most `since` and are not expired, in the byte order of their topics.
+  /// Appends to `out` at most `max_count` messages that match `filter` (valid, without $share/;
+  /// empty = all, also those whose topics begin with '$'), have a sequence of at most `since` and are not expired, in the byte order of their topics.
   /// Looks at a bounded number of entries, so it may append fewer, or none, and not be done.
   void scan(Bytes filter, std::uint64_t since, std::uint64_t now_ms, std::size_t max_count,
             RetainedCursor& cursor, std::vector<MessageRef>& out) const;

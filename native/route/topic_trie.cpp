@@ -118,6 +118,12 @@ Validity TopicTrie::stamp(Bytes topic) const noexcept {
   return versions_.stamp(topic, hash(topic));
 }
 
+bool TopicTrie::describe(SubscriptionKey key, const SessionRef& session,
+                         SubscriptionText& out) const {
+  const std::shared_lock lock(mutex_);
+  return nodes_->describe(key, session, out);
+}
+
 std::string TopicTrie::filter_of(SubscriptionKey key) const {
   const std::shared_lock lock(mutex_);
   return nodes_->full_filter(key);

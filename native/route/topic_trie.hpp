@@ -32,8 +32,16 @@ struct SubscribeResult {
   SharedMemberRef member;  ///< only of a Shared Subscription
 };
 
+/// One subscription as it stands.
+struct SubscriptionText {
+  std::string filter;  ///< as subscribed with, $share/ShareName/ included
+  std::uint32_t subscription_id = 0;
+  SubscriptionOptions options;
+};
+
 struct TrieCounts {
   std::uint64_t subscriptions = 0;  ///< shared ones included
+  std::uint64_t filters = 0;        ///< distinct ones; of a group each counts once
   std::uint64_t shared_subscriptions = 0;
   std::uint64_t shared_groups = 0;
   std::uint64_t nodes = 0;
@@ -89,6 +97,9 @@ class TopicTrie {
 
   /// The Topic Filter as subscribed with, $share/ShareName/ included. Empty if the key is stale.
   [[nodiscard]] std::string filter_of(SubscriptionKey key) const;
+  /// False if the session does not have it.
+  [[nodiscard]] bool describe(SubscriptionKey key, const SessionRef& session,
+                              SubscriptionText& out) const;
   /// Who can take over what a member did not deliver. Null if the group has no member left.
   [[nodiscard]] SharedMembersRef members_of(const SharedState& group) const noexcept;
   [[nodiscard]] SharedMembersRef members_of(SubscriptionKey key) const noexcept;

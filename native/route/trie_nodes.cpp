@@ -106,6 +106,7 @@ SubscribeResult TrieNodes::subscribe(const FilterParts& parts, const Subscriber&
   if (!parts.share_name.empty()) return join(id, parts.share_name, subscriber, change);
   SubscriberSet& set = nodes_[id].subscribers;
   const std::size_t before = set.bytes();
+  if (set.empty()) ++plain_filters_;
   const SubscriberSet::Put put = set.put(subscriber);
   set_bytes_ += set.bytes() - before;
   if (put == SubscriberSet::Put::added) ++subscriptions_;
@@ -141,6 +142,7 @@ bool TrieNodes::remove(const SessionRef& session, SubscriptionKey key) noexcept 
   if (!set.remove(session)) return false;
   set_bytes_ += set.bytes() - before;
   --subscriptions_;
+  if (set.empty()) --plain_filters_;
   prune(key.node);
   return true;
 }
@@ -260,8 +262,26 @@ std::string TrieNodes::full_filter(SubscriptionKey key) const {
   return "$share/" + std::string(as_text(names_.text(group->share_name))) + "/" + text;
 }
 
+bool TrieNodes::describe(SubscriptionKey key, const SessionRef& session,
+                         SubscriptionText& out) const {
+  if (!alive(key.node)) return false;
+  if (key.shared()) {
+    const SharedMember* found = member(session, key);
+    if (found == nullptr) return false;
+    out.subscription_id = found->subscription_id();
+    out.options = found->options();
+  } else {
+    const auto record = nodes_[key.node].subscribers.get(session);
+    if (!record) return false;
+    out.subscription_id = record->subscription_id;
+    out.options = record->options;
+  }
+  out.filter = full_filter(key);
+  return true;
+}
+
 TrieCounts TrieNodes::counts() const noexcept {
-  return {subscriptions_ + memberships_, memberships_,  groups_.size(),
+  return {subscriptions_ + memberships_, plain_filters_ + groups_.size(), memberships_,  groups_.size(),
           nodes_.size() - 1u,            names_.size(), nodes_.bytes() + table_.bytes() +
                                                             names_.bytes() + set_bytes_};
 }

@@ -46,6 +46,8 @@ class TrieNodes {
   [[nodiscard]] bool filter_text(std::uint32_t node, std::string& text) const;
   /// Empty if the key is stale.
   [[nodiscard]] std::string full_filter(SubscriptionKey key) const;
+  [[nodiscard]] bool describe(SubscriptionKey key, const SessionRef& session,
+                              SubscriptionText& out) const;
   [[nodiscard]] TrieCounts counts() const noexcept;
   [[nodiscard]] bool reaches(Bytes levels) const noexcept;
 
@@ -87,6 +89,7 @@ class TrieNodes {
   GroupTable groups_;
   SharedStrategy strategy_;
   std::uint64_t subscriptions_ = 0;  ///< not shared
+  std::uint64_t plain_filters_ = 0;  ///< nodes with subscribers that are not shared
   std::uint64_t memberships_ = 0;
   std::size_t set_bytes_ = 0;  ///< of all subscriber sets beyond their nodes
 };

@@ -59,6 +59,8 @@ class Host {
   /// False: it was left out, because nobody listens or because TypeScript is far behind.
   virtual bool event(contract::EventKind kind, contract::RecordHeader& fixed,
                      std::size_t fixed_bytes, std::initializer_list<Bytes> strings) noexcept = 0;
+  /// A query that asked for a change has its Reason Code.
+  virtual void answer(std::uint64_t query_id, wire::ReasonCode code) noexcept = 0;
   /// The connection and its ConnectState go to another thread's shard, which calls
   /// Shard::arrive(). The client object ends here.
   virtual void move_client(Client& client, ThreadIndex to) noexcept = 0;

@@ -44,6 +44,7 @@ struct Promise {
   std::uint8_t* codes = nullptr; ///< suback, unsuback: from the pool, code_count bytes; owned
   PoolVector<SubscriptionName> subscriptions;  ///< suback: those that it promises
   std::uint32_t code_count = 0;
+  std::uint64_t query_id = 0;    ///< suback, unsuback: this query is answered, no client; 0 = none
   std::uint16_t packet_id = 0;
   PromiseKind kind = PromiseKind::puback;
   bool depends = true;  ///< false = only keeps its place behind others; the outcome is not its own

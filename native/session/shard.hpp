@@ -56,6 +56,20 @@ struct PageBounds {
 /// A listing is at its end.
 inline constexpr std::uint32_t kListed = 0xFFFFFFFF;
 
+/// Where a listing of subscriptions goes on: at this session, with the keys that are not less.
+/// Keys do not change while a subscription stands, so none is listed twice, and none passed over.
+struct SubscriptionPlace {
+  std::uint32_t slot = 0;   ///< kListed = at the end
+  std::uint64_t key = 0;    ///< node, group
+};
+
+/// Where a listing of routes goes on: sessions by slot and hit, then groups by key and serial.
+struct RoutePlace {
+  enum class Part : std::uint8_t { sessions, groups, end } part = Part::sessions;
+  std::uint64_t first = 0;  ///< slot; of a group its key: node, group
+  std::uint32_t then = 0;   ///< hit; serial
+};
+
 class Shard {
  public:
   Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
@@ -128,7 +142,7 @@ class Shard {
   /// Promises, alerts, budget; once at the end of each turn, before flushing.
   void end_turn() noexcept;
 
-  // --- queries: shard_queries.cpp
+  // --- queries: shard_queries.cpp, shard_query_listings.cpp, shard_query_changes.cpp
   /// Where the session of this Client Identifier lives; invalid if there is none.
   [[nodiscard]] SessionRef find_home(Bytes client_id) const noexcept {
     return tables_.directory.find(client_id, tables_.directory.hash(client_id));
@@ -146,6 +160,33 @@ class Shard {
   /// Closes the session's connection. False: it has none.
   [[nodiscard]] bool kick(const SessionRef& ref, wire::ReasonCode reason,
                           Bytes reason_text) noexcept;
+  /// Subscriptions of the sessions of this thread from `place` on, which moves behind the last row.
+  void list_subscriptions(SubscriptionPlace& place, const PageBounds& bounds,
+                          JsonWriter& rows) noexcept;
+  /// Of one session: `place.slot` is its own, and kListed behind the last row. False: not here.
+  [[nodiscard]] bool list_subscriptions_of(const SessionRef& ref, SubscriptionPlace& place,
+                                           const PageBounds& bounds, JsonWriter& rows) noexcept;
+  /// Subscriptions of this thread's sessions that match a Topic Name; of groups all members.
+  void list_routes(Bytes topic, RoutePlace& place, const PageBounds& bounds,
+                   JsonWriter& rows) noexcept;
+  /// Retained messages from `cursor` on, and their payloads in `data`. Empty filter = all.
+  void list_retained(Bytes filter, RetainedCursor& cursor, const PageBounds& bounds,
+                     JsonWriter& rows, std::string& data) noexcept;
+  [[nodiscard]] bool describe_retained(Bytes topic, const PageBounds& bounds, JsonWriter& row,
+                                       std::string& data) noexcept;
+  /// Subscribers are not told. False: there was none.
+  [[nodiscard]] bool delete_retained(Bytes topic) noexcept;
+  /// The Client Identifier of a session of this thread; empty if it has ended.
+  [[nodiscard]] Bytes name_of(const SessionRef& ref) const noexcept;
+  /// Ends a session, its connection first. False: it is not here.
+  [[nodiscard]] bool terminate(const SessionRef& ref) noexcept;
+  /// As if its client had sent it; Host::answer() gets the Reason Code that the acknowledgement
+  /// would have, once it could be sent. False: the session is not here.
+  [[nodiscard]] bool subscribe_for(const SessionRef& ref, const wire::SubscriptionView& view,
+                                   std::uint64_t query_id) noexcept;
+  [[nodiscard]] bool unsubscribe_for(const SessionRef& ref, Bytes topic_filter,
+                                     const wire::FilterView& filter,
+                                     std::uint64_t query_id) noexcept;
 
   [[nodiscard]] Client* find_client(ClientRef ref) const noexcept {
     return clients_.find(ref.slot, ref.generation);
@@ -239,10 +280,14 @@ class Shard {
 
   // shard_subscribe.cpp
   void on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
-  [[nodiscard]] wire::ReasonCode subscribe_one(Client& client, const wire::SubscriptionView& view,
+  [[nodiscard]] wire::ReasonCode subscribe_one(Session& session, std::uint8_t max_qos,
+                                               const wire::SubscriptionView& view,
                                                std::uint32_t subscription_id,
                                                PoolVector<SubscriptionName>& made,
                                                Ticket& ticket) noexcept;
+  [[nodiscard]] wire::ReasonCode unsubscribe_one(Session& session, Bytes topic_filter,
+                                                 const wire::FilterView& filter,
+                                                 Ticket& ticket) noexcept;
   void on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   void drop_scans(Session& session, SubscriptionKey key) noexcept;
   void pump_scans(Session& session) noexcept;
@@ -288,6 +333,15 @@ class Shard {
 
   // shard_queries.cpp
   void write_row(const Session& session, const PageBounds& bounds, JsonWriter& row) const noexcept;
+  /// Rows of one session; returns where its listing goes on, kAllKeys = at its end.
+  [[nodiscard]] std::uint64_t write_subscriptions(const Session& session, std::uint64_t key,
+                                                  const PageBounds& bounds, std::uint32_t& count,
+                                                  JsonWriter& rows) const noexcept;
+  void write_retained(const Message& message, const PageBounds& bounds, JsonWriter& rows,
+                      std::string& data) const noexcept;
+  void promise_answer(Session& session, PromiseKind kind, std::uint64_t query_id,
+                      wire::ReasonCode code, PoolVector<SubscriptionName>&& made,
+                      Ticket ticket) noexcept;
 
   [[nodiscard]] Session* find_session(const SessionRef& ref) const noexcept {
     return sessions_.find(ref.slot, ref.generation);

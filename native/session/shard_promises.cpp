@@ -194,6 +194,11 @@ void Shard::keep_promise(Promise& promise, TicketResult::Outcome outcome) noexce
         take_back_subscriptions(*session, promise);
         session->pump(cx_);
       }
+      if (promise.query_id != 0) {
+        host_.answer(promise.query_id, codes[0]);
+        if (session != nullptr) pump_scans(*session);
+        return;
+      }
       if (client == nullptr) return;
       if (!granted && promise.kind == PromiseKind::unsuback) {
         // It is gone here and may come back with the store: the client must not be told either.

@@ -7,8 +7,6 @@
 
 namespace stmqtt {
 
-using wire::ReasonCode;
-
 namespace {
 
 constexpr unsigned kWindowRows = 100;
@@ -151,14 +149,6 @@ bool Shard::describe_session(const SessionRef& ref, const PageBounds& bounds,
   if (session->will != nullptr) write_will(*session->will, row);
   write_window(*session, row);
   row.end_object();
-  return true;
-}
-
-bool Shard::kick(const SessionRef& ref, ReasonCode reason, Bytes reason_text) noexcept {
-  Session* session = find_session(ref);
-  if (session == nullptr || session->client() == nullptr) return false;
-  close(*session->client(),
-        {contract::CloseCause::administrative, reason, nullptr, reason_text});
   return true;
 }
 

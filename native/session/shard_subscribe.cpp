@@ -57,7 +57,8 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
   PoolVector<SubscriptionName> made;
   Ticket ticket = kGranted;
   for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {  // [MQTT-3.8.4-5]
-    codes.push_back(subscribe_one(client, one, view.subscription_identifier, made, ticket));
+    codes.push_back(subscribe_one(*client.session, client.max_qos, one,
+                                  view.subscription_identifier, made, ticket));
     if (may_log(contract::LogLevel::debug)) [[unlikely]] log_subscribe(client, one, codes.back());
   }
   if (ticket != kGranted) {
@@ -70,11 +71,10 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
   pump_scans(*client.session);
 }
 
-ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& view,
-                                std::uint32_t subscription_id,
+ReasonCode Shard::subscribe_one(Session& session, std::uint8_t max_qos,
+                                const wire::SubscriptionView& view, std::uint32_t subscription_id,
                                 PoolVector<SubscriptionName>& made, Ticket& ticket) noexcept {
-  Session& session = *client.session;
-  const Limits& limits = *client.limits;
+  const Limits& limits = session.limits();
   if (view.filter.shared && !limits.shared_subscriptions) {  // 3.x; v5 was dealt with above
     return ReasonCode::shared_subscriptions_not_supported;
   }
@@ -89,7 +89,7 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
     return ReasonCode::not_authorized;  // 0x80 for 3.x
   }
   // A QoS above our maximum is granted at that [MQTT-3.2.2-10].
-  const std::uint8_t qos = view.qos < client.max_qos ? view.qos : client.max_qos;
+  const std::uint8_t qos = view.qos < max_qos ? view.qos : max_qos;
   Subscriber subscriber;
   subscriber.session = session.ref();
   subscriber.subscription_id = subscription_id;
@@ -106,6 +106,10 @@ ReasonCode Shard::subscribe_one(Client& client, const wire::SubscriptionView& vi
   }
   SubscriptionRecord& record = session.subscriptions.insert(result.key);
   if (!result.existed) counters_.add(Counter::subscriptions_added);
+  // Subscribed for it while it is away: messages of the group go to others first.
+  if (result.key.shared() && !session.can_send()) {
+    tables_.trie.set_connected(result.key, session.ref(), false);
+  }
   if (session.persistent() && asks_store(gate_, CommitKind::subscribe)) {
     ticket = gate_.commit(
         Commit{CommitKind::subscribe, 0, session.ref(), nullptr, nullptr, view.topic_filter});
@@ -150,21 +154,7 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
       log(contract::LogLevel::debug, contract::LogModule::session, client,
           "UNSUBSCRIBE '" + std::string(as_text(topic_filter)) + "'");
     }
-    SubscriptionKey key;
-    // Compared character by character [MQTT-3.10.4-1]; from here on no publish matches it, for
-    // the trie's versions were bumped [MQTT-3.10.4-2].
-    if (!tables_.trie.unsubscribe({filter.share_name, filter.filter}, session.ref(), &key)) {
-      codes.push_back(ReasonCode::no_subscription_existed);
-      continue;
-    }
-    session.subscriptions.erase(key);
-    counters_.add(Counter::subscriptions_removed);
-    drop_scans(session, key);
-    if (session.persistent() && asks_store(gate_, CommitKind::unsubscribe)) {
-      ticket = gate_.commit(
-          Commit{CommitKind::unsubscribe, 0, session.ref(), nullptr, nullptr, topic_filter});
-    }
-    codes.push_back(ReasonCode::success);
+    codes.push_back(unsubscribe_one(session, topic_filter, filter, ticket));
   }
   session.pump(cx_);  // what waited behind a scan that was dropped
   if (ticket != kGranted) {
@@ -173,6 +163,24 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
   }
   // [MQTT-3.10.4-4], [MQTT-3.10.4-5]; 3.x gets no codes.
   send_codes(client, PromiseKind::unsuback, view.packet_id, {codes.data(), codes.size()});
+}
+
+ReasonCode Shard::unsubscribe_one(Session& session, Bytes topic_filter,
+                                  const wire::FilterView& filter, Ticket& ticket) noexcept {
+  SubscriptionKey key;
+  // Compared character by character [MQTT-3.10.4-1]; from here on no publish matches it, for the
+  // trie's versions were bumped [MQTT-3.10.4-2].
+  if (!tables_.trie.unsubscribe({filter.share_name, filter.filter}, session.ref(), &key)) {
+    return ReasonCode::no_subscription_existed;
+  }
+  session.subscriptions.erase(key);
+  counters_.add(Counter::subscriptions_removed);
+  drop_scans(session, key);
+  if (session.persistent() && asks_store(gate_, CommitKind::unsubscribe)) {
+    ticket = gate_.commit(
+        Commit{CommitKind::unsubscribe, 0, session.ref(), nullptr, nullptr, topic_filter});
+  }
+  return ReasonCode::success;
 }
 
 void Shard::drop_scans(Session& session, SubscriptionKey key) noexcept {

@@ -27,11 +27,11 @@ function checkTopic(topic: unknown): void {
   }
 }
 
-export function checkFilter(filter: unknown): void {
+export function checkFilter(filter: unknown, doing = 'subscribing'): void {
   const fits = isText(filter) && filter.split('/').every(isLevel);
   if (!fits) {
     refuse(
-      'subscribing',
+      doing,
       'filter',
       filter,
       'a Topic Filter: 1 to 65535 bytes without NUL, + alone in its level, # alone in the last one',

@@ -68,7 +68,12 @@ export const CloseCause = {
   link_closed: 22,
 } as const;
 
-export const SessionEndCause = { expired: 1, clean_start: 2, with_connection: 3 } as const;
+export const SessionEndCause = {
+  expired: 1,
+  clean_start: 2,
+  with_connection: 3,
+  administrative: 4,
+} as const;
 export const LogLevel = { error: 1, warn: 2, info: 3, debug: 4, trace: 5 } as const;
 /** The part of the broker that a native log record is about. */
 export const NativeModule = {
@@ -82,7 +87,21 @@ export const NativeModule = {
 export const TraceEndCause = { time_over: 1, stopped: 2 } as const;
 export const AlertKind = { queue_overflow: 1, memory_budget: 2 } as const;
 
-export const QueryKind = { clients: 1, client: 2, kick: 3 } as const;
+export const QueryKind = {
+  clients: 1,
+  client: 2,
+  kick: 3,
+  session_end: 4,
+  subscriptions: 5,
+  routes: 6,
+  retained: 7,
+  retained_message: 8,
+  retained_delete: 9,
+  subscribe: 10,
+  unsubscribe: 11,
+  names: 12,
+  ping: 13,
+} as const;
 export const QueryStatus = { done: 1, not_found: 2, bad_cursor: 3 } as const;
 export const kMaxCursorBytes = 65_600;
 

@@ -4,40 +4,69 @@
  */
 import { fail } from '../errors.js';
 import { serverDisconnects } from '../link/reason-codes.js';
-import { type CommandWriter, isMqttText, type QueryCommand } from '../native/commands.js';
-import { kMaxCursorBytes } from '../native/contract.js';
+import { checkFilter } from '../link/topics.js';
+import type { NativeBroker } from '../native/addon.js';
+import { type CommandWriter, isMqttText } from '../native/commands.js';
+import type { CounterName } from '../native/contract.js';
 import type { ReplyEvent } from '../native/events.js';
-import type { ClientDetail, ClientRow, Page, PageRequest, Registry } from './registry.js';
-import { clientDetail, clientRows, type ListenerNames } from './rows.js';
+import { pageOf } from './pages.js';
+import { type Question, Questions } from './questions.js';
+import type {
+  ClientDetail,
+  ClientRow,
+  Page,
+  PageRequest,
+  Registry,
+  RetainedRow,
+  SubscribeRequest,
+  SubscriptionRow,
+  Totals,
+} from './registry.js';
+import {
+  clientDetail,
+  clientRows,
+  type ListenerNames,
+  type RetainedFind,
+  retainedFinds,
+  subscriptionRows,
+} from './rows.js';
 
-/** More wait here: so the replies that wait to be read are bounded. */
-const kUnderWay = 8;
-const kMaxLimit = 1000;
-/** A page that finds little (most slots are empty) ends after so many queries, with a cursor. */
-const kQueriesPerPage = 16;
-
-type Question = Omit<QueryCommand, 'queryId'>;
-
-interface Asked {
-  readonly question: Question;
-  readonly resolve: (reply: ReplyEvent) => void;
-  readonly reject: (error: Error) => void;
-}
+const kMaxRoutes = 10_000;
+const kTableCounts = 6;
 
 export interface RegistryParts {
   readonly writer: Pick<CommandWriter, 'query'>;
+  readonly native: Pick<NativeBroker, 'tableCounts'>;
+  readonly counters: () => Readonly<Record<CounterName, number>>;
   readonly nameOf: ListenerNames;
+  /** I/O threads. */
+  readonly threads: number;
 }
 
-export class NativeRegistry implements Pick<Registry, 'clients' | 'client' | 'kick'> {
+export class NativeRegistry implements Registry {
   readonly #parts: RegistryParts;
-  readonly #underWay = new Map<number, Asked>();
-  readonly #waiting: Asked[] = [];
-  #lastId = 0;
-  #ended = false;
+  readonly #questions: Questions;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
+    this.#questions = new Questions(parts.writer);
+  }
+
+  /** From the router. */
+  handle(reply: ReplyEvent): void {
+    this.#questions.handle(reply);
+  }
+
+  /** The broker has stopped: nothing is answered any more. */
+  end(): void {
+    this.#questions.end();
+  }
+
+  /** Resolves when each of the I/O threads has answered. */
+  async ping(threads: number): Promise<void> {
+    await Promise.all(
+      Array.from({ length: threads }, (_, thread) => this.#ask({ query: 'ping', thread })),
+    );
   }
 
   clients(page: PageRequest): Promise<Page<ClientRow>> {
@@ -50,6 +79,72 @@ export class NativeRegistry implements Pick<Registry, 'clients' | 'client' | 'ki
     checkText('reading a client', 'clientId', clientId);
     const reply = await this.#ask({ query: 'client', clientId });
     return reply.status === 'done' ? clientDetail(reply.rows, this.#parts.nameOf) : undefined;
+  }
+
+  async subscriptions(
+    page: PageRequest & { readonly clientId?: string },
+  ): Promise<Page<SubscriptionRow>> {
+    const doing = 'listing subscriptions';
+    const { clientId } = page;
+    if (clientId !== undefined) {
+      checkText(doing, 'clientId', clientId);
+      // Nobody has an empty one, and native code would list all.
+      if (clientId === '') return { items: [], next: undefined };
+    }
+    const question: Question = {
+      query: 'subscriptions',
+      ...(clientId === undefined ? {} : { clientId }),
+    };
+    return this.#page(doing, page, question, ({ rows }) => subscriptionRows(rows));
+  }
+
+  async routes(topic: string): Promise<readonly SubscriptionRow[]> {
+    checkTopic('reading routes', topic);
+    const rows: SubscriptionRow[] = [];
+    for (let thread = 0; thread < this.#parts.threads; thread++) {
+      for (let cursor: Buffer | undefined; rows.length < kMaxRoutes; ) {
+        const limit = kMaxRoutes - rows.length;
+        const reply = await this.#ask({ query: 'routes', thread, text: topic, limit, cursor });
+        if (reply.status !== 'done') break;
+        for (const row of subscriptionRows(reply.rows)) rows.push(row);
+        if (reply.cursor.length === 0) break;
+        cursor = reply.cursor;
+      }
+    }
+    return rows;
+  }
+
+  async retained(page: PageRequest & { readonly filter?: string }): Promise<Page<RetainedRow>> {
+    const doing = 'listing retained messages';
+    const { filter } = page;
+    if (filter !== undefined) {
+      checkFilter(filter, doing);
+      if (filter.startsWith('$share/')) {
+        const allowed = 'a Topic Filter without $share/';
+        throw fail('ST_ARGUMENT', { doing, name: 'filter', found: `"${filter}"`, allowed });
+      }
+    }
+    const question: Question = {
+      query: 'retained',
+      ...(filter === undefined ? {} : { text: filter }),
+    };
+    const { items, next } = await this.#page(doing, page, question, ({ rows, data }) =>
+      retainedFinds(rows, data),
+    );
+    return { items: await this.#withPublishers(items), next };
+  }
+
+  async retainedMessage(topic: string): Promise<RetainedRow | undefined> {
+    checkTopic('reading a retained message', topic);
+    const reply = await this.#ask({ query: 'retained_message', text: topic });
+    if (reply.status !== 'done') return undefined;
+    const [row] = await this.#withPublishers(retainedFinds(reply.rows, reply.data));
+    return row;
+  }
+
+  async deleteRetained(topic: string): Promise<boolean> {
+    checkTopic('deleting a retained message', topic);
+    return (await this.#ask({ query: 'retained_delete', text: topic })).status === 'done';
   }
 
   async kick(clientId: string, reasonCode: number, reason: string): Promise<boolean> {
@@ -68,80 +163,110 @@ export class NativeRegistry implements Pick<Registry, 'clients' | 'client' | 'ki
     return reply.status === 'done';
   }
 
-  /** From the router. */
-  handle(reply: ReplyEvent): void {
-    const asked = this.#underWay.get(reply.queryId);
-    if (asked === undefined) return;
-    this.#underWay.delete(reply.queryId);
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.#send(next);
-    asked.resolve(reply);
+  async endSession(clientId: string): Promise<boolean> {
+    checkText('ending a session', 'clientId', clientId);
+    return (await this.#ask({ query: 'session_end', clientId })).status === 'done';
   }
 
-  /** The broker has stopped: nothing is answered any more. */
-  end(): void {
-    this.#ended = true;
-    const unanswered = [...this.#underWay.values(), ...this.#waiting];
-    this.#underWay.clear();
-    this.#waiting.length = 0;
-    for (const { reject } of unanswered) reject(stopped());
+  async subscribe(clientId: string, request: SubscribeRequest): Promise<number | undefined> {
+    const doing = 'subscribing for a client';
+    const { filter, qos, noLocal = false, retainAsPublished = false, retainHandling = 0 } = request;
+    checkText(doing, 'clientId', clientId);
+    checkFilter(filter, doing);
+    checkOption(doing, 'qos', qos);
+    checkOption(doing, 'retainHandling', retainHandling);
+    if (noLocal && filter.startsWith('$share/')) {
+      // [MQTT-3.8.3-4]
+      const allowed = 'false for a Shared Subscription';
+      throw fail('ST_ARGUMENT', { doing, name: 'noLocal', found: 'true', allowed });
+    }
+    const options = qos | (noLocal ? 4 : 0) | (retainAsPublished ? 8 : 0) | (retainHandling << 4);
+    const reply = await this.#ask({ query: 'subscribe', clientId, text: filter, options });
+    return reply.status === 'done' ? reply.code : undefined;
+  }
+
+  async unsubscribe(clientId: string, filter: string): Promise<number | undefined> {
+    const doing = 'unsubscribing for a client';
+    checkText(doing, 'clientId', clientId);
+    checkFilter(filter, doing);
+    const reply = await this.#ask({ query: 'unsubscribe', clientId, text: filter });
+    return reply.status === 'done' ? reply.code : undefined;
+  }
+
+  totals(): Totals {
+    const tables = new BigInt64Array(kTableCounts);
+    this.#parts.native.tableCounts(tables);
+    const [subscriptions, , trieNodes, retained, retainedBytes, filters] = Array.from(
+      tables,
+      Number,
+    );
+    const c = this.#parts.counters();
+    // Counters are read one after the other while threads write them: never below nothing.
+    const left = (came: number, went: number) => Math.max(0, came - went);
+    return {
+      sessions: left(c.sessions_created, c.sessions_ended),
+      connected: left(
+        c.clients_connected_v31 + c.clients_connected_v311 + c.clients_connected_v5,
+        c.clients_disconnected_v31 + c.clients_disconnected_v311 + c.clients_disconnected_v5,
+      ),
+      subscriptions: subscriptions ?? 0,
+      filters: filters ?? 0,
+      trieNodes: trieNodes ?? 0,
+      retained: retained ?? 0,
+      retainedBytes: retainedBytes ?? 0,
+    };
+  }
+
+  /** Asks each other thread once for the Client Identifiers of its sessions. */
+  async #withPublishers(finds: readonly RetainedFind[]): Promise<RetainedRow[]> {
+    const places = new Map<number, Set<string>>();
+    const keyOf = (slot: number, generation: number) => `${slot}:${generation}`;
+    for (const { publishedBy: by } of finds) {
+      if (by === undefined) continue;
+      const keys = places.get(by.thread) ?? new Set();
+      places.set(by.thread, keys.add(keyOf(by.slot, by.generation)));
+    }
+    const names = new Map<string, string>();
+    for (const [thread, keys] of places) {
+      for (let rest = [...keys]; rest.length > 0; ) {
+        const text = rest.slice(0, kNamesPerQuery).join(',');
+        const found = JSON.parse(
+          (await this.#ask({ query: 'names', thread, text })).rows,
+        ) as string[];
+        found.forEach((name, index) => {
+          names.set(`${thread}/${rest[index]}`, name);
+        });
+        rest = rest.slice(kNamesPerQuery);
+      }
+    }
+    return finds.map(({ row, publishedBy: by }) =>
+      by === undefined
+        ? row
+        : { ...row, publisher: names.get(`${by.thread}/${keyOf(by.slot, by.generation)}`) ?? '' },
+    );
   }
 
   #ask(question: Question): Promise<ReplyEvent> {
-    if (this.#ended) return Promise.reject(stopped());
-    return new Promise((resolve, reject) => {
-      const asked = { question, resolve, reject };
-      if (this.#underWay.size < kUnderWay) this.#send(asked);
-      else this.#waiting.push(asked);
-    });
+    return this.#questions.ask(question);
   }
 
-  #send(asked: Asked): void {
-    const queryId = ++this.#lastId;
-    this.#underWay.set(queryId, asked);
-    this.#parts.writer.query({ ...asked.question, queryId });
-  }
-
-  /** As many rows as were asked for, if there are: a query's own bounds are smaller. */
-  async #page<T>(
+  #page<T>(
     doing: string,
     page: PageRequest,
     question: Question,
     rowsOf: (reply: ReplyEvent) => readonly T[],
   ): Promise<Page<T>> {
-    const { limit } = page;
-    if (!Number.isInteger(limit) || limit < 1 || limit > kMaxLimit) {
-      const allowed = `a whole number from 1 to ${kMaxLimit}`;
-      throw fail('ST_ARGUMENT', { doing, name: 'limit', found: String(limit), allowed });
-    }
-    let cursor = cursorBytes(doing, page.cursor);
-    const items: T[] = [];
-    for (let queries = 0; queries < kQueriesPerPage && items.length < limit; queries++) {
-      const reply = await this.#ask({ ...question, limit: limit - items.length, cursor });
-      if (reply.status === 'bad_cursor') throw badCursor(doing, page.cursor);
-      if (reply.status === 'not_found') return { items, next: undefined };
-      for (const row of rowsOf(reply)) items.push(row);
-      if (reply.cursor.length === 0) return { items, next: undefined };
-      cursor = reply.cursor;
-    }
-    return { items, next: cursor?.toString('base64url') };
+    return pageOf(
+      doing,
+      page,
+      (limit, cursor) => this.#ask({ ...question, limit, cursor }),
+      rowsOf,
+    );
   }
 }
 
-function cursorBytes(doing: string, cursor: string | undefined): Buffer | undefined {
-  if (cursor === undefined) return undefined;
-  const bytes = Buffer.from(String(cursor), 'base64url');
-  // Node skips what is not base64url: only what it would write itself is a cursor.
-  const ours = bytes.length > 0 && bytes.length <= kMaxCursorBytes;
-  if (!ours || bytes.toString('base64url') !== cursor) throw badCursor(doing, cursor);
-  return bytes;
-}
-
-function badCursor(doing: string, cursor: string | undefined): Error {
-  const found = `"${String(cursor).slice(0, 80)}"`;
-  const allowed = 'what the page before gave as next, for the same listing';
-  return fail('ST_ARGUMENT', { doing, name: 'cursor', found, allowed });
-}
+/** As many as native code answers at once. */
+const kNamesPerQuery = 200;
 
 function checkText(doing: string, name: string, value: unknown): void {
   if (isMqttText(value)) return;
@@ -149,10 +274,13 @@ function checkText(doing: string, name: string, value: unknown): void {
   throw fail('ST_ARGUMENT', { doing, name, found: 'other', allowed });
 }
 
-function stopped(): Error {
-  return fail('ST_BROKER_STATE', {
-    doing: 'asking the registry',
-    state: 'stopped',
-    next: 'await start() first',
-  });
+function checkTopic(doing: string, topic: unknown): void {
+  if (isMqttText(topic) && topic !== '' && !/[+#]/.test(topic)) return;
+  const allowed = 'a Topic Name: 1 to 65535 bytes without +, # and U+0000';
+  throw fail('ST_ARGUMENT', { doing, name: 'topic', found: 'other', allowed });
+}
+
+function checkOption(doing: string, name: string, value: number): void {
+  if (value === 0 || value === 1 || value === 2) return;
+  throw fail('ST_ARGUMENT', { doing, name, found: String(value), allowed: '0, 1 or 2' });
 }

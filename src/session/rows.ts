@@ -4,7 +4,13 @@
  */
 import { type CloseCauseName, closeCauseNames } from '../native/contract.js';
 import { kForever, versions } from '../native/events.js';
-import type { ClientDetail, ClientRow, InFlightRow } from './registry.js';
+import type {
+  ClientDetail,
+  ClientRow,
+  InFlightRow,
+  RetainedRow,
+  SubscriptionRow,
+} from './registry.js';
 
 /** As native/session/shard_queries.cpp writes it. */
 interface RawClient {
@@ -54,6 +60,39 @@ interface RawDetail extends RawClient {
     readonly topic?: string;
     readonly payload_bytes?: number;
   }[];
+}
+
+interface RawSubscription {
+  readonly client: string;
+  readonly filter: string;
+  /** As in a SUBSCRIBE packet (3.8.3.1). */
+  readonly options: number;
+  readonly id?: number;
+}
+
+interface RawRetained {
+  readonly topic: string;
+  readonly payload_bytes: number;
+  readonly qos: number;
+  readonly expires?: number;
+  readonly sequence: number;
+  readonly publisher?: string;
+  readonly publisher_thread?: number;
+  readonly publisher_slot?: number;
+  readonly publisher_generation?: number;
+}
+
+/** A session by its place: its thread knows its name. */
+export interface SessionPlace {
+  readonly thread: number;
+  readonly slot: number;
+  readonly generation: number;
+}
+
+/** A retained message whose publisher may still have to be asked for. */
+export interface RetainedFind {
+  readonly row: RetainedRow;
+  readonly publishedBy: SessionPlace | undefined;
 }
 
 export type ListenerNames = (listenerId: number) => string;
@@ -126,4 +165,36 @@ function clientRow(raw: RawClient, nameOf: ListenerNames): ClientRow {
 
 function causeName(cause: number | undefined): CloseCauseName | undefined {
   return cause === undefined ? undefined : closeCauseNames[cause];
+}
+
+export function subscriptionRows(json: string): SubscriptionRow[] {
+  return (JSON.parse(json) as RawSubscription[]).map(({ client, filter, options, id }) => ({
+    clientId: client,
+    filter,
+    qos: options & 3,
+    noLocal: (options & 4) !== 0,
+    retainAsPublished: (options & 8) !== 0,
+    retainHandling: (options >> 4) & 3,
+    subscriptionId: id,
+    group: /^\$share\/([^/]+)\//.exec(filter)?.[1],
+  }));
+}
+
+/** `json` is one row or an array of them; `data` has their payloads, one behind the other. */
+export function retainedFinds(json: string, data: Buffer): RetainedFind[] {
+  let at = 0;
+  return [JSON.parse(json) as RawRetained | RawRetained[]].flat().map((raw) => {
+    const payload = data.subarray(at, at + raw.payload_bytes);
+    at += raw.payload_bytes;
+    const { topic, qos, sequence, publisher = '', expires: expiresAt } = raw;
+    const {
+      publisher_thread: thread,
+      publisher_slot: slot = 0,
+      publisher_generation: generation = 0,
+    } = raw;
+    return {
+      row: { topic, payload, qos, publisher, expiresAt, sequence },
+      publishedBy: thread === undefined ? undefined : { thread, slot, generation },
+    };
+  });
 }

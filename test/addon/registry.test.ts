@@ -1,38 +1,25 @@
 // Broker.registry over real brokers: what it says of clients and does to them, on one thread and on
 // three.
+import { connect } from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Broker } from '../../src/broker.js';
+import type { Broker } from '../../src/broker.js';
 import type { ClientRow } from '../../src/session/registry.js';
-import { Client, unique } from '../harness/client.js';
+import { Client, connectPacket, unique } from '../harness/client.js';
+import { encode } from '../harness/encode.js';
 import { eventually } from '../harness/eventually.js';
 import type { Address } from '../harness/wire.js';
+import { everyPage, start as started } from './registry-start.js';
 
 let broker: Broker;
 let address: Address;
 afterEach(() => broker?.stop({ timeoutMs: 100 }));
 
 async function start(io_threads: number, mqtt: Record<string, unknown> = {}): Promise<void> {
-  broker = new Broker({
-    broker: { io_threads },
-    unified: { one: { listen: '127.0.0.1:0' } },
-    log: { to: 'off' },
-    mqtt,
-  });
-  await broker.start();
-  address = { host: '127.0.0.1', port: broker.addresses[0]?.port ?? 0 };
+  ({ broker, address } = await started(io_threads, mqtt));
 }
-
-async function everyClient(limit: number, between = async () => {}): Promise<ClientRow[]> {
-  const rows: ClientRow[] = [];
-  for (let cursor: string | undefined; ; ) {
-    const page = await broker.registry.clients({ limit, cursor });
-    expect(page.items.length).toBeLessThanOrEqual(limit);
-    rows.push(...page.items);
-    if (page.next === undefined) return rows;
-    cursor = page.next;
-    await between();
-  }
-}
+const everyClient = (limit: number, between?: () => unknown) =>
+  everyPage(limit, (page) => broker.registry.clients(page), between);
 const ids = (rows: readonly ClientRow[]) => rows.map(({ clientId }) => clientId).sort();
 
 describe.each([1, 3])('clients, %i I/O threads', (io_threads) => {
@@ -272,3 +259,32 @@ test('stop() in mid-query rejects what is not answered', async () => {
   await expect(registry.client('x')).rejects.toMatchObject({ code: 'ST_BROKER_STATE' });
   expect(() => broker.registry).toThrow(expect.objectContaining({ code: 'ST_BROKER_STATE' }));
 });
+
+/** A session that stays, without its connection. */
+function leaveSession(clientId: string): Promise<void> {
+  const packet = connectPacket({ clientId, properties: { sessionExpiryInterval: 3600 } });
+  return new Promise((done, failed) => {
+    const socket = connect({ ...address, noDelay: true });
+    socket.on('error', failed);
+    socket.on('close', () => done());
+    socket.resume();
+    socket.write(encode(packet, '5.0'));
+    socket.write(encode({ type: 'DISCONNECT', reasonCode: 0, properties: {} }, '5.0'));
+  });
+}
+
+test('20,000 sessions are listed without blocking the event loop', async () => {
+  await start(2);
+  const sessions = 20_000;
+  for (let n = 0; n < sessions; n += 200) {
+    await Promise.all(Array.from({ length: 200 }, (_, i) => leaveSession(`many-${n + i}`)));
+  }
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  const rows = await everyClient(1000);
+  delay.disable();
+  expect(new Set(ids(rows)).size).toBe(sessions);
+  expect(rows).toHaveLength(sessions);
+  // Some milliseconds on a machine that has nothing else to do.
+  expect(delay.max / 1e6).toBeLessThan(1000);
+}, 120_000);

@@ -93,6 +93,9 @@ class Net::Logical final : public Host {
     }
     return true;
   }
+  void answer(std::uint64_t query_id, wire::ReasonCode code) noexcept override {
+    net_.listener_.on_answer(query_id, code);
+  }
   void move_client(Client& client, ThreadIndex to) noexcept override {
     Conn& conn = conn_of(client);
     conn.client = nullptr;

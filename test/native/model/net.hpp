@@ -51,6 +51,7 @@ class NetListener {
   virtual void on_session_ended(unsigned, std::string_view, contract::SessionEndCause) {}
   virtual void on_verdict_wanted(Conn&) {}
   virtual void on_alert(std::string_view, const contract::Alert&) {}
+  virtual void on_answer(std::uint64_t, wire::ReasonCode) {}
   virtual void on_closed(Conn&, CloseMode, contract::CloseCause) {}
   virtual void on_moved(Conn&) {}
   virtual void on_commit(unsigned, const CommitNote&) {}
