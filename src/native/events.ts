@@ -2,7 +2,6 @@
 import { assertNever } from '../errors.js';
 import {
   Alert,
-  type AlertName,
   alertNames,
   type CloseCauseName,
   Connected,
@@ -16,191 +15,29 @@ import {
   LinkBytes,
   LinkClosed,
   Log,
-  type LogLevelName,
   logLevelNames,
-  type NativeModuleName,
   nativeModuleNames,
-  type QueryStatusName,
   queryStatusNames,
   Refused,
   Reply,
-  type SessionEndCauseName,
   SessionEnded,
   sessionEndCauseNames,
   Trace,
   TraceEnd,
-  type TraceEndCauseName,
   traceEndCauseNames,
 } from './contract.js';
+import type {
+  ConnectedEvent,
+  ConnectFlags,
+  ConnectRequestEvent,
+  DisconnectedEvent,
+  LogEvent,
+  NativeEvent,
+  ProtocolVersion,
+  RefusedEvent,
+} from './event-types.js';
 
-export type ProtocolVersion = '3.1' | '3.1.1' | '5.0';
-
-export interface ConnectFlags {
-  readonly cleanStart: boolean;
-  readonly hasUsername: boolean;
-  readonly hasPassword: boolean;
-  readonly hasWill: boolean;
-  readonly sessionPresent: boolean;
-  readonly isLink: boolean;
-  readonly assignedId: boolean;
-}
-
-export interface ConnectRequestEvent {
-  readonly kind: 'connect_request';
-  readonly connectionId: bigint;
-  readonly listenerId: number;
-  readonly sessionExpiry: number | 'never';
-  readonly keepAlive: number;
-  readonly protocolVersion: ProtocolVersion;
-  readonly flags: ConnectFlags;
-  readonly clientId: string;
-  readonly username: string;
-  /** A copy: it outlives the batch. */
-  readonly password: Buffer;
-  readonly address: string;
-  readonly willTopic: string;
-}
-
-export interface ConnectedEvent {
-  readonly kind: 'connected';
-  readonly connectionId: bigint;
-  readonly listenerId: number;
-  readonly sessionExpiry: number | 'never';
-  readonly keepAlive: number;
-  readonly protocolVersion: ProtocolVersion;
-  readonly flags: ConnectFlags;
-  readonly clientId: string;
-  readonly username: string;
-  readonly address: string;
-}
-
-export interface DisconnectedEvent {
-  readonly kind: 'disconnected';
-  readonly connectionId: bigint;
-  readonly cause: CloseCauseName;
-  readonly reasonCode: number;
-  readonly flags: ConnectFlags;
-  readonly clientId: string;
-  readonly username: string;
-  readonly address: string;
-  readonly detail: string;
-}
-
-export interface RefusedEvent {
-  readonly kind: 'refused';
-  readonly connectionId: bigint;
-  readonly listenerId: number;
-  readonly cause: CloseCauseName;
-  readonly reasonCode: number;
-  /** undefined: the socket ended before a version was known. */
-  readonly protocolVersion: ProtocolVersion | undefined;
-  readonly clientId: string;
-  readonly address: string;
-  readonly detail: string;
-}
-
-export interface SessionEndedEvent {
-  readonly kind: 'session_ended';
-  readonly cause: SessionEndCauseName;
-  readonly clientId: string;
-}
-
-/** The packets lie in `buffer` from `start` to `end`, and only until the handler returns. */
-export interface LinkBytesEvent {
-  readonly kind: 'link_bytes';
-  readonly linkId: number;
-  readonly buffer: Buffer;
-  readonly start: number;
-  readonly end: number;
-}
-
-export interface LinkClosedEvent {
-  readonly kind: 'link_closed';
-  readonly linkId: number;
-  readonly cause: CloseCauseName;
-  readonly reasonCode: number;
-}
-
-export interface LogEvent {
-  readonly kind: 'log';
-  /** undefined: not about a connection. */
-  readonly connectionId: bigint | undefined;
-  readonly suppressed: number;
-  readonly cause: CloseCauseName;
-  readonly level: LogLevelName;
-  readonly module: NativeModuleName;
-  readonly reasonCode: number;
-  readonly clientId: string;
-  readonly address: string;
-  readonly text: string;
-}
-
-export interface AlertEvent {
-  readonly kind: 'alert';
-  readonly alert: AlertName;
-  readonly count: number;
-  readonly clientId: string;
-}
-
-/** A packet of a client that is traced; its secrets are blanked. */
-export interface TraceEvent {
-  readonly kind: 'trace';
-  readonly traceId: number;
-  readonly connectionId: bigint;
-  /** When, in ms since 1970. */
-  readonly time: number;
-  readonly direction: 'in' | 'out';
-  readonly protocolVersion: ProtocolVersion;
-  readonly clientId: string;
-  readonly address: string;
-  /** A copy of its beginning. */
-  readonly packet: Buffer;
-  /** Bytes of the whole packet. */
-  readonly packetLength: number;
-  /** How many that fitted were left out since the last one, because they were too many. */
-  readonly suppressed: number;
-}
-
-export interface TraceEndEvent {
-  readonly kind: 'trace_end';
-  readonly traceId: number;
-  readonly cause: TraceEndCauseName;
-  readonly suppressed: number;
-}
-
-export interface DrainedEvent {
-  readonly kind: 'drained';
-  readonly unflushedConnections: number;
-}
-
-/** The answer to a query command. Everything in it is a copy. */
-export interface ReplyEvent {
-  readonly kind: 'reply';
-  readonly queryId: number;
-  readonly status: QueryStatusName;
-  /** Reason Code, where one was asked for. */
-  readonly code: number;
-  /** JSON; '' = none. */
-  readonly rows: string;
-  /** Empty = that was the last page. */
-  readonly cursor: Buffer;
-  readonly data: Buffer;
-}
-
-export type NativeEvent =
-  | ConnectRequestEvent
-  | ConnectedEvent
-  | DisconnectedEvent
-  | RefusedEvent
-  | SessionEndedEvent
-  | LinkBytesEvent
-  | LinkClosedEvent
-  | LogEvent
-  | AlertEvent
-  | TraceEvent
-  | TraceEndEvent
-  | DrainedEvent
-  | ReplyEvent;
+export type * from './event-types.js';
 
 export const kForever = 0xffffffff;
 /** By protocol level. */
