@@ -111,7 +111,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   if (unknown !== undefined) {
     const meant = nearest(unknown, Object.keys(commands));
     const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
-    throw fail('ST_USAGE', { why: `there is no command "${unknown}"${hint}` });
+    throw fail('ST_USAGE', { why: `there is no command ${JSON.stringify(unknown)}${hint}` });
   }
   const named = first as Command | undefined;
   // --check is the same as the command, for those who put it behind the line that they start with.
@@ -182,7 +182,11 @@ function parse(args: readonly string[]): { values: Values; positionals: readonly
   try {
     return parseArgs({ args: [...args], allowPositionals: true, strict: true, options });
   } catch (cause) {
-    throw fail('ST_USAGE', { why: explain(args, messageOf(cause)) }, { cause });
+    throw fail(
+      'ST_USAGE',
+      { why: explain(args, messageOf(cause)).replaceAll(/\p{Cc}/gu, ' ') },
+      { cause },
+    );
   }
 }
 

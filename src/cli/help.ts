@@ -18,7 +18,8 @@ export function helpText(): Promise<string> {
     .wrap(100)
     .example('$0', 'listen on this machine only (127.0.0.1:1883)')
     .example('$0 --listen 0.0.0.0:1883', 'listen on the network')
-    .example('$0 -c st-mqttd.toml --check', 'see what a file configures')
+    .example('$0 check -c st-mqttd.toml', 'see what a file configures')
+    .example('$0 import mosquitto.conf -o st-mqttd.toml', 'take over what mosquitto had')
     .epilogue(
       'Options of the file can be set in the environment too: mqtt.max_qos is ST_MQTTD_MQTT__MAX_QOS.',
     );

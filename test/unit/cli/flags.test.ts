@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { commands, flags, parseCommandLine } from '../../../src/cli/flags.ts';
 import { helpText } from '../../../src/cli/help.ts';
@@ -79,6 +80,28 @@ describe('the command line', () => {
     } catch (error) {
       expect(String(error)).not.toContain('\n');
     }
+  });
+
+  test('any arguments at all: a command line, or one error of one line', () => {
+    const words = fc.oneof(
+      fc.constantFrom(
+        ...Object.keys(flags).map((flag) => `--${flag}`),
+        ...Object.keys(commands),
+        ...['-c', '-f', '-vvv', '-q', '--', '-', '--=', '--id=', '-fa', '--no-check', '\n'],
+      ),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(fc.array(words, { maxLength: 8 }), (args) => {
+        try {
+          parseCommandLine(args);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'ST_USAGE' });
+          expect(String(error)).not.toContain('\n');
+        }
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   test('--help has every flag and command', async () => {
