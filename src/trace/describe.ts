@@ -177,7 +177,7 @@ function connect(reader: PacketReader, fields: Fields): string {
     const payload = reader.binary();
     fields.will = {
       topic,
-      payload: payloadField(payload),
+      payload: payloadField(payload, false),
       qos: (flags >> 3) & 3,
       retain: (flags & 32) !== 0,
       ...(properties === undefined ? {} : { properties }),
@@ -222,7 +222,7 @@ function publish(
   const shown = reader.rest();
   const payloadBytes = shown.length + packetLength - packet.length;
   fields.payloadBytes = payloadBytes;
-  fields.payload = payloadField(shown);
+  fields.payload = payloadField(shown, shown.length < payloadBytes);
   text += `, ${payloadBytes} bytes`;
   if (payloadBytes > 0 && shown.length > 0) text += ` ${preview(shown, payloadBytes)}`;
   return text;
@@ -238,29 +238,25 @@ function hex(code: number): string {
   return `0x${code.toString(16).padStart(2, '0')}`;
 }
 
-function isText(bytes: Buffer): boolean {
-  // A cut may go through a character: up to three bytes of one are let go.
-  for (let cut = 0; cut <= Math.min(3, bytes.length); cut++) {
-    try {
-      const text = new TextDecoder('utf-8', { fatal: true }).decode(
-        bytes.subarray(0, bytes.length - cut),
-      );
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-      return !/[\u0000-\u0008\u000e-\u001f]/.test(text);
-    } catch {
-      // One byte less, then.
-    }
+/** undefined: it is no text. A cut may go through a character, which is let go then. */
+function textOf(bytes: Buffer, isCut: boolean): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: isCut });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    return /[\u0000-\u0008\u000e-\u001f]/.test(text) ? undefined : text;
+  } catch {
+    return undefined;
   }
-  return false;
 }
 
-function payloadField(bytes: Buffer): string | { base64: string } {
-  return isText(bytes) ? bytes.toString('utf8') : { base64: bytes.toString('base64') };
+function payloadField(bytes: Buffer, isCut: boolean): string | { base64: string } {
+  return textOf(bytes, isCut) ?? { base64: bytes.toString('base64') };
 }
 
 const kPreviewBytes = 80;
 function preview(shown: Buffer, payloadBytes: number): string {
   const part = shown.subarray(0, kPreviewBytes);
-  const more = part.length < payloadBytes ? '…' : '';
-  return (isText(part) ? JSON.stringify(part.toString('utf8')) : part.toString('hex')) + more;
+  const isCut = part.length < payloadBytes;
+  const text = textOf(part, isCut);
+  return (text === undefined ? part.toString('hex') : JSON.stringify(text)) + (isCut ? '…' : '');
 }
