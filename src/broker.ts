@@ -36,7 +36,6 @@ import { emitTo } from './session/emit.js';
 import { eventMask } from './session/event-mask.js';
 import type { BrokerEvents } from './session/events.js';
 import { NativeRegistry } from './session/native-registry.js';
-import type { Registry } from './session/registry.js';
 import { EventRouter } from './session/router.js';
 import { SysTopics } from './sys/sys-topics.js';
 
@@ -219,8 +218,9 @@ export class Broker extends EventEmitter<BrokerEvents> {
       for (const text of warnings) recorder.say('warn', 'config', text);
       const run = this.#compose(this.#resolution, recorder);
       this.#run = run;
-      await run.listeners.open();
+      // Before the listeners, which clients take for the sign that all is there.
       await this.#startServices(run, config);
+      await run.listeners.open();
       run.native.start();
       this.#state = 'running';
       run.sys.start(config.sysIntervalS);
@@ -399,7 +399,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     const { consoleDeps } = await import('./console/wiring.js');
     const deps = consoleDeps({
       broker: this,
-      registry,
+      registry: run.registry,
       source,
       startedAt,
       prometheusText: async () => (await makeExporter()).text(),
