@@ -36,6 +36,7 @@ import { emitTo } from './session/emit.js';
 import { eventMask } from './session/event-mask.js';
 import type { BrokerEvents } from './session/events.js';
 import { NativeRegistry } from './session/native-registry.js';
+import type { Registry } from './session/registry.js';
 import { EventRouter } from './session/router.js';
 import { SysTopics } from './sys/sys-topics.js';
 
@@ -376,7 +377,6 @@ export class Broker extends EventEmitter<BrokerEvents> {
     const { recorder, startedAt } = run;
     if (console === undefined && prometheus === undefined) return;
     const { brokerSource } = await import('./metrics/source.js');
-    const registry = run.registry as unknown as Registry;
     const source = brokerSource(run);
     let exporter: Exporter | undefined;
     const makeExporter = async () => {
