@@ -1,4 +1,4 @@
-// `npm run prebuild [-- TARGET…]`: the addon as the npm package carries it, for every Linux target,
+// `npm run prebuilds [-- TARGET…]`: the addon as the npm package carries it, for every Linux target,
 // under prebuilds/. Release binaries come from zig, which compiles for an old glibc (2.28) on any
 // machine; the distribution's g++ would tie them to this machine's.
 import { copyFileSync, existsSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
@@ -90,7 +90,7 @@ export async function prebuild(names = Object.keys(targets)) {
   const unknown = names.find((name) => !(name in targets));
   if (unknown !== undefined) {
     throw new PlainError(
-      `npm run prebuild: no target '${unknown}'; there are ${Object.keys(targets).join(', ')}`,
+      `npm run prebuilds: no target '${unknown}'; there are ${Object.keys(targets).join(', ')}`,
     );
   }
   await setUp({ addon: false, typeScript: false });

@@ -54,6 +54,7 @@ describe('the tarball', () => {
         'dist/index.d.ts',
         'dist/cli/main.js',
         'binding.gyp',
+        'deploy/systemd/st-mqttd.service',
         'include/node/common.gypi',
         'native/addon/addon.cpp',
         'native/base/message.hpp',
@@ -64,7 +65,7 @@ describe('the tarball', () => {
     const strange = files.filter(
       (path) =>
         !/^(package\.json|LICENSE|README\.md|CHANGELOG\.md|binding\.gyp)$/.test(path) &&
-        !/^(dist|native|include|scripts|prebuilds)\//.test(path),
+        !/^(dist|native|include|scripts|prebuilds|deploy)\//.test(path),
     );
     expect(strange).toEqual([]);
     expect(files.filter((path) => /^dist\/.*\.(map|tsbuildinfo|test\.js)$/.test(path))).toEqual([]);
