@@ -29,13 +29,15 @@ export function importMosquitto(file: string): string {
   const perListener = settings.some(
     ({ name, value }) => name === 'per_listener_settings' && value === 'true',
   );
-  const { globals, sources } = split(settings, perListener);
+  const { globals, sources, unopened } = split(settings, perListener);
   const seen = new Set<string>();
-  for (const setting of globals) {
+  for (const setting of [...globals, ...unopened]) {
     if (!kNothing.has(setting.name)) global(draft, setting, seen);
   }
   const isOpen = (own: readonly Setting[]): Setting | boolean => {
-    const said = [...globals, ...own].findLast(({ name }) => /allow_anonymous$/.test(name));
+    // With per_listener_settings, one listener's word is no other's.
+    const heard = perListener ? own : [...globals, ...own];
+    const said = heard.findLast(({ name }) => /allow_anonymous$/.test(name));
     // mosquitto 2: without a listener only this machine connects, and anonymously.
     if (said === undefined) return sources.length === 0;
     return said.value === 'true' ? true : said;
@@ -44,7 +46,7 @@ export function importMosquitto(file: string): string {
     const path = ['unified', '1'];
     const from = 'mosquitto without a listener: this machine only';
     draft.set(path, 'listen', ['127.0.0.1:1883', '[::1]:1883'], from);
-    closed(draft, path, isOpen([]), 'its default listener');
+    closed(draft, path, isOpen(unopened), 'its default listener');
   }
   for (const [index, source] of sources.entries()) writeListener(draft, source, index, isOpen);
   return draft.text();
@@ -94,7 +96,12 @@ function readFolder(folder: string, where: string, depth: number): readonly Sett
 function split(
   settings: readonly Setting[],
   perListener: boolean,
-): { globals: readonly Setting[]; sources: readonly Source[] } {
+): {
+  readonly globals: readonly Setting[];
+  readonly sources: readonly Source[];
+  /** Of the default listener, where there is none: what stands before the first `listener`. */
+  readonly unopened: readonly Setting[];
+} {
   const globals: Setting[] = [];
   const sources: Source[] = [];
   const first: Source = {
@@ -133,9 +140,7 @@ function split(
       globals.push(setting);
     }
   }
-  // What stands before any listener belongs to the default one; without one, it is said at the top.
-  if (!sources.includes(first)) globals.push(...first.settings);
-  return { globals, sources };
+  return { globals, sources, unopened: sources.includes(first) ? [] : first.settings };
 }
 
 function portOf(text: string, where: string): number {
@@ -197,6 +202,12 @@ function writeListener(
   const kind = value('protocol') === 'websockets' ? 'ws' : 'unified';
   const path = [kind, String(index + 1)];
   const from = `${listen.where} listener`;
+  const protocol = value('protocol') ?? 'mqtt';
+  if (protocol !== 'mqtt' && protocol !== 'websockets') {
+    draft.unhandled(
+      `the listener of ${listen.where} has the protocol ${protocol}, which is not there`,
+    );
+  }
   if (listen.unix !== '') {
     draft.set(path, 'unix', listen.unix, from);
   } else {

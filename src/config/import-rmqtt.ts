@@ -23,6 +23,10 @@ export async function importRmqtt(file: string): Promise<string> {
   const layer = await readConfigFile(file);
   const draft = new Draft(`Imported from ${file}, an rmqtt.toml, by st-mqttd import.`);
   const { listener, ...rest } = layer.root;
+  const folder = isTable(rest.plugins) ? String(rest.plugins.dir ?? './plugins') : './plugins';
+  draft.unhandled(
+    `rmqttd starts its plugin rmqtt-acl by itself; the rules in ${folder.replace(/\/$/, '')}/rmqtt-acl.toml are not carried over`,
+  );
   carry(draft, layer, rest, [], globals, []);
   const kinds = isTable(listener) ? listener : {};
   for (const [kind, named] of Object.entries(kinds)) {
