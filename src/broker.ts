@@ -80,12 +80,9 @@ export class Broker extends EventEmitter<BrokerEvents> {
       return this.#starting ?? Promise.resolve();
     }
     if (this.#state === 'stopping') {
+      const next = 'wait for stop() first';
       return Promise.reject(
-        fail('ST_BROKER_STATE', {
-          doing: 'starting',
-          state: 'stopping',
-          next: 'wait for stop() first',
-        }),
+        fail('ST_BROKER_STATE', { doing: 'starting', state: 'stopping', next }),
       );
     }
     this.#state = 'starting';
@@ -116,11 +113,9 @@ export class Broker extends EventEmitter<BrokerEvents> {
   /** The configuration that was read last, with the origin of each value. */
   get config(): Resolution {
     if (this.#resolution !== undefined) return this.#resolution;
-    throw fail('ST_BROKER_STATE', {
-      doing: 'reading the configuration',
-      state: 'not started',
-      next: 'await start() first: it reads the file',
-    });
+    const next = 'await start() first: it reads the file';
+    const doing = 'reading the configuration';
+    throw fail('ST_BROKER_STATE', { doing, state: 'not started', next });
   }
 
   /**
@@ -265,14 +260,13 @@ export class Broker extends EventEmitter<BrokerEvents> {
     const dispatcher = new Dispatcher(native, (event) => router.handle(event));
     const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
     const authenticator =
-      this.#authHandler === undefined
-        ? undefined
-        : new Authenticator(
-            this.#authHandler,
-            config.broker.verdict_timeout_ms,
-            (verdict) => writer.verdict(verdict),
-            (error) => recorder.error('auth', error),
-          );
+      this.#authHandler &&
+      new Authenticator(
+        this.#authHandler,
+        config.broker.verdict_timeout_ms,
+        (verdict) => writer.verdict(verdict),
+        (error) => recorder.error('auth', error),
+      );
     const listeners = new Listeners(native, config.listeners);
     const links = new Links(writer, (error) => recorder.error('link', error));
     const registry = new NativeRegistry({
