@@ -134,6 +134,8 @@ function guard(app: FastifyInstance, setup: ServerSetup, audit: Audit): void {
     }
   });
   app.addHook('onResponse', async (request, reply) => {
+    // Node has given up a connection that was to become a WebSocket: nobody else would close it.
+    if (request.headers.upgrade !== undefined) request.raw.socket.destroySoon();
     const route = request.routeOptions.config.console;
     const { caller } = request;
     if (caller === undefined || route === undefined || route.method === 'GET') return;
