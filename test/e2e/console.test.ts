@@ -4,7 +4,6 @@ import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Broker, type BrokerOptions } from '../../src/broker.js';
 import type { LogRecord } from '../../src/log/logger.js';
-import { NativeRegistry } from '../../src/session/native-registry.js';
 import { eventually } from '../harness/eventually.js';
 
 interface Answer {
@@ -75,9 +74,6 @@ async function open(port: number, options: IClientOptions): Promise<MqttClient> 
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.endAsync(true);
 });
-
-/** Questions that the native half does not answer yet. */
-const whenAnswered = it.skipIf(!('totals' in NativeRegistry.prototype));
 
 let stand: Stand;
 const api = (path: string, method?: string, body?: unknown) =>
@@ -152,73 +148,68 @@ describe('clients', () => {
     });
   });
 
-  whenAnswered(
-    'a session that is offline is looked at without harm, and ended when it is asked for',
-    async () => {
-      const client = await open(stand.port, {
-        clientId: 'sleeper',
-        clean: false,
-        properties: { sessionExpiryInterval: 600 },
-      });
-      await client.subscribeAsync('sleep/#', { qos: 1 });
-      await client.endAsync();
-      await eventually(async () => {
-        expect((await api('clients/sleeper/online')).json.online).toBe(false);
-      });
-      const device = await ask(`${stand.url}/device/sleeper`);
-      expect(device.json).toMatchObject({ connected: false, tracker: { status: null } });
-      expect(device.json.events.map(({ event }: { event: string }) => event)).toEqual([
-        'connect',
-        'disconnect',
-      ]);
-      const again = await open(stand.port, { clientId: 'sleeper', clean: false });
-      expect((await api('clients/sleeper/subscriptions')).json.items).toMatchObject([
-        { topic: 'sleep/#', qos: 1 },
-      ]);
-      await again.endAsync();
-      const listed = await api('clients/offlines?clientid=sleeper');
-      expect(listed.json.items).toMatchObject([{ clientid: 'sleeper', connected: false }]);
-      expect((await api('clients/offlines', 'DELETE')).status).toBe(400);
-      expect((await api('clients/offlines?clientid=sleeper', 'DELETE')).json).toMatchObject({
-        ended: 1,
-        next: null,
-      });
-      expect((await api('clients/sleeper')).status).toBe(404);
-    },
-  );
+  it('a session that is offline is looked at without harm, and ended when it is asked for', async () => {
+    const kept = {
+      clientId: 'sleeper',
+      clean: false,
+      properties: { sessionExpiryInterval: 600 },
+    };
+    const client = await open(stand.port, kept);
+    await client.subscribeAsync('sleep/#', { qos: 1 });
+    await client.endAsync();
+    await eventually(async () => {
+      expect((await api('clients/sleeper/online')).json.online).toBe(false);
+    });
+    const device = await ask(`${stand.url}/device/sleeper`);
+    expect(device.json).toMatchObject({ connected: false, tracker: { status: null } });
+    expect(device.json.events.map(({ event }: { event: string }) => event)).toEqual([
+      'connect',
+      'disconnect',
+    ]);
+    const again = await open(stand.port, kept);
+    expect((await api('clients/sleeper/subscriptions')).json.items).toMatchObject([
+      { topic: 'sleep/#', qos: 1 },
+    ]);
+    await again.endAsync();
+    const listed = await api('clients/offlines?clientid=sleeper');
+    expect(listed.json.items).toMatchObject([{ clientid: 'sleeper', connected: false }]);
+    expect((await api('clients/offlines', 'DELETE')).status).toBe(400);
+    expect((await api('clients/offlines?clientid=sleeper', 'DELETE')).json).toMatchObject({
+      ended: 1,
+      next: null,
+    });
+    expect((await api('clients/sleeper')).status).toBe(404);
+  });
 });
 
 describe('subscriptions and messages', () => {
-  whenAnswered(
-    'a publish of the console reaches who has subscribed, and routes say so before',
-    async () => {
-      const client = await open(stand.port, { clientId: 'reader' });
-      await client.subscribeAsync('line/+/set', { qos: 1 });
-      const routes = await api('routes?topic=line/4/set');
-      expect(routes.json.items).toMatchObject([{ clientid: 'reader', topic: 'line/+/set' }]);
-      const came = once(client, 'message');
-      const { json } = await api('mqtt/publish', 'POST', {
-        topic: 'line/4/set',
-        payload: Buffer.from([0, 255]).toString('base64'),
-        encoding: 'base64',
-        qos: 1,
-        properties: { content_type: 'x/y', user_properties: [['k', 'v']] },
-      });
-      expect(json).toMatchObject({ ok: true, results: [{ reason_code: 0 }] });
-      const [topic, payload, packet] = (await came) as [string, Buffer, mqtt.IPublishPacket];
-      expect([topic, payload]).toEqual(['line/4/set', Buffer.from([0, 255])]);
-      expect(packet.properties).toMatchObject({ contentType: 'x/y', userProperties: { k: 'v' } });
-      const nobody = await api('mqtt/publish', 'POST', { topic: 'no/one', payload: '', qos: 1 });
-      expect(nobody.json.results[0].reason_code).toBe(0x10);
-      const borrowed = { topic: 'line/4/set', payload: '', clientid: 'reader' };
-      expect((await api('mqtt/publish', 'POST', borrowed)).status).toBe(409);
-      expect(client.connected).toBe(true);
-      const named = { topic: 'line/4/set', payload: '', clientid: 'a-name', qos: 1 };
-      expect((await api('mqtt/publish', 'POST', named)).json.ok).toBe(true);
-    },
-  );
+  it('a publish of the console reaches who has subscribed, and routes say so before', async () => {
+    const client = await open(stand.port, { clientId: 'reader' });
+    await client.subscribeAsync('line/+/set', { qos: 1 });
+    const routes = await api('routes?topic=line/4/set');
+    expect(routes.json.items).toMatchObject([{ clientid: 'reader', topic: 'line/+/set' }]);
+    const came = once(client, 'message');
+    const { json } = await api('mqtt/publish', 'POST', {
+      topic: 'line/4/set',
+      payload: Buffer.from([0, 255]).toString('base64'),
+      encoding: 'base64',
+      qos: 1,
+      properties: { content_type: 'x/y', user_properties: [['k', 'v']] },
+    });
+    expect(json).toMatchObject({ ok: true, results: [{ reason_code: 0 }] });
+    const [topic, payload, packet] = (await came) as [string, Buffer, mqtt.IPublishPacket];
+    expect([topic, payload]).toEqual(['line/4/set', Buffer.from([0, 255])]);
+    expect(packet.properties).toMatchObject({ contentType: 'x/y', userProperties: { k: 'v' } });
+    const nobody = await api('mqtt/publish', 'POST', { topic: 'no/one', payload: '', qos: 1 });
+    expect(nobody.json.results[0].reason_code).toBe(0x10);
+    const borrowed = { topic: 'line/4/set', payload: '', clientid: 'reader' };
+    expect((await api('mqtt/publish', 'POST', borrowed)).status).toBe(409);
+    expect(client.connected).toBe(true);
+    const named = { topic: 'line/4/set', payload: '', clientid: 'a-name', qos: 1 };
+    expect((await api('mqtt/publish', 'POST', named)).json.ok).toBe(true);
+  });
 
-  whenAnswered('a client is subscribed and unsubscribed on its behalf', async () => {
+  it('a client is subscribed and unsubscribed on its behalf', async () => {
     const client = await open(stand.port, { clientId: 'led' });
     const { json } = await api('mqtt/subscribe', 'POST', {
       clientid: 'led',
@@ -241,7 +232,7 @@ describe('subscriptions and messages', () => {
     expect((await ask(`${stand.url}/subscriptions`)).json['a/1']).toEqual(['led']);
   });
 
-  whenAnswered('retained messages are listed, read and deleted', async () => {
+  it('retained messages are listed, read and deleted', async () => {
     const client = await open(stand.port, { clientId: 'keeper' });
     for (const name of ['kept/1', 'kept/2', 'other']) {
       await client.publishAsync(name, `value of ${name}`, { qos: 1, retain: true });
@@ -257,7 +248,7 @@ describe('subscriptions and messages', () => {
     expect((await api('retains?topic=kept/1', 'DELETE')).status).toBe(404);
   });
 
-  whenAnswered('numbers agree with what was done', async () => {
+  it('numbers agree with what was done', async () => {
     const before = (await api('metrics/sum')).json.metrics;
     const client = await open(stand.port, { clientId: 'counter' });
     for (let i = 0; i < 10; i++) await client.publishAsync('count/me', 'x', { qos: 1 });
@@ -327,31 +318,21 @@ describe('configuration and log', () => {
 });
 
 describe('access', () => {
-  whenAnswered(
-    'beyond this machine without tokens only ST-RMQTT’s reading routes are served',
-    async () => {
-      const open = await start({ console: { listen: '0.0.0.0:0' } });
-      try {
-        expect(open.logs.some(({ text }) => text.includes('has no tokens'))).toBe(true);
-        for (const path of [
-          '/',
-          '/config',
-          '/router',
-          '/subscriptions',
-          '/readyqueue',
-          '/readyz',
-        ]) {
-          expect((await ask(open.url + path)).status, path).toBe(200);
-        }
-        expect((await ask(`${open.url}/logs`, 'POST', 'info')).status).toBe(401);
-        for (const path of ['/api/v1', '/api/v1/clients', '/api/v1/config', '/openapi.json']) {
-          expect((await ask(open.url + path)).status, path).toBe(401);
-        }
-      } finally {
-        await open.broker.stop();
+  it('beyond this machine without tokens only ST-RMQTT’s reading routes are served', async () => {
+    const open = await start({ console: { listen: '0.0.0.0:0' } });
+    try {
+      expect(open.logs.some(({ text }) => text.includes('has no tokens'))).toBe(true);
+      for (const path of ['/', '/config', '/router', '/subscriptions', '/readyqueue', '/readyz']) {
+        expect((await ask(open.url + path)).status, path).toBe(200);
       }
-    },
-  );
+      expect((await ask(`${open.url}/logs`, 'POST', 'info')).status).toBe(401);
+      for (const path of ['/api/v1', '/api/v1/clients', '/api/v1/config', '/openapi.json']) {
+        expect((await ask(open.url + path)).status, path).toBe(401);
+      }
+    } finally {
+      await open.broker.stop();
+    }
+  });
 
   it('tokens and passwords are nowhere to be read', async () => {
     const secret = 'a-token-nobody-may-see';
