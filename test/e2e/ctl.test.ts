@@ -28,7 +28,10 @@ async function ctl(...args: string[]) {
   return { code, output: Buffer.concat(chunks).toString(), errors: errors() };
 }
 
-describe.skipIf(standIn)('ctl', () => {
+/** Each of its calls is a process. */
+const kPatienceMs = 60_000;
+
+describe.skipIf(standIn)('ctl', { timeout: kPatienceMs }, () => {
   test('sees clients, and closes a connection', async () => {
     const client = await Client.open(broker.port, 5, { clientId: 'seen', username: 'anna' });
     const { code, output, errors } = await ctl('clients', 'clientid=seen');
@@ -49,6 +52,21 @@ describe.skipIf(standIn)('ctl', () => {
     expect((await ctl('publish', 'ctl/a', 'said by ctl', '--qos', '1')).code).toBe(0);
     expect(await client.next()).toMatchObject({ topic: 'ctl/a', text: 'said by ctl' });
     expect((await ctl('publish', 'nobody/here', 'x')).output).toMatch(/^nobody\/here: 0x/);
+    await client.close();
+  });
+
+  test('shows what there is: status, subscriptions, routes, retained messages', async () => {
+    const client = await Client.open(broker.port, 5, { clientId: 'lister' });
+    await client.subscribe('list/+/a', 1);
+    await client.publish('list/x', 'kept\n', { qos: 1, retain: true });
+    expect((await ctl('status')).output).toMatch(/^subscriptions\.count +1$/m);
+    expect((await ctl('subscriptions')).output).toMatch(/^lister +list\/\+\/a +1$/m);
+    expect((await ctl('routes', 'list/x/a')).output).toMatch(/^lister /m);
+    expect((await ctl('retained', 'list/#')).output).toMatch(/^list\/x +1 +5 +lister +kept\\n$/m);
+    expect((await ctl('retained', 'get', 'list/x')).output).toBe('kept\n');
+    expect((await ctl('retained', 'delete', 'list/x')).code).toBe(0);
+    expect((await ctl('retained', 'get', 'list/x')).code).toBe(1);
+    expect((await ctl('metrics', 'retained_set')).output).toMatch(/^retained_set +\d+$/m);
     await client.close();
   });
 
