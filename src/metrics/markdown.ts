@@ -21,8 +21,8 @@ export function metricsMarkdown(): string {
     'loaded. All counters begin at zero with the process. The page has no access control: let it listen where only your',
     'Prometheus can reach it.',
     '',
-    'A message that a subscription matched ends in exactly one place: sent (`st_mqttd_publishes_sent_total`), dropped with its',
-    'cause (`st_mqttd_messages_dropped_total`), or waiting (`st_mqttd_messages_queued`).',
+    'A copy of a message, for a subscription that matched, ends in exactly one place: sent (`st_mqttd_publishes_sent_total`, where a',
+    'resend counts again), dropped with its cause (`st_mqttd_messages_dropped_total`), or waiting (`st_mqttd_messages_queued`).',
     '',
     ...sections.flatMap(({ title, families }) => [
       `## ${title}`,
