@@ -1,10 +1,12 @@
 // The console of a real broker: what it says of real clients, and what it does to them.
 import type { EventEmitter } from 'node:events';
+import fc from 'fast-check';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Broker, type BrokerOptions } from '../../src/broker.js';
 import type { LogRecord } from '../../src/log/logger.js';
 import { eventually } from '../harness/eventually.js';
+import { anyRequest } from '../unit/console/requests.js';
 
 interface Answer {
   readonly status: number;
@@ -315,6 +317,32 @@ describe('configuration and log', () => {
     expect(stand.broker.logFilter).toBe('error');
     expect((await ask(`${stand.url}/logs`, 'POST', 'x=loud')).status).toBe(400);
   });
+});
+
+describe('anything at all', () => {
+  it('is answered without an internal error, and the broker goes on', async () => {
+    const open = await start({ log: { to: 'off' } });
+    const links = [];
+    for (const clientId of ['dev-1', 'a/b', 'ä€😀']) {
+      const link = await open.broker.link({ clientId, sessionExpiry: 60 });
+      await link.subscribe(['#', `$share/g/${clientId}`]).ready;
+      links.push(link);
+    }
+    try {
+      await fc.assert(
+        fc.asyncProperty(anyRequest, async ({ method, url, body }) => {
+          const sent = method === 'GET' ? undefined : body;
+          const { status, text } = await ask(open.url + url, method, sent);
+          expect(status, `${method} ${url} ${sent}: ${text}`).toBeLessThan(500);
+        }),
+        { numRuns: 500 },
+      );
+      expect(open.logs.filter(({ text }) => text === 'console: internal error')).toEqual([]);
+      expect((await ask(`${open.url}/api/v1/health/check`)).json.status).toBe('ok');
+    } finally {
+      await open.broker.stop();
+    }
+  }, 60_000);
 });
 
 describe('access', () => {
