@@ -9,7 +9,7 @@ import { readConfigFile } from './files.js';
 import { environmentLayer, type Flags, flagLayer } from './layers.js';
 import type { Environment } from './references.js';
 import { type Resolution, resolveConfig } from './resolve.js';
-import type { Layer } from './tree.js';
+import { isTable, type Layer } from './tree.js';
 
 export interface Sources {
   /** Named on the command line, in this order: a later one lies over an earlier one. */
@@ -23,6 +23,7 @@ export interface Sources {
 }
 
 const kBaseName = 'st-mqttd';
+const kListenerTables = ['v4', 'v5', 'unified', 'ws', 'quic'] as const;
 const kEndings = ['toml', 'yaml', 'yml', 'json'] as const;
 
 /** Reads everything anew at each call, so a reload calls it again. */
@@ -30,16 +31,54 @@ export async function loadConfig(sources: Sources): Promise<Resolution> {
   const { files, flags, environment = process.env, extra = [] } = sources;
   const { etc, here } = sources.places ?? { etc: '/etc', here: '.' };
   const found = [join(etc, kBaseName), etc, here].flatMap(fileIn);
-  const layers: Layer[] = [];
-  for (const file of [...found, ...files]) layers.push(await readConfigFile(file, environment));
+  const read = async (names: readonly string[]) => {
+    const layers: Layer[] = [];
+    for (const file of names) layers.push(await readConfigFile(file, environment));
+    return layers;
+  };
+  const named = await read(files);
+  const notes: string[] = [];
+  const kept = (await read(found)).map((layer) => withoutOtherListeners(layer, named, notes));
+  const layers = [...kept, ...named];
   for (const layer of [environmentLayer(environment), flagLayer(flags), ...extra]) {
     if (layer !== undefined) layers.push(layer);
   }
   const given = files.at(-1);
   const last = found.at(-1);
-  return resolveConfig(layers, {
+  const resolution = resolveConfig(layers, {
     ...(given === undefined ? {} : { file: given }),
     ...(last === undefined ? {} : { found: last }),
+  });
+  return { ...resolution, warnings: [...notes, ...resolution.warnings] };
+}
+
+/**
+ * Who names a file with listeners wants those: one that happens to be in /etc, as that of a
+ * container's image, must not open more ports beside them. What both files have is one listener.
+ */
+function withoutOtherListeners(layer: Layer, named: readonly Layer[], notes: string[]): Layer {
+  const wanted = new Set(named.flatMap(({ root }) => listenersOf(root)));
+  const last = named.findLast(({ root }) => listenersOf(root).length > 0);
+  if (last === undefined) return layer;
+  const others = listenersOf(layer.root).filter((table) => !wanted.has(table));
+  if (others.length === 0) return layer;
+  const root: Record<string, unknown> = { ...layer.root };
+  for (const kind of kListenerTables) {
+    const table = root[kind];
+    if (!isTable(table)) continue;
+    root[kind] = Object.fromEntries(
+      Object.entries(table).filter(([key]) => wanted.has(`${kind}.${key}`)),
+    );
+  }
+  const tables = others.map((table) => `[${table}]`).join(', ');
+  notes.push(`${layer.name}: ${tables}: left out, because ${last.name} has listeners of its own`);
+  return { ...layer, root };
+}
+
+function listenersOf(root: Layer['root']): readonly string[] {
+  return kListenerTables.flatMap((kind) => {
+    const table = root[kind];
+    return isTable(table) ? Object.keys(table).map((key) => `${kind}.${key}`) : [];
   });
 }
 

@@ -112,6 +112,31 @@ describe('files', () => {
     expect(config.listeners).toHaveLength(1);
   });
 
+  test('a named one with listeners leaves no other ports open', async () => {
+    const files = {
+      'etc/st-mqttd/st-mqttd.toml':
+        '[v4.1]\nlisten = "0.0.0.0:1883"\nmax_connections = 7\n[v5.1]\nlisten = "0.0.0.0:1884"\n[log]\nlevel = "info"\n',
+      'a.toml': '[v4.1]\nlisten = "127.0.0.1:1883"\n',
+      'b.toml': '[log]\nlevel = "debug"\n',
+    };
+    const { config, warnings } = await load({ files, named: ['a.toml', 'b.toml'] });
+    expect(config.listeners).toMatchObject([
+      { table: 'v4.1', listen: [{ host: '127.0.0.1', port: 1883 }], maxConnections: 7 },
+    ]);
+    expect(config.log.level).toBe('debug');
+    expect(warnings).toEqual([
+      `${root}/etc/st-mqttd/st-mqttd.toml: [v5.1]: left out, because ${root}/a.toml has listeners of its own`,
+    ]);
+    // One without listeners leaves them as they are, and so do flags.
+    const other = await load({ files, named: ['b.toml'], flags: { listen: ['127.0.0.1:9'] } });
+    expect(other.config.listeners.map(({ table }) => table)).toEqual([
+      'v4.1',
+      'v5.1',
+      'unified.listen-1',
+    ]);
+    expect(other.warnings).toEqual([]);
+  });
+
   test.each([
     [{ files: { 'here/st-mqttd.toml': '[unified]\n' } }],
     [{ files: { 'here/st-mqttd.toml': '[ws.1]\nlisten = "0.0.0.0:8083"\n' } }],
