@@ -8,6 +8,7 @@ import { runCheck, runNativeTestsAgain, runSuites, runVitest } from './suites.mj
 
 const tool = (...path) => join(root, 'node_modules', ...path);
 const tsc = tool('typescript', 'bin', 'tsc');
+const pageTypes = join('src', 'console', 'ui');
 
 const suites = [
   { name: 'native', body: async () => runNativeTestsAgain(await buildUnitTests()) },
@@ -25,6 +26,9 @@ const suites = [
       runVitest(['test/package'], { env: { ST_MQTTD_PACKAGE_TEST: 'host' }, again: true }),
   },
   { name: 'types', body: () => runCheck(process.execPath, [tsc, '-p', 'tsconfig.test.json']) },
+  // What knows a browser, and not Node; and its tests, which know both.
+  { name: 'types of the page', body: () => runCheck(process.execPath, [tsc, '-p', pageTypes]) },
+  { name: 'types of its tests', body: () => runCheck(process.execPath, [tsc, '-p', 'test/ui']) },
   {
     name: 'lint',
     body: () =>

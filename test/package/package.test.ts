@@ -53,6 +53,8 @@ describe('the tarball', () => {
         'dist/index.js',
         'dist/index.d.ts',
         'dist/cli/main.js',
+        'dist/ui/index.html',
+        'dist/ui/LICENSES.txt',
         'binding.gyp',
         'deploy/systemd/st-mqttd.service',
         'include/node/common.gypi',

@@ -34,12 +34,17 @@ export function bytes(value: number): string {
   return scaled(value, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB']);
 }
 
+/** Bytes on their way: by thousands, as networks are measured. */
+export function traffic(value: number): string {
+  return scaled(value, 1000, [' B', ' kB', ' MB', ' GB', ' TB']);
+}
+
 /** Short labels of axes. */
 export function axis(value: number): string {
   return plain(scaled(value, 1000, ['', 'k', 'M', 'G', 'T']));
 }
 export function bytesAxis(value: number): string {
-  return plain(bytes(value));
+  return plain(traffic(value));
 }
 export function secondsAxis(value: number): string {
   return value === 0 ? '0' : plain(seconds(value));

@@ -23,8 +23,8 @@ const losses: readonly Series[] = [
   { label: 'messages dropped', color: '--bad', of: (tick) => tick.drops },
 ];
 const comings: readonly Series[] = [
-  { label: 'connects', color: '--s1', of: (tick) => tick.connects },
-  { label: 'disconnects', color: '--s2', of: (tick) => tick.disconnects },
+  { label: 'opened', color: '--s1', of: (tick) => tick.connects },
+  { label: 'closed', color: '--s2', of: (tick) => tick.disconnects },
   { label: 'refused', color: '--s3', of: (tick) => tick.refused },
 ];
 const clients: readonly Series[] = [
@@ -32,7 +32,7 @@ const clients: readonly Series[] = [
 ];
 
 const perSecond = (value: number) => `${format.rate(value)}/s`;
-const bytesPerSecond = (value: number) => `${format.bytes(value)}/s`;
+const bytesPerSecond = (value: number) => `${format.traffic(value)}/s`;
 
 export function OverviewPage() {
   const { ticks, hello } = useLive();
