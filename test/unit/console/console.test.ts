@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ConsoleToken } from '../../../src/config/resolve.ts';
 import { Console } from '../../../src/console/console.ts';
+import { eventually } from '../../harness/eventually.ts';
 import { client, FakeDeps } from './fake.ts';
 
 const running: Console[] = [];
@@ -133,6 +134,20 @@ describe('what is not a good request', () => {
     expect((await ask(port, '/livez')).status).toBe(200);
     expect(deps.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
+});
+
+it('more than 256 connections are closed at once, and then there is room again', async () => {
+  const { port } = await open();
+  let closed = 0;
+  const sockets = Array.from({ length: 270 }, () => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.on('close', () => closed++);
+    return socket;
+  });
+  await eventually(() => expect(closed).toBe(14));
+  for (const socket of sockets) socket.destroy();
+  await eventually(async () => expect((await ask(port, '/livez')).status).toBe(200));
 });
 
 describe('stopping', () => {
