@@ -37,3 +37,15 @@ export type {
   RefusedInfo,
   SessionEndInfo,
 } from './session/events.js';
+export type {
+  ClientDetail,
+  ClientRow,
+  InFlightRow,
+  Page,
+  PageRequest,
+  Registry,
+  RetainedRow,
+  SubscribeRequest,
+  SubscriptionRow,
+  Totals,
+} from './session/registry.js';
