@@ -362,6 +362,29 @@ describe('access', () => {
     }
   });
 
+  it('tokens are exchanged by a reload, from the next request on', async () => {
+    const tables = (token: string) => ({
+      unified: { main: { listen: '127.0.0.1:0' } },
+      console: { listen: '127.0.0.1:0', tokens: { boss: token } },
+    });
+    const guarded = await start(tables('the-first-token'));
+    try {
+      const status = async (token: string) => {
+        const headers = { authorization: `Bearer ${token}` };
+        return (await ask(`${guarded.url}/api/v1/stats`, 'GET', undefined, headers)).status;
+      };
+      expect([await status('the-first-token'), await status('the-second-token')]).toEqual([
+        200, 401,
+      ]);
+      await guarded.broker.reload(tables('the-second-token') as never);
+      expect([await status('the-first-token'), await status('the-second-token')]).toEqual([
+        401, 200,
+      ]);
+    } finally {
+      await guarded.broker.stop();
+    }
+  });
+
   it('tokens and passwords are nowhere to be read', async () => {
     const secret = 'a-token-nobody-may-see';
     const guarded = await start({
