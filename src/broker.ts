@@ -39,6 +39,8 @@ import { NativeRegistry } from './session/native-registry.js';
 import type { Registry } from './session/registry.js';
 import { EventRouter } from './session/router.js';
 import { SysTopics } from './sys/sys-topics.js';
+import { closeTracerOf, tracerOf } from './trace/open.js';
+import type { Tracer } from './trace/tracer.js';
 
 /** The tables and keys of the configuration file, or the file itself. */
 export type BrokerOptions = ConfigTables | { readonly config: string };
@@ -203,6 +205,11 @@ export class Broker extends EventEmitter<BrokerEvents> {
     return this.#running('opening a link').links.open(options);
   }
 
+  /** Shows packets of single clients: to the log, to a file, to a function. */
+  async tracer(): Promise<Tracer> {
+    return tracerOf(this.#running('tracing packets'), (Class, deps) => new Class(deps));
+  }
+
   async #start(): Promise<void> {
     let recorder: Recorder | undefined;
     try {
@@ -362,6 +369,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
       await this.#stopServices();
       this.#release();
       this.#state = 'stopped';
+      await closeTracerOf(run);
       await run.recorder.logger.end();
     }
   }

@@ -49,3 +49,4 @@ export type {
   SubscriptionRow,
   Totals,
 } from './session/registry.js';
+export type { TracedPacket, TraceInfo, TraceOptions, Tracer, TraceSink } from './trace/tracer.js';

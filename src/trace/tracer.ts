@@ -68,24 +68,24 @@ interface Active {
   readonly ended: (cause: TraceEndCauseName) => void;
 }
 
-interface Deps {
+export interface TracerDeps {
   readonly native: Pick<NativeBroker, 'trace' | 'untrace'>;
-  /** Of the log's module `trace`. */
+  /** Of the log's module `trace`: notices, because they were asked for. */
   readonly log: (
-    level: 'info' | 'warn' | 'error',
+    level: 'notice' | 'error',
     text: string,
     fields: Readonly<Record<string, unknown>>,
   ) => void;
 }
 
 export class Tracer {
-  readonly #deps: Deps;
+  readonly #deps: TracerDeps;
   readonly #active = new Map<number, Active>();
   #lastId = 0;
   /** Traces that are being started: opening a file takes a while. */
   #starting = 0;
 
-  constructor(deps: Deps) {
+  constructor(deps: TracerDeps) {
     this.#deps = deps;
   }
 
@@ -184,7 +184,7 @@ export class Tracer {
         const { traceId, direction, clientId, address, text, fields, suppressed } = packet;
         const more = suppressed > 0 ? { suppressed } : {};
         const about = { traceId, clientId, address, direction, packet: fields, ...more };
-        this.#deps.log('info', `${direction} ${text}`, about);
+        this.#deps.log('notice', `${direction} ${text}`, about);
         break;
       }
       case 'file':
@@ -212,7 +212,7 @@ export class Tracer {
     };
     void close();
     const why = cause === 'time_over' ? 'its time is over' : 'it was stopped';
-    this.#deps.log('info', `trace ${id} has ended: ${why}`, { traceId: id, packets, suppressed });
+    this.#deps.log('notice', `trace ${id} has ended: ${why}`, { traceId: id, packets, suppressed });
     trace.ended(cause);
   }
 }

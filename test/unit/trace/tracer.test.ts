@@ -73,7 +73,7 @@ test('to the log; stop asks the native half, which tells the end', async () => {
   tracer.handle(ping(id, 2));
   expect(logged).toEqual([
     {
-      level: 'info',
+      level: 'notice',
       text: 'in PINGREQ',
       fields: {
         traceId: id,
