@@ -4,6 +4,7 @@
  * out where a page of another origin makes them ask: their user did not.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { ConsoleToken } from '../config/resolve.js';
 import type { ConsoleRole } from '../config/service-options.js';
 import { Problem } from './problem.js';
@@ -37,13 +38,22 @@ export class Access {
     readonly hash: Buffer;
   }[] = [];
 
+  #replaced: () => void = () => undefined;
+
   constructor(tokens: readonly ConsoleToken[]) {
     this.replaceTokens(tokens);
   }
 
   /** From the next request on. */
   replaceTokens(tokens: readonly ConsoleToken[]): void {
+    const before = this.#tokens;
     this.#tokens = tokens.map(({ name, role, token }) => ({ name, role, hash: digest(token) }));
+    if (!isDeepStrictEqual(before, this.#tokens)) this.#replaced();
+  }
+
+  /** What lasts longer than a request was allowed by tokens that may be gone. */
+  onReplaced(listener: () => void): void {
+    this.#replaced = listener;
   }
 
   get hasTokens(): boolean {

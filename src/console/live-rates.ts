@@ -1,5 +1,6 @@
 /** Once a second, while someone looks: what the counters did. Nobody looks = no timer. */
 
+import { messageOf } from '../errors.js';
 import type { Metrics } from '../metrics/counters.js';
 import type { HistogramSample } from '../metrics/sample.js';
 import type { CounterName } from '../native/contract.js';
@@ -16,7 +17,7 @@ interface Reading {
   readonly latency: HistogramSample;
 }
 
-type Deps = Pick<ConsoleDeps, 'metrics' | 'latency' | 'registry'>;
+type Deps = Pick<ConsoleDeps, 'metrics' | 'latency' | 'registry' | 'log'>;
 
 const received: readonly CounterName[] = [
   'publish_received_qos0',
@@ -35,6 +36,7 @@ export class Rates {
   #history: Tick[] = [];
   #last: Reading | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #failed = false;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -65,11 +67,23 @@ export class Rates {
   }
 
   #tick(): void {
-    const before = this.#last;
-    const after = this.#read();
-    this.#last = after;
-    if (before === undefined) return;
-    const tick = tickOf(before, after, gaugesOf(after.counters, this.#deps));
+    let tick: Tick;
+    try {
+      const before = this.#last;
+      const after = this.#read();
+      this.#last = after;
+      if (before === undefined) return;
+      tick = tickOf(before, after, gaugesOf(after.counters, this.#deps));
+      this.#failed = false;
+    } catch (error) {
+      // In a timer: thrown further, it would end the process. Told once, until it is over.
+      if (!this.#failed) {
+        const text = `console: the live page has no numbers: ${messageOf(error)}`;
+        this.#deps.log({ level: 'error', module: 'console', text, fields: {} });
+      }
+      this.#failed = true;
+      return;
+    }
     this.#history.push(tick);
     if (this.#history.length > kHistory) this.#history.shift();
     for (const listener of this.#listeners) listener(tick);

@@ -30,10 +30,10 @@ export interface WatchRequest {
   readonly failed: (error: unknown) => void;
 }
 
-interface Held {
-  message: Message;
-  count: number;
-  t: number;
+/** A copy of what is shown: a held message would keep its whole payload in memory. */
+interface Held extends Pick<TopicValue, 'topic' | 'bytes' | 'truncated' | 'retain' | 't'> {
+  readonly shown: Uint8Array;
+  readonly count: number;
 }
 
 export class Watch {
@@ -71,6 +71,7 @@ export class Watch {
     this.#timer = setInterval(() => this.#report(), kReportMs).unref();
     try {
       await this.#subscription.forEach(this.#take);
+      if (!this.#ended) this.#request.failed(new Error('the subscription has ended'));
     } catch (error) {
       if (!this.#ended) this.#request.failed(error);
     } finally {
@@ -83,7 +84,7 @@ export class Watch {
     this.#taken++;
     if (Buffer.byteLength(message.topic) > kMaxTopicBytes) this.#lost++;
     else if (this.#request.mode === 'latest') this.#keepLatest(message);
-    else if (this.#each.length < kMaxEach) this.#each.push({ message, count: 1, t: Date.now() });
+    else if (this.#each.length < kMaxEach) this.#each.push(hold(message, kPayloadBytes.each, 1));
     else this.#lost++;
     return this.#taken < kMaxTaken ? undefined : this.#pause();
   };
@@ -94,22 +95,18 @@ export class Watch {
 
   #keepLatest(message: Message): void {
     const held = this.#latest.get(message.topic);
-    if (held !== undefined) {
-      held.message = message;
-      held.count++;
-      held.t = Date.now();
-    } else if (this.#latest.size < kMaxTopics) {
-      this.#latest.set(message.topic, { message, count: 1, t: Date.now() });
-    } else {
+    if (held === undefined && this.#latest.size >= kMaxTopics) {
       this.#lost++;
+      return;
     }
+    const count = (held?.count ?? 0) + 1;
+    this.#latest.set(message.topic, hold(message, kPayloadBytes.latest, count));
   }
 
   #report(): void {
     this.#taken = 0;
     if (this.#each.length === 0 && this.#latest.size === 0 && this.#lost === 0) return;
-    const limit = kPayloadBytes[this.#request.mode];
-    const values = [...this.#latest.values(), ...this.#each].map((held) => show(held, limit));
+    const values = [...this.#latest.values(), ...this.#each].map(show);
     const lost = this.#lost;
     this.#latest.clear();
     this.#each = [];
@@ -118,18 +115,16 @@ export class Watch {
   }
 }
 
-function show({ message, count, t }: Held, limit: number): TopicValue {
-  const { payload, topic, retain } = message;
+function hold({ payload, topic, retain }: Message, limit: number, count: number): Held {
   const truncated = payload.length > limit;
-  return {
-    topic,
-    ...encodePayload(truncated ? payload.subarray(0, characterEnd(payload, limit)) : payload),
-    bytes: payload.length,
-    truncated,
-    retain,
-    count,
-    t,
-  };
+  const end = truncated ? characterEnd(payload, limit) : payload.length;
+  // Uint8Array's slice() copies; Buffer's does not.
+  const shown = Uint8Array.prototype.slice.call(payload, 0, end);
+  return { topic, shown, bytes: payload.length, truncated, retain, count, t: Date.now() };
+}
+
+function show({ shown, ...held }: Held): TopicValue {
+  return { ...held, ...encodePayload(shown) };
 }
 
 /** The last place up to `limit` that is not inside a character of UTF-8. */

@@ -30,6 +30,7 @@ const kPingMs = 15_000;
 const kLeaveMs = 500;
 const kLogMs = 250;
 const kLogLines = 200;
+const kLogText = 2000;
 const kRequestsPerSecond = 20;
 
 /** Of `ws`, what is used here. */
@@ -56,7 +57,7 @@ export function offeredToken(header: string | undefined): string | undefined {
 
 export interface LiveSetup {
   readonly deps: ConsoleDeps;
-  readonly access: Pick<Access, 'authorize'>;
+  readonly access: Pick<Access, 'authorize' | 'onReplaced'>;
   readonly stopping: AbortSignal;
 }
 
@@ -76,6 +77,10 @@ export async function addLive(app: FastifyInstance, setup: LiveSetup): Promise<v
   // An HTTP server does not count upgraded connections as its own, and waits for them all the same.
   stopping.addEventListener('abort', () => {
     for (const page of pages) page.leave(1001, 'the broker is stopping');
+  });
+  access.onReplaced(() => {
+    // Who may still come connects again with the token that it has.
+    for (const page of pages) page.leave(1012, 'the tokens have changed');
   });
   await app.register(async (scope) => {
     scope.route({
@@ -228,7 +233,7 @@ class Page {
     let lost = 0;
     const end = this.#shared.deps.onLog(({ level, module, text, fields }) => {
       if (lines.length >= kLogLines) lost++;
-      else lines.push({ t: Date.now(), level, module, text, fields: plain(fields) });
+      else lines.push({ t: Date.now(), level, module, text: shorten(text), fields: plain(fields) });
     });
     const timer = setInterval(() => {
       if (lines.length === 0 && lost === 0) return;
@@ -319,15 +324,31 @@ export function requestOf(text: string): ToBroker | undefined {
   return mode === 'latest' || mode === 'each' ? { type, id, filter, mode } : undefined;
 }
 
-/** Fields of log records may be errors and big integers: as text. */
+/** Fields of log records may be anything, of any size: numbers stay, the rest is short text. */
 function plain(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields)) {
-    shown[name] =
-      typeof value === 'bigint' ? String(value) : value instanceof Error ? messageOf(value) : value;
+    if (value === undefined) continue;
+    const stays = typeof value === 'number' || typeof value === 'boolean' || value === null;
+    shown[name] = stays ? value : shorten(textOf(value));
   }
   return shown;
 }
+
+function textOf(value: unknown): string {
+  if (value instanceof Error) return messageOf(value);
+  if (typeof value !== 'object') return String(value);
+  try {
+    return JSON.stringify(value, (_key, inner) =>
+      typeof inner === 'bigint' ? String(inner) : inner,
+    );
+  } catch {
+    // A circle.
+    return '(cannot be shown)';
+  }
+}
+
+const shorten = (text: string) => (text.length > kLogText ? `${text.slice(0, kLogText)}…` : text);
 
 function splitOnce(text: string, at: string): [string, string | undefined] {
   const index = text.indexOf(at);

@@ -181,12 +181,24 @@ describe('what it says', () => {
     expect(deps.logListeners.size).toBe(0);
     page.send({ type: 'logs', on: true });
     await expect.poll(() => deps.logListeners.size).toBe(1);
-    const fields = { n: 7n, err: new Error('told') };
+    const circle: unknown[] = [8n];
+    circle.push(circle);
+    const fields = {
+      n: 7n,
+      err: new Error('told'),
+      circle,
+      deep: { n: 9n },
+      long: 'x'.repeat(1e5),
+    };
     for (const say of deps.logListeners) {
       for (let at = 0; at < 1000; at++) say({ level: 'info', module: 'auth', text: 'x', fields });
     }
     const { records, lost } = await page.next('logs');
-    expect(records[0]).toMatchObject({ level: 'info', fields: { n: '7', err: 'told' } });
+    expect(records[0]).toMatchObject({
+      level: 'info',
+      fields: { n: '7', err: 'told', deep: '{"n":"9"}' },
+    });
+    expect(JSON.stringify(records[0]).length).toBeLessThan(3000);
     expect(records.length + lost).toBe(1000);
     expect(records.length).toBeLessThanOrEqual(200);
     page.send({ type: 'logs', on: false });
@@ -241,6 +253,28 @@ describe('bad input', () => {
 });
 
 describe('the end', () => {
+  it('pages of tokens that have changed are closed, and of those that have not stay', async () => {
+    const { port, console } = await open(tokens);
+    const page = await upgrade(port, offer('operate-token'));
+    await page.next('hello');
+    console.replaceTokens([...tokens]);
+    await page.next('tick');
+    console.replaceTokens(tokens.slice(0, 1));
+    expect(await page.closeCode()).toBe(1012);
+    expect((await upgrade(port, offer('operate-token'))).status).toBe(401);
+  });
+
+  it('numbers that cannot be read are told once, and end nothing', async () => {
+    const { port, deps } = await open();
+    const page = await upgrade(port);
+    await page.next('tick');
+    deps.failWith = new Error('no numbers');
+    await new Promise((done) => setTimeout(done, 2500));
+    deps.failWith = undefined;
+    await page.next('tick');
+    expect(deps.logs.filter(({ text }) => text.includes('no numbers'))).toHaveLength(1);
+  });
+
   it('the console stops at once, though a page does not answer', async () => {
     const { port, console } = await open();
     const page = await upgrade(port);
