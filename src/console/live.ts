@@ -12,7 +12,8 @@ import { messageOf, StMqttdError } from '../errors.js';
 import type { Link } from '../link/link.js';
 import type { Access } from './access.js';
 import type { ConsoleDeps } from './deps.js';
-import type { FromBroker, LiveProtocol, LogLine, ToBroker } from './live-protocol.js';
+import { tailLog } from './live-log.js';
+import type { FromBroker, LiveProtocol, ToBroker } from './live-protocol.js';
 import { Rates } from './live-rates.js';
 import { Watch } from './live-watch.js';
 import { Problem } from './problem.js';
@@ -28,9 +29,6 @@ const kMaxFrame = 128 * 1024;
 const kMaxBuffered = 1024 * 1024;
 const kPingMs = 15_000;
 const kLeaveMs = 500;
-const kLogMs = 250;
-const kLogLines = 200;
-const kLogText = 2000;
 const kRequestsPerSecond = 20;
 
 /** Of `ws`, what is used here. */
@@ -216,7 +214,11 @@ class Page {
     switch (asked.type) {
       case 'logs':
         this.#endLogs?.();
-        this.#endLogs = asked.on ? this.#tailLogs() : undefined;
+        this.#endLogs = asked.on
+          ? tailLog(this.#shared.deps, (records, lost) =>
+              this.#send({ type: 'logs', records, lost }),
+            )
+          : undefined;
         return;
       case 'watch':
         return this.#watch(asked);
@@ -226,25 +228,6 @@ class Page {
         await watch?.end();
       }
     }
-  }
-
-  #tailLogs(): () => void {
-    let lines: LogLine[] = [];
-    let lost = 0;
-    const end = this.#shared.deps.onLog(({ level, module, text, fields }) => {
-      if (lines.length >= kLogLines) lost++;
-      else lines.push({ t: Date.now(), level, module, text: shorten(text), fields: plain(fields) });
-    });
-    const timer = setInterval(() => {
-      if (lines.length === 0 && lost === 0) return;
-      if (this.#send({ type: 'logs', records: lines, lost })) lost = 0;
-      else lost += lines.length;
-      lines = [];
-    }, kLogMs).unref();
-    return () => {
-      clearInterval(timer);
-      end();
-    };
   }
 
   async #watch({ id, filter, mode }: ToBroker & { type: 'watch' }): Promise<void> {
@@ -323,32 +306,6 @@ export function requestOf(text: string): ToBroker | undefined {
   if (type !== 'watch' || typeof filter !== 'string') return undefined;
   return mode === 'latest' || mode === 'each' ? { type, id, filter, mode } : undefined;
 }
-
-/** Fields of log records may be anything, of any size: numbers stay, the rest is short text. */
-function plain(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const shown: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(fields)) {
-    if (value === undefined) continue;
-    const stays = typeof value === 'number' || typeof value === 'boolean' || value === null;
-    shown[name] = stays ? value : shorten(textOf(value));
-  }
-  return shown;
-}
-
-function textOf(value: unknown): string {
-  if (value instanceof Error) return messageOf(value);
-  if (typeof value !== 'object') return String(value);
-  try {
-    return JSON.stringify(value, (_key, inner) =>
-      typeof inner === 'bigint' ? String(inner) : inner,
-    );
-  } catch {
-    // A circle.
-    return '(cannot be shown)';
-  }
-}
-
-const shorten = (text: string) => (text.length > kLogText ? `${text.slice(0, kLogText)}…` : text);
 
 function splitOnce(text: string, at: string): [string, string | undefined] {
   const index = text.indexOf(at);

@@ -8,7 +8,7 @@ import type { Tick } from './live.js';
 
 export interface Series {
   readonly label: string;
-  /** A custom property of style.css. */
+  /** A custom property of style/base.css. */
   readonly color: '--s1' | '--s2' | '--s3' | '--bad';
   readonly of: (tick: Tick) => number | null;
 }
