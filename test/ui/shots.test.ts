@@ -1,5 +1,6 @@
 // Pictures of every view, to be looked at: npm run test:ui with ST_MQTTD_UI_SHOTS=FOLDER.
 import { join } from 'node:path';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { closeBrowser, openBrowser, openPage } from './browser.ts';
 import { type Mock, startMock } from './mock.ts';
@@ -18,6 +19,21 @@ const views = [
   'log',
   'config',
 ];
+
+/** A view as it is while someone works with it. */
+async function use(page: Page, view: string): Promise<void> {
+  if (view === 'clients/press-007') {
+    await page.getByRole('button', { name: 'Disconnect' }).click();
+  } else if (view === 'topics') {
+    await page.getByRole('treeitem', { name: 'state' }).first().click();
+  } else if (view.startsWith('messages')) {
+    await page.getByLabel('Topic Filter').fill('plant/press-001/#');
+    await page.getByRole('button', { name: 'Subscribe' }).click();
+    await page.getByLabel('Payload', { exact: true }).fill('{"speed": 45}');
+    await page.getByRole('button', { name: 'Publish' }).click();
+    await page.waitForTimeout(600);
+  }
+}
 
 describe.skipIf(folder === undefined)('pictures', () => {
   let mock: Mock;
@@ -38,6 +54,7 @@ describe.skipIf(folder === undefined)('pictures', () => {
         for (const view of views) {
           await page.goto(`${mock.url}#/${view}`);
           await page.waitForTimeout(1500);
+          await use(page, view);
           const name = `${size.name}-${scheme}-${view.replace(/\W+/g, '_')}.png`;
           await page.screenshot({ path: join(folder ?? '', name) });
         }
