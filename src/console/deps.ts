@@ -8,6 +8,7 @@ import type { Metrics } from '../metrics/counters.js';
 import type { HistogramSample } from '../metrics/sample.js';
 import type { ConnectInfo, DisconnectInfo } from '../session/events.js';
 import type { Registry } from '../session/registry.js';
+import type { TraceInfo, TraceOptions } from '../trace/tracer.js';
 
 export interface BrokerInfo {
   readonly id: number;
@@ -75,6 +76,11 @@ export interface ConsoleDeps {
   prometheusText(): Promise<string>;
   /** Publish to delivery, since the start: for the live page. */
   latency(): HistogramSample;
+  traces(): Promise<readonly TraceInfo[]>;
+  /** Throws ST_ARGUMENT where there are too many already. */
+  startTrace(options: TraceOptions): Promise<TraceInfo>;
+  /** False: there is none of this number. */
+  stopTrace(id: number): Promise<boolean>;
   /** A client inside the process: the live page's subscriptions. */
   openLink(options: LinkOptions): Promise<Link>;
   /** Until the returned function is called. */

@@ -23,6 +23,7 @@ export interface BrokerSide {
     | 'logFilter'
     | 'setLogFilter'
     | 'link'
+    | 'tracer'
     | 'on'
     | 'off'
   >;
@@ -66,6 +67,15 @@ export function consoleDeps(side: BrokerSide): ConsoleDeps {
     publish,
     prometheusText,
     latency: () => source.latency(),
+    traces: async () => (await broker.tracer()).traces,
+    startTrace: async (options) => {
+      const tracer = await broker.tracer();
+      const id = await tracer.start(options);
+      const started = tracer.traces.find((trace) => trace.id === id);
+      if (started === undefined) throw new Error(`trace ${id} ended before it began`);
+      return started;
+    },
+    stopTrace: async (id) => (await broker.tracer()).stop(id),
     openLink: (options) => broker.link(options),
     onConnect: (listener) => on('connect', listener),
     onDisconnect: (listener) => on('disconnect', listener),

@@ -83,6 +83,21 @@ describe.skipIf(standIn)('ctl', { timeout: kPatienceMs }, () => {
     expect(refused.errors).toContain('broker.io_threads needs a restart');
   });
 
+  test('traces the packets of a client', async () => {
+    const started = await ctl('trace', 'start', '--client', 'watched', '--seconds', '50');
+    expect(started.errors).toBe('');
+    const number = /^ *(\d+) +watched /m.exec(started.output)?.[1] ?? '';
+    const client = await Client.open(broker.port, 5, { clientId: 'watched' });
+    await client.publish('traced/topic', 'shown', { qos: 1 });
+    await eventually(() => expect(broker.errors()).toContain('traced/topic'));
+    expect((await ctl('trace')).output).toMatch(/^ *\d+ +watched .* log /m);
+    expect((await ctl('trace', 'stop', number)).output).toBe(`trace ${number} is stopped\n`);
+    await eventually(async () => expect((await ctl('trace')).output).not.toContain('watched'));
+    expect((await ctl('trace', 'start')).code).toBe(2);
+    expect((await ctl('trace', 'stop', '77')).code).toBe(1);
+    await client.close();
+  });
+
   test('a reader that goes away ends it quietly', async () => {
     const clients = await Promise.all(
       Array.from({ length: 30 }, () => Client.open(broker.port, 5)),

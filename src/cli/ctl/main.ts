@@ -11,6 +11,7 @@ import * as config from './config.js';
 import * as listings from './listings.js';
 import { type Output, safe, standardOutput } from './output.js';
 import { parseCtl } from './parse.js';
+import * as traces from './traces.js';
 
 const kDefaultUrl = 'http://127.0.0.1:3030';
 const kFailed = 1;
@@ -35,6 +36,9 @@ const run: Readonly<Record<CommandName, (call: listings.Call) => Promise<void>>>
   config_show: config.showConfig,
   config_set: config.setConfig,
   reload: config.reload,
+  trace_list: traces.listTraces,
+  trace_start: traces.startTrace,
+  trace_stop: traces.stopTrace,
   metrics: actions.metrics,
 };
 

@@ -10,6 +10,7 @@ import { probeRoutes } from './probes.js';
 import { retainedRoutes } from './retained.js';
 import { rumqttdRoutes } from './rumqttd.js';
 import { subscriptionRoutes } from './subscriptions.js';
+import { traceRoutes } from './traces.js';
 
 export function allRoutes(context: Context): readonly Route[] {
   const routes: readonly Route[] = [
@@ -23,6 +24,7 @@ export function allRoutes(context: Context): readonly Route[] {
     ...messageRoutes(context),
     ...numberRoutes(context),
     ...configRoutes(context),
+    ...traceRoutes(context),
   ];
   return routes;
 }

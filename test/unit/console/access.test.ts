@@ -36,6 +36,9 @@ const requests = [
   ['operate', 'PUT', '/api/v1/log/filter', 200, { filter: 'info' }],
   ['admin', 'PATCH', '/api/v1/config', 200, { log: { level: 'info' } }],
   ['admin', 'POST', '/api/v1/reload', 200],
+  ['operate', 'GET', '/api/v1/traces', 200],
+  ['admin', 'POST', '/api/v1/traces', 200, { clientid: 'a' }],
+  ['admin', 'DELETE', '/api/v1/traces/99', 404],
   ['admin', 'DELETE', '/api/v1/clients/offlines?all=true', 200],
   ['admin', 'DELETE', '/api/v1/clients/nobody/session', 404],
 ] as const;

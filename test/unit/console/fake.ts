@@ -26,6 +26,7 @@ import type {
   SubscriptionRow,
   Totals,
 } from '../../../src/session/registry.ts';
+import type { TraceInfo, TraceOptions } from '../../../src/trace/tracer.ts';
 
 export function client(clientId: string, more: Partial<ClientRow> = {}): ClientRow {
   return {
@@ -201,6 +202,7 @@ export class FakeDeps implements ConsoleDeps {
   readonly connectListeners = new Set<(info: ConnectInfo) => void>();
   readonly disconnectListeners = new Set<(info: DisconnectInfo) => void>();
   readonly logListeners = new Set<(record: LogRecord) => void>();
+  readonly running: TraceInfo[] = [];
   filter = 'warn';
   ready = true;
   reloads = 0;
@@ -259,6 +261,20 @@ export class FakeDeps implements ConsoleDeps {
   }
   latency() {
     return { bounds: [0.001, 0.01], counts: [3, 1, 0], sum: 0.004 };
+  }
+  traces() {
+    return Promise.resolve(this.running);
+  }
+  startTrace(options: TraceOptions) {
+    const startedAt = new Date();
+    const endsAt = new Date(startedAt.getTime() + (options.seconds ?? 60) * 1000);
+    const id = this.running.length + 1;
+    const trace: TraceInfo = { id, options, startedAt, endsAt, packets: 0, suppressed: 0 };
+    this.running.push(trace);
+    return Promise.resolve(trace);
+  }
+  stopTrace(id: number) {
+    return Promise.resolve(this.running.some((trace) => trace.id === id));
   }
   openLink(): Promise<never> {
     return Promise.reject(new Error('the fake has no links'));

@@ -46,6 +46,8 @@ const urls = [
   '/api/v1/config',
   '/api/v1/reload',
   '/api/v1/log/filter',
+  '/api/v1/traces',
+  '/api/v1/traces/:x',
 ];
 const name = fc.oneof(
   fc.constantFrom('dev-1', 'a/b', '.', '..', '%', '#', '+', '$share/g/a', '__proto__', 'a\0b'),
