@@ -77,7 +77,7 @@ namespace stmqtt::contract {
   X(refused_topic_alias_invalid)     X(refused_quota_exceeded)          X(refused_administrative)   \
   X(refused_shutting_down)           X(refused_topic_invalid)           X(refused_store_failed)     \
   X(refused_outbound_overflow)       X(refused_version_refused)         X(refused_connections_exceeded)\
-  X(refused_capability_refused)      X(refused_link_closed)
+  X(refused_capability_refused)      X(refused_link_closed)             X(dropped_shutting_down)
 // clang-format on
 
 /// Index of a counter in a thread's block.

@@ -407,6 +407,12 @@ void Engine::forget_link(std::uint32_t link_id, std::uint32_t hop) {
   for (auto& worker : workers_) worker->put(LinkGone{link_id, hop});
 }
 
+void Engine::thread_quiet() noexcept {
+  quiet_threads_.fetch_add(1, std::memory_order_seq_cst);
+  if (!all_quiet()) return;
+  for (const auto& worker : workers_) worker->wake();
+}
+
 void Engine::wake_javascript() noexcept {
   if (!wake_pending_.exchange(true, std::memory_order_seq_cst)) wake_.call(wake_.context);
 }

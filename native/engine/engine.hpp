@@ -126,6 +126,12 @@ class Engine {
   /// between, and still it is there.
   void connection_leaves() noexcept { moving_.fetch_add(1, std::memory_order_seq_cst); }
   void connection_came() noexcept { moving_.fetch_sub(1, std::memory_order_seq_cst); }
+  /// While draining: a thread takes no more messages, and showed the others all that it posted. The
+  /// last one wakes them all.
+  void thread_quiet() noexcept;
+  [[nodiscard]] bool all_quiet() const noexcept {
+    return quiet_threads_.load(std::memory_order_seq_cst) == workers_.size();
+  }
   /// A thread has nothing left.
   void thread_drained() noexcept { drained_threads_.fetch_add(1, std::memory_order_seq_cst); }
   /// True once, when nothing is left anywhere. Whoever makes it true asks afterwards.
@@ -180,6 +186,7 @@ class Engine {
 
   std::atomic<std::uint32_t> connections_{0};
   std::atomic<std::uint32_t> next_thread_{0};
+  std::atomic<std::uint32_t> quiet_threads_{0};
   std::atomic<std::uint32_t> drained_threads_{0};
   std::atomic<std::uint32_t> moving_{0};
   std::atomic<bool> drained_told_{false};

@@ -163,6 +163,7 @@ class Worker final : private Handler, private Host {
   void take_settings(const LiveOptions& live) noexcept;
   void take_trace(TraceChange& change) noexcept;
   void drain(std::uint32_t deadline_ms) noexcept;
+  void step_drain() noexcept;
   void check_drained() noexcept;
   void log(contract::LogLevel level, contract::CloseCause cause, Bytes text) noexcept;
   [[nodiscard]] bool admit_log(contract::Log& record, Bytes client_id) noexcept;
@@ -228,7 +229,17 @@ class Worker final : private Handler, private Host {
 
   std::atomic<std::uint32_t> open_connections_{0};
   std::atomic<bool> has_overflow_{false};
+  enum class DrainStep : std::uint8_t {
+    none,
+    quieting,  ///< publishes are not taken any more; what was posted is being shown to the others
+    quiet,     ///< waits for the other threads to be so
+    closing,   ///< closes clients as they have got everything
+    closed,
+  };
   std::uint64_t drain_deadline_ms_ = 0;   ///< 0 = not draining
+  std::uint64_t drain_close_ms_ = 0;      ///< whoever is left by then has its queue cut
+  std::uint64_t drain_look_ms_ = ~std::uint64_t{0};  ///< when to look again who is finished
+  DrainStep drain_step_ = DrainStep::none;
   bool drain_reported_ = false;
   bool was_congested_ = false;
   std::uint64_t last_log_ms_ = 0;

@@ -1,4 +1,5 @@
 // Worker: connections that come from other threads, and commands of TypeScript's.
+#include <algorithm>
 #include <cstring>
 
 #include "engine/engine.hpp"
@@ -13,6 +14,8 @@ using contract::EventKind;
 
 namespace {
 constexpr std::uint32_t kFineLogsPerSecond = 1000;
+/// How often clients are looked at that still wait for something when the broker stops.
+constexpr std::uint64_t kDrainLookMs = 5;
 }
 
 void Worker::put(InboxItem&& item) {
@@ -189,10 +192,54 @@ void Worker::drain(std::uint32_t deadline_ms) noexcept {
   engine_.for_each_listener([this](ListenerEntry& entry) {
     if (entry.thread == index_) take_listener({&entry, ListenerChange::Kind::remove});
   });
+  // Bytes that were flushed late are cut at the deadline; queues that wait for acknowledgements
+  // before, so that their connections can still say goodbye.
+  drain_close_ms_ = drain_deadline_ms_ - deadline_ms / 4;
   io_.limit_deadlines(drain_deadline_ms_);
-  take_crossed();  // what publishers were told is taken still reaches its receivers here
-  shard_.close_all();
-  io_.wake();  // on_turn_end must look whether all are gone
+#ifndef STMQTT_MUTANT_DRAIN_TAKES_PUBLISHES
+  shard_.begin_drain();
+#endif
+  drain_step_ = DrainStep::quieting;
+  io_.wake();  // on_turn_end goes on
+}
+
+/// What was acknowledged reaches its receivers: no thread takes messages any more, then all that
+/// crosses has arrived, then each client gets what its session holds, and is told goodbye.
+void Worker::step_drain() noexcept {
+  const std::uint64_t now = io_.turn_ms();
+  const bool late = now >= drain_close_ms_;
+  if (drain_step_ == DrainStep::quieting) {
+    if (has_overflow_.load(std::memory_order_relaxed) && !late) return;
+    drain_step_ = DrainStep::quiet;
+    engine_.thread_quiet();
+    drain_look_ms_ = drain_close_ms_;  // a thread that is stuck holds nobody up for ever
+  }
+  if (drain_step_ == DrainStep::quiet) {
+    if (!engine_.all_quiet() && !late) return;
+    // All of it is visible now; what take_crossed() leaves for the next turn it wakes us for.
+    for (unsigned from = 0; from < engine_.options().io_threads && !late; ++from) {
+      if (from == index_) continue;
+      if (engine_.worker(static_cast<ThreadIndex>(from)).outbox(index_).waiting()) {
+        io_.wake();
+        return;
+      }
+    }
+    drain_step_ = DrainStep::closing;
+    drain_look_ms_ = now;
+  }
+  if (drain_step_ == DrainStep::closing && now >= drain_look_ms_) {
+    const std::size_t left = shard_.close_finished();
+    drain_look_ms_ = std::min(now + kDrainLookMs, drain_close_ms_);
+    if (left > 0 && late) {
+      for (std::size_t cut = shard_.close_all(); cut > 0; --cut) engine_.count_unflushed();
+    }
+    if (left == 0 || late) {
+      drain_step_ = DrainStep::closed;
+      drain_look_ms_ = ~std::uint64_t{0};
+    }
+    io_.wake();  // what was closed is flushed, and somebody must look whether all are gone
+  }
+  check_drained();
 }
 
 void Worker::check_drained() noexcept {

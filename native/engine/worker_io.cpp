@@ -2,6 +2,8 @@
 #include <cstring>
 
 #include "base/clock.hpp"
+#include <algorithm>
+
 #include "engine/engine.hpp"
 #include "engine/worker.hpp"
 
@@ -160,7 +162,9 @@ void Worker::on_timers(std::uint64_t now_ms) noexcept {
   shard_.on_timers();
 }
 
-std::uint64_t Worker::next_timer_ms() noexcept { return shard_.next_timer_ms(); }
+std::uint64_t Worker::next_timer_ms() noexcept {
+  return std::min(shard_.next_timer_ms(), drain_look_ms_);
+}
 
 void Worker::on_turn_end() noexcept {
   shard_.set_turn(io_.turn_ns());
@@ -187,7 +191,7 @@ void Worker::on_turn_end() noexcept {
     was_congested_ = false;
     shard_.on_uncongested();
   }
-  if (drain_deadline_ms_ != 0) check_drained();
+  if (drain_deadline_ms_ != 0) step_drain();
   if (events_.publish()) engine_.wake_javascript();
 }
 

@@ -356,12 +356,37 @@ void Shard::disconnect(Bytes client_id, ReasonCode reason, Bytes reason_text) no
   }
 }
 
-void Shard::close_all() noexcept {
+std::size_t Shard::close_all() noexcept {
+  std::size_t cut = 0;
   for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
     Client* client = clients_.at(slot);
-    if (client == nullptr) continue;
+    if (client == nullptr || client->state == ClientState::closed) continue;
+    if (is_owed(*client) && client->outlet->queue.empty()) ++cut;
     close(*client, {CloseCause::shutting_down, ReasonCode::server_shutting_down, nullptr});
   }
+  return cut;
+}
+
+/// Something that was acknowledged is still to be delivered, or to be acknowledged.
+bool Shard::is_owed(const Client& client) noexcept {
+  if (client.state != ClientState::active || client.is_link) return false;
+  const Session& session = *client.session;
+  return session.queued() > 0 || session.in_flight() > 0 || session.scans != nullptr ||
+         client.promised_pubacks > 0 || client.promised_pubrecs > 0;
+}
+
+std::size_t Shard::close_finished() noexcept {
+  std::size_t left = 0;
+  for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
+    Client* client = clients_.at(slot);
+    if (client == nullptr || client->state == ClientState::closed) continue;
+    if (is_owed(*client)) {
+      ++left;
+      continue;
+    }
+    close(*client, {CloseCause::shutting_down, ReasonCode::server_shutting_down, nullptr});
+  }
+  return left;
 }
 
 void Shard::on_uncongested() noexcept {

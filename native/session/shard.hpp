@@ -101,7 +101,15 @@ class Shard {
   /// Closes the client of a session that may live on any thread.
   void disconnect(Bytes client_id, wire::ReasonCode reason, Bytes reason_text) noexcept;
   /// Says goodbye to every client: DISCONNECT 0x8B, flush, close.
-  void close_all() noexcept;
+  /// Returns how many had got everything that was sent, and not everything that they should.
+  std::size_t close_all() noexcept;
+  /// The broker stops: from here on PUBLISH packets of clients are neither taken nor acknowledged, so
+  /// that what was acknowledged can still be delivered. Everything else goes on.
+  void begin_drain() noexcept { draining_ = true; }
+  /// Closes whoever has nothing more to get; returns how many clients are left, waiting for
+  /// acknowledgements, windows, queues or the store. Links are not waited for: whoever stops the
+  /// broker has them.
+  [[nodiscard]] std::size_t close_finished() noexcept;
   void on_uncongested() noexcept;
 
   // --- options that change while it runs
@@ -236,6 +244,7 @@ class Shard {
   void refuse(Client& client, const Closing& closing) noexcept;
 
   // shard_publish.cpp: PUBLISH and fan-out
+  [[nodiscard]] static bool is_owed(const Client& client) noexcept;
   Handled on_publish(Client& client, std::uint8_t first_byte, Bytes body, Bytes frame) noexcept;
   void refuse_publish(Client& client) noexcept;
   [[nodiscard]] bool resolve_alias(Client& client) noexcept;
@@ -366,6 +375,7 @@ class Shard {
   PoolVector<std::uint8_t> properties_;        ///< forwarded properties that had to be copied
   PoolVector<std::uint32_t> subscription_ids_; ///< of the delivery in hand
   std::vector<MessageRef> retained_batch_;
+  bool draining_ = false;
   /// Keys of sessions that ended while messages were on their way to other threads, and those of
   /// them for which the host has a mark. Owned.
   PoolVector<SessionKey*> resting_;

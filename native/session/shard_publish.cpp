@@ -56,6 +56,11 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
                   "Topic Alias was never set");
     }
   }
+  if (draining_ && !client.is_link) [[unlikely]] {  // not acknowledged: it is sent again elsewhere
+    counters_.add(Counter::packets_received);
+    counters_.add(Counter::dropped_shutting_down);
+    return Handled::done;
+  }
   Session& session = *client.session;
   if (view.qos == 2) {
     if (InboundId* known = session.inbound.find(view.packet_id)) {

@@ -301,6 +301,7 @@ export const sections: readonly Section[] = [
           'memory_budget',
           'session_ended',
           'refused_by_receiver',
+          'shutting_down',
         ]),
       ),
       single(

@@ -145,6 +145,7 @@ export const counterNames = [
   'refused_connections_exceeded',
   'refused_capability_refused',
   'refused_link_closed',
+  'dropped_shutting_down',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

@@ -88,6 +88,89 @@ STMQTT_TEST("engine: drain tells 0x8B, flushes what is queued, and reports once"
   }
 }
 
+STMQTT_TEST("engine: drain loses nothing that was acknowledged: across threads, behind a window") {
+  for (const unsigned threads : {1U, 2U, 3U}) {
+    const Context context("threads", threads);
+    Javascript javascript(engine_options(threads));
+    const std::uint16_t port = javascript.listen();
+    javascript.start();
+    // Sessions that end with their connections, on all threads.
+    std::vector<std::unique_ptr<Peer>> subscribers;
+    std::vector<std::set<std::string>> got(6);
+    for (std::size_t n = 0; n < 6; n++) {
+      auto peer = std::make_unique<Peer>(port, n % 2 == 0 ? Version::v5 : Version::v311);
+      REQUIRE(peer->open_session({.id = "s" + std::to_string(n), .version = peer->version}));
+      CHECK(peer->exchange(subscribe_of(peer->version, 1, {"t"}, 1), 1));
+      peer->message = [&got, n](std::string_view, std::string_view text) {
+        got[n].emplace(text);
+      };
+      subscribers.push_back(std::move(peer));
+    }
+    std::mutex mutex;
+    std::set<std::string> acknowledged;  // guarded by mutex
+    std::vector<std::thread> publishers;
+    for (int number = 0; number < 3; number++) {
+      publishers.emplace_back([&, number] {
+        Peer peer(port, Version::v5);
+        CHECK(peer.open_session({.id = "p" + std::to_string(number)}));
+        // Fewer than a session's queue takes: none is dropped by its bound.
+        for (int turn = 0; turn < 60; turn++) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          std::string bytes;
+          std::map<std::uint16_t, std::string> sent;
+          for (std::uint16_t id = 1; id <= 50; id++) {
+            sent[id] = std::to_string(number) + " " + std::to_string(turn * 50 + id);
+            bytes += publish_of(peer.version, {"t", sent[id], 1, id});
+          }
+          peer.finished.clear();
+          const bool whole =
+              peer.send(bytes) && peer.until([&] { return peer.finished.size() == 50; }, 2'000);
+          const std::lock_guard lock(mutex);
+          for (const auto& [id, text] : sent) {
+            if (peer.finished.contains(id)) acknowledged.insert(text);
+          }
+          if (!whole) return;
+        }
+      });
+    }
+    // They read only now and then, so that much waits behind their windows.
+    for (int turn = 0; turn < 10; turn++) {
+      for (auto& peer : subscribers) peer->idle(2);
+    }
+    javascript.drain(20'000);
+    std::vector<std::thread> readers;
+    for (auto& peer : subscribers) {
+      readers.emplace_back([&peer] { CHECK(peer->wait_end(20'000)); });
+    }
+    CHECK(javascript.until([&] { return javascript.drained == 1; }));
+    for (auto& reader : readers) reader.join();
+    for (auto& publisher : publishers) publisher.join();
+    CHECK_EQ(javascript.unflushed, 0U);
+    CHECK_GT(acknowledged.size(), 100U);
+    for (const auto& texts : got) {
+      std::size_t missing = 0;
+      for (const std::string& text : acknowledged) missing += texts.contains(text) ? 0 : 1;
+      CHECK_EQ(missing, 0U);
+    }
+  }
+}
+
+STMQTT_TEST("engine: drain waits no longer than it may for one that never acknowledges") {
+  Javascript javascript(engine_options(2));
+  const std::uint16_t port = javascript.listen();
+  javascript.start();
+  Client mute(port);  // reads nothing and answers nothing
+  CHECK(mute.send(connect_of({.id = "mute"}) + subscribe_of(Version::v5, 1, {"t"}, 1)));
+  CHECK(javascript.until([&] { return javascript.alive["mute"] == 1; }));
+  Peer publisher(port, Version::v5);
+  REQUIRE(publisher.open_session({.id = "publisher"}));
+  CHECK(eventually([&] { return javascript.count(Counter::subscriptions_added) == 1; }));
+  CHECK(publisher.exchange(publish_of(publisher.version, {"t", "x", 1, 9}), 9));
+  javascript.drain(400);
+  CHECK(javascript.until([&] { return javascript.drained == 1; }));
+  CHECK_EQ(javascript.unflushed, 1U);
+}
+
 STMQTT_TEST("engine: drain cuts at its deadline whoever does not read") {
   for (const unsigned threads : {1U, 3U}) {
     const Context context("threads", threads);
