@@ -76,8 +76,12 @@ const anything = fc.oneof(
   fc.array(fc.oneof(fc.integer(), fc.string()), { maxLength: 3 }),
 );
 
-/** -0 is an integer to JavaScript and "0" in a file; ${ is a reference. */
+/**
+ * -0 is an integer to JavaScript and "0" in a file; ${ is a reference; an integer beyond 2^53 is an
+ * error of TOML's syntax.
+ */
 function isWrong(row: Row, value: unknown): boolean {
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) return false;
   const text = JSON.stringify(value);
   if (text.includes('${') || text.includes('"file:') || Object.is(value, -0)) return false;
   return checkValue(row, JSON.parse(text), false) === 'refused';
