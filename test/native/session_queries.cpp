@@ -154,7 +154,8 @@ STMQTT_TEST("queries: a subscription for a client waits for the store, and is ta
   CHECK_EQ(bed.answers[0].first, 7U);
   CHECK(bed.answers[0].second == ReasonCode::granted_qos_1);
   CHECK_EQ(bed.net().tables().trie.counts().subscriptions, 1U);
-  const auto view = view_of("t", 0);
+  const std::string filter = "t";
+  const auto view = view_of(filter, 0);
   CHECK(shard.unsubscribe_for(session, view.topic_filter, view.filter, 8));
   bed.settle();
   CHECK(bed.answers[1].second == ReasonCode::success);
