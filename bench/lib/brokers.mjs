@@ -26,7 +26,7 @@ function ownCommand() {
   return [process.execPath, join(root, 'dist', 'cli', 'main.js')];
 }
 
-function stMqttd({ port, folder, ioThreads }) {
+function stMqttd({ port, folder, ioThreads }, more = []) {
   const file = join(folder, 'st-mqttd.toml');
   writeFileSync(
     file,
@@ -41,6 +41,7 @@ function stMqttd({ port, folder, ioThreads }) {
       `listen = "127.0.0.1:${port}"`,
       '[unified.bench.connections]',
       'connection_timeout_ms = 60000',
+      ...more,
       '',
     ].join('\n'),
   );
@@ -61,6 +62,16 @@ export const brokers = {
         ? 'libmimalloc is missing: apt-get install libmimalloc2.0'
         : undefined),
     command: (how) => ({ ...stMqttd(how), env: { LD_PRELOAD: mimalloc } }),
+  },
+  'st-mqttd+console': {
+    missing: builtMissing,
+    command: (how) =>
+      stMqttd(how, [
+        '[console]',
+        'listen = "127.0.0.1:0"',
+        '[prometheus]',
+        'listen = "127.0.0.1:0"',
+      ]),
   },
   mosquitto: {
     missing: () =>
