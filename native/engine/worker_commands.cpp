@@ -196,9 +196,7 @@ void Worker::drain(std::uint32_t deadline_ms) noexcept {
   // before, so that their connections can still say goodbye.
   drain_close_ms_ = drain_deadline_ms_ - deadline_ms / 4;
   io_.limit_deadlines(drain_deadline_ms_);
-#ifndef STMQTT_MUTANT_DRAIN_TAKES_PUBLISHES
   shard_.begin_drain();
-#endif
   drain_step_ = DrainStep::quieting;
   io_.wake();  // on_turn_end goes on
 }

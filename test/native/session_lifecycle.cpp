@@ -151,6 +151,32 @@ STMQTT_TEST("lifecycle: what a client publishes does not overtake what it publis
   CHECK_EQ(third.conn().shard, 1);
 }
 
+STMQTT_TEST("lifecycle: a drain takes no PUBLISH, and closes whoever has got everything") {
+  Bed bed;
+  Peer& subscriber = bed.ready(client("s"));
+  subscriber.subscribe("t", 1);
+  Peer& publisher = bed.ready(client("p"));
+  publisher.publish("t", "before", 1, 1);
+  bed.settle();
+  static_cast<void>(publisher.take());
+  Shard& shard = bed.net().shard(0);
+  shard.begin_drain();
+  publisher.publish("t", "late", 1, 2);
+  bed.settle();
+  CHECK_EQ(publisher.took(), "");  // not acknowledged
+  CHECK_EQ(bed.counter(Counter::dropped_shutting_down), 1);
+  CHECK_EQ(shard.close_finished(), 1U);  // the subscriber's PUBACK is awaited
+  bed.settle();
+  CHECK(publisher.closed());
+  CHECK(!subscriber.closed());
+  subscriber.ack(PacketType::puback, 1);
+  bed.settle();
+  CHECK_EQ(shard.close_finished(), 0U);
+  bed.settle();
+  CHECK(subscriber.closed());
+  CHECK_EQ(subscriber.payloads(), "before");
+}
+
 STMQTT_TEST("lifecycle: Clean Start ends the old session; what was on its way to it is counted") {
   Bed bed(threads(2));
   Peer& old = bed.ready(client("c", 100), 0);
