@@ -82,12 +82,6 @@ class SpscQueue {
   [[nodiscard]] std::size_t try_pop_batch(T* out, std::size_t max) noexcept {
     return consume([&out](T&& value) { *out++ = std::move(value); }, max);
   }
-  /// Consumer: nothing is to be had now.
-  [[nodiscard]] bool empty() noexcept {
-    const std::size_t at = head_.load(std::memory_order_relaxed);
-    if (seen_tail_ == at) seen_tail_ = tail_.load(std::memory_order_acquire);
-    return seen_tail_ == at;
-  }
 
  private:
   static constexpr std::size_t kLine = 64;

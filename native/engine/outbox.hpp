@@ -49,9 +49,6 @@ class Outbox {
   void mark() noexcept { mark_ = posted(); }
   [[nodiscard]] bool passed_mark() const noexcept { return taken() >= mark_; }
 
-  /// Consumer: something can be taken now.
-  [[nodiscard]] bool waiting() noexcept { return !ring_.empty(); }
-
   /// Calls `take(CrossItem&&)` for at most `max` items; returns how many there were.
   template <class F>
   std::size_t consume(F&& take, std::size_t max) noexcept {

@@ -214,14 +214,7 @@ void Worker::step_drain() noexcept {
   }
   if (drain_step_ == DrainStep::quiet) {
     if (!engine_.all_quiet() && !late) return;
-    // All of it is visible now; what take_crossed() leaves for the next turn it wakes us for.
-    for (unsigned from = 0; from < engine_.options().io_threads && !late; ++from) {
-      if (from == index_) continue;
-      if (engine_.worker(static_cast<ThreadIndex>(from)).outbox(index_).waiting()) {
-        io_.wake();
-        return;
-      }
-    }
+    take_crossed();  // all of it is visible now, and no ring holds more than one call takes
     drain_step_ = DrainStep::closing;
     drain_look_ms_ = now;
   }

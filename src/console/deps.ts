@@ -6,6 +6,7 @@ import type { MessageProperties, Qos } from '../link/packets.js';
 import type { LogRecord } from '../log/logger.js';
 import type { Metrics } from '../metrics/counters.js';
 import type { HistogramSample } from '../metrics/sample.js';
+import type { ReloadReport } from '../reload/report.js';
 import type { ConnectInfo, DisconnectInfo } from '../session/events.js';
 import type { Registry } from '../session/registry.js';
 import type { TraceInfo, TraceOptions } from '../trace/tracer.js';
@@ -19,24 +20,6 @@ export interface BrokerInfo {
   readonly ready: boolean;
   /** "127.0.0.1:1883", with the listener's name. */
   readonly listeners: readonly { readonly name: string; readonly address: string }[];
-}
-
-export interface ChangedKey {
-  readonly key: string;
-  readonly from: unknown;
-  readonly to: unknown;
-}
-
-/** What a reload, or a change by the console, did. */
-export interface ConfigReport {
-  readonly live: readonly ChangedKey[];
-  readonly newConnections: readonly ChangedKey[];
-  /** Not applied: these need a restart. */
-  readonly restart: readonly ChangedKey[];
-  readonly listenersAdded: readonly string[];
-  readonly listenersRemoved: readonly string[];
-  readonly listenersChanged: readonly string[];
-  readonly warnings: readonly string[];
 }
 
 export interface ConsolePublish {
@@ -65,9 +48,9 @@ export interface ConsoleDeps {
   resolution(): Resolution;
   brokerInfo(): BrokerInfo;
   /** Reads the configuration again; rejects with ST_CONFIG_… if it is not valid: nothing changed. */
-  reload(): Promise<ConfigReport>;
+  reload(): Promise<ReloadReport>;
   /** Tables of the configuration file, until the next restart. Rejects like reload(). */
-  patchConfig(tables: Readonly<Record<string, unknown>>): Promise<ConfigReport>;
+  patchConfig(tables: Readonly<Record<string, unknown>>): Promise<ReloadReport>;
   logFilter(): string;
   /** Throws ST_LOG_FILTER. */
   setLogFilter(text: string): void;

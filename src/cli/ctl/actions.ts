@@ -198,7 +198,12 @@ export async function setLogFilter(call: Call): Promise<void> {
   await done(call, answer, cell(answer.filter));
 }
 
-async function done({ output, flags }: Call, answer: JsonObject, text: string): Promise<void> {
+/** Tells that a change was made: `text`, or with --json the whole answer. */
+export async function done(
+  { output, flags }: Call,
+  answer: JsonObject,
+  text: string,
+): Promise<void> {
   await output.write(flags.json === true ? `${jsonText(answer, 2)}\n` : `${text}\n`);
 }
 

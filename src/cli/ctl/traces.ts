@@ -1,4 +1,5 @@
 /** Packet traces: list, start, stop. */
+import { done } from './actions.js';
 import type { JsonObject } from './api.js';
 import { type Call, rowsOf, timeText } from './listings.js';
 import { cell, jsonText } from './output.js';
@@ -45,9 +46,7 @@ export async function stopTrace(call: Call): Promise<void> {
   const doing = `stopping trace ${id}`;
   const path = `/api/v1/traces/${encodeURIComponent(id)}`;
   const answer = await call.api.json(path, { method: 'DELETE', doing });
-  await call.output.write(
-    call.flags.json === true ? `${jsonText(answer, 2)}\n` : `trace ${cell(answer.id)} is stopped\n`,
-  );
+  await done(call, answer, `trace ${cell(answer.id)} is stopped`);
 }
 
 async function show(

@@ -1,7 +1,7 @@
 /** The configuration with its origins, changes to it, reload, and the log filter. */
 import { formatAddress, type ListenAddress } from '../../config/address.js';
 import type { EffectiveEntry } from '../../config/resolve.js';
-import type { ConfigReport } from '../deps.js';
+import type { ReloadReport } from '../../reload/report.js';
 import { Problem } from '../problem.js';
 import { type Route, route } from '../route.js';
 import { anyValue, byName, flag, input, list, orNull, record, text } from '../schema.js';
@@ -151,7 +151,7 @@ function refuseFixed(keys: readonly string[], effective: readonly EffectiveEntry
   }
 }
 
-function showReport(report: ConfigReport): unknown {
+function showReport(report: ReloadReport): unknown {
   return {
     live: report.live,
     new_connections: report.newConnections,

@@ -4,7 +4,7 @@ import { objectLayer } from '../../../src/config/layers.ts';
 import type { ConsoleToken, Resolution } from '../../../src/config/resolve.ts';
 import { resolveConfig } from '../../../src/config/resolve.ts';
 import { Access } from '../../../src/console/access.ts';
-import type { AuditRecord, ConfigReport, ConsoleDeps } from '../../../src/console/deps.ts';
+import type { AuditRecord, ConsoleDeps } from '../../../src/console/deps.ts';
 import { History } from '../../../src/console/history.ts';
 import { internalProblem } from '../../../src/console/problem.ts';
 import { allRoutes } from '../../../src/console/routes/index.ts';
@@ -14,6 +14,7 @@ import { matches } from '../../../src/link/filters.ts';
 import { parseFilter } from '../../../src/log/filter.ts';
 import type { LogRecord } from '../../../src/log/logger.ts';
 import { Counters } from '../../../src/metrics/counters.ts';
+import type { ReloadReport } from '../../../src/reload/report.ts';
 import type { ConnectInfo, DisconnectInfo } from '../../../src/session/events.ts';
 import type {
   ClientDetail,
@@ -183,7 +184,7 @@ export class FakeRegistry implements Registry {
   }
 }
 
-export const emptyReport: ConfigReport = {
+export const emptyReport: ReloadReport = {
   live: [],
   newConnections: [],
   restart: [],
