@@ -1,44 +1,34 @@
 /**
- * The composition root: makes the services, and starts and stops them in order.
+ * The broker as applications see it: starts and stops what composition/ makes, in order.
  *
  * start: configuration → addon → listeners bound → I/O threads → listening
  * stop:  no new connections → DISCONNECT 0x8B, queues flushed → threads joined → last events → log
  */
 import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { Authenticator, type AuthHandler } from './auth/authenticator.js';
+import type { AuthHandler } from './auth/authenticator.js';
+import { compose, makeRecorder, type Owner } from './composition/compose.js';
+import { startServices, stopServices } from './composition/services.js';
 import { embeddingDefaults, objectLayer } from './config/layers.js';
 import type { ConfigTables } from './config/options.js';
-import { type BrokerConfig, type Resolution, resolveConfig } from './config/resolve.js';
+import { type Resolution, resolveConfig } from './config/resolve.js';
 import { fail } from './errors.js';
 import { type Internals, kInternals } from './internal.js';
 import type { Link } from './link/link.js';
-import { Links } from './link/links.js';
 import type { LinkOptions } from './link/options.js';
 import { boundRecords, loopbackRecord } from './listener/announce.js';
-import { type BoundAddress, Listeners, socketAddress } from './listener/listeners.js';
-import { Logger } from './log/logger.js';
-import { Recorder } from './log/recorder.js';
+import { type BoundAddress, socketAddress } from './listener/listeners.js';
+import type { Recorder } from './log/recorder.js';
 import { Counters, type Metrics } from './metrics/counters.js';
-import type { Exporter } from './metrics/exporter.js';
-import type { NativeBroker } from './native/addon.js';
-import { CommandWriter } from './native/commands.js';
-import { Dispatcher } from './native/dispatch.js';
-import { loadAddon, packageVersion } from './native/load.js';
-import { linkLimits, nativeBrokerOptions, nativeLiveOptions } from './native/options.js';
-import { Reloader, type Resolve } from './reload/reloader.js';
+import type { Resolve } from './reload/reloader.js';
 import type { ReloadReport } from './reload/report.js';
 import { fromFile, fromTables } from './reload/sources.js';
-import type { Run, Service } from './run.js';
+import type { Run } from './run.js';
 import { checkDisconnect, type DisconnectOptions } from './session/disconnect.js';
 import { drain } from './session/drain.js';
 import { emitTo } from './session/emit.js';
-import { eventMask } from './session/event-mask.js';
 import type { BrokerEvents } from './session/events.js';
-import { NativeRegistry } from './session/native-registry.js';
 import type { Registry } from './session/registry.js';
-import { EventRouter } from './session/router.js';
-import { SysTopics } from './sys/sys-topics.js';
 import { closeTracerOf, tracerOf } from './trace/open.js';
 import type { Tracer } from './trace/tracer.js';
 
@@ -140,10 +130,10 @@ export class Broker extends EventEmitter<BrokerEvents> {
 
   /** Until the next one, or a reload that changes log.level or log.filter. Throws ST_LOG_FILTER. */
   setLogFilter(text: string): void {
-    const { recorder, reloader, native } = this.#running('setting the log filter');
+    const { recorder, reloader, applyNative } = this.#running('setting the log filter');
     const { warnings } = recorder.logger.setFilter(text);
     for (const warning of warnings) recorder.say('warn', 'log', warning);
-    this.#applyNative(native, recorder, reloader.current.config);
+    applyNative(reloader.current.config);
   }
 
   /** Resolves when every I/O thread has answered: none of them is stuck. */
@@ -212,17 +202,29 @@ export class Broker extends EventEmitter<BrokerEvents> {
 
   async #start(): Promise<void> {
     let recorder: Recorder | undefined;
+    const emit: Owner['emit'] = (name, ...values) => this.#emit(name, ...values);
     try {
       if (this.#resolution === undefined || this.#readsAnew) {
         this.#resolution = await this.#resolve([]);
       }
       const { config, warnings } = this.#resolution;
-      recorder = this.#makeRecorder(config);
+      recorder = makeRecorder(config, this.#internals, {
+        isHeard: () => this.listenerCount('log') > 0,
+        emit,
+      });
       for (const text of warnings) recorder.say('warn', 'config', text);
-      const run = this.#compose(this.#resolution, recorder);
+      const run = compose(this.#resolution, recorder, {
+        internals: this.#internals,
+        counters: this.#counters,
+        authHandler: this.#authHandler,
+        emit,
+        took: (next) => {
+          this.#resolution = next;
+        },
+      });
       this.#run = run;
       // Before the listeners, which clients take for the sign that all is there.
-      await this.#startServices(run, config);
+      await startServices(run, config, { broker: this, resolve: () => this.#resolve });
       await run.listeners.open();
       run.native.start();
       this.#state = 'running';
@@ -231,126 +233,12 @@ export class Broker extends EventEmitter<BrokerEvents> {
       if (config.isLoopbackDefault) recorder.write(loopbackRecord);
     } catch (error) {
       this.#state = 'stopped';
-      await this.#stopServices();
+      await stopServices(this.#run);
       this.#release();
       await recorder?.logger.end();
       throw error;
     }
     this.#emit('listening', this.addresses);
-  }
-
-  #makeRecorder(config: BrokerConfig): Recorder {
-    const { quiet, logStream, logLevel } = this.#internals;
-    const options = { id: config.id, quiet, level: logLevel, stream: logStream };
-    return new Recorder(new Logger(config.log, options), {
-      isHeard: () => this.listenerCount('log') > 0,
-      emit: (record) => this.#emit('log', record),
-    });
-  }
-
-  #compose(resolution: Resolution, recorder: Recorder): Run {
-    const { config } = resolution;
-    const addon = this.#internals.addon ?? loadAddon();
-    const options = nativeBrokerOptions(config, {
-      placement: this.#internals.placement ?? 'least-connections',
-      store: this.#internals.store ?? { kind: 'memory' },
-      authenticate: this.#authHandler !== undefined,
-      event_mask: this.#eventMask(recorder, config),
-      log_level: recorder.logger.filter.native.log_level,
-    });
-    // Native code wakes us through a closure, because the dispatcher needs the native half first.
-    const native = addon.createBroker(options, () => dispatcher.wake());
-    const { log_modules, log_clients } = recorder.logger.filter.native;
-    if (log_clients.length > 0 || Object.keys(log_modules).length > 0) {
-      native.configure({ log_modules, log_clients });
-    }
-    const dispatcher = new Dispatcher(native, (event) => router.handle(event));
-    const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
-    const authenticator =
-      this.#authHandler &&
-      new Authenticator(
-        this.#authHandler,
-        config.broker.verdict_timeout_ms,
-        (verdict) => writer.verdict(verdict),
-        (error) => recorder.error('auth', error),
-      );
-    const listeners = new Listeners(native, config.listeners);
-    const links = new Links(writer, (error) => recorder.error('link', error));
-    const registry = new NativeRegistry({
-      writer,
-      native,
-      counters: () => this.#counters.read(native),
-      nameOf: (id) => listeners.nameOf(id),
-      threads: config.broker.io_threads,
-    });
-    const router = new EventRouter({
-      listeners,
-      links,
-      registry,
-      authenticator,
-      logs: (level) => recorder.sees(level, 'session'),
-      write: (record) => recorder.write(record),
-      emit: (name, ...values) => {
-        sys.tell(name, values);
-        this.#emit(name, ...values);
-      },
-    });
-    const sys = new SysTopics({
-      node: config.id,
-      metrics: () => this.#counters.read(native),
-      native,
-      writer,
-      watchedChanged: () => this.#applyNative(native, recorder, reloader.current.config),
-      onError: (error) => recorder.error('broker', error),
-    });
-    const reloader = new Reloader(resolution, {
-      recorder,
-      listeners,
-      apply: (next) => {
-        this.#resolution = next;
-        this.#applyNative(native, recorder, next.config);
-        authenticator?.setTimeout(next.config.broker.verdict_timeout_ms);
-        for (const service of services) service.apply?.(next.config);
-      },
-    });
-    const startedAt = Date.now();
-    const services: Service[] = [sys];
-    return {
-      native,
-      writer,
-      dispatcher,
-      recorder,
-      listeners,
-      links,
-      registry,
-      authenticator,
-      router,
-      reloader,
-      sys,
-      startedAt,
-      threads: config.broker.io_threads,
-      services,
-    };
-  }
-
-  #applyNative(native: NativeBroker, recorder: Recorder, config: BrokerConfig): void {
-    const levels = recorder.logger.filter.native;
-    const event_mask = this.#eventMask(recorder, config);
-    native.configure({
-      ...nativeLiveOptions(config, { event_mask, log_level: levels.log_level }),
-      ...levels,
-    });
-    native.setLimits(0, linkLimits(config.mqtt));
-  }
-
-  /** Events cross only if someone can see them: the application, console, log, $SYS readers. */
-  #eventMask({ logger }: Recorder, { console }: BrokerConfig): number {
-    const isSeen =
-      this.#internals.logsOnly !== true ||
-      console !== undefined ||
-      logger.mayPass('info', 'session') ||
-      this.#run?.sys.watched === true;
-    return eventMask(isSeen);
   }
 
   async #stop(timeoutMs: number | undefined): Promise<void> {
@@ -366,59 +254,12 @@ export class Broker extends EventEmitter<BrokerEvents> {
     try {
       await drain(run, timeoutMs ?? this.config.config.broker.drain_timeout_ms);
     } finally {
-      await this.#stopServices();
+      await stopServices(this.#run);
       this.#release();
       this.#state = 'stopped';
       await closeTracerOf(run);
       await run.recorder.logger.end();
     }
-  }
-
-  /** The exporter and the console: nothing of them is loaded where they are not configured. */
-  async #startServices(run: Run, { console, prometheus }: BrokerConfig): Promise<void> {
-    const { recorder, startedAt } = run;
-    if (console === undefined && prometheus === undefined) return;
-    const { brokerSource } = await import('./metrics/source.js');
-    const source = brokerSource(run);
-    let exporter: Exporter | undefined;
-    const makeExporter = async () => {
-      const { Exporter } = await import('./metrics/exporter.js');
-      exporter ??= new Exporter({
-        source,
-        build: { version: packageVersion(), startedAt },
-        intervalS: prometheus?.intervalS ?? 1,
-        onError: (error) => recorder.error('metrics', error),
-      });
-      return exporter;
-    };
-    run.services.push({ stop: async () => exporter?.stop() });
-    if (prometheus !== undefined) {
-      const addresses = await (await makeExporter()).start(prometheus.listen);
-      recorder.say('notice', 'metrics', `metrics on ${addresses.join(' and ')}`);
-    }
-    if (console === undefined) return;
-    const { Console } = await import('./console/console.js');
-    const { consoleDeps } = await import('./console/wiring.js');
-    const deps = consoleDeps({
-      broker: this,
-      registry: run.registry,
-      source,
-      startedAt,
-      prometheusText: async () => (await makeExporter()).text(),
-      patch: (layer) => run.reloader.reload(this.#resolve, layer),
-      log: (record) => recorder.write(record),
-    });
-    const service = new Console(deps, console.tokens);
-    run.services.push({
-      stop: () => service.stop(),
-      // A [console] that is gone stays until the restart, and so do its tokens.
-      apply: (next) => service.replaceTokens((next.console ?? console).tokens),
-    });
-    await service.start(console.listen);
-  }
-
-  async #stopServices(): Promise<void> {
-    for (const service of this.#run?.services.splice(0) ?? []) await service.stop();
   }
 
   /** Joins the threads and gives everything back; events that are left are still delivered. */

@@ -1,4 +1,4 @@
-/** What one run of the broker consists of. Types only: broker.ts makes all of it. */
+/** What one run of the broker consists of. Types only: composition/ makes all of it. */
 import type { Authenticator } from './auth/authenticator.js';
 import type { BrokerConfig } from './config/resolve.js';
 import type { Links } from './link/links.js';
@@ -25,6 +25,8 @@ export interface Run {
   readonly router: EventRouter;
   readonly reloader: Reloader;
   readonly sys: SysTopics;
+  /** Hands the native half what can change while it runs. */
+  readonly applyNative: (config: BrokerConfig) => void;
   readonly startedAt: number;
   readonly threads: number;
   /** Started last and stopped last; each is loaded only where it is configured. */

@@ -219,13 +219,22 @@ describe('TypeScript rules', () => {
 
   const service = 'export class Sessions { async start() {} async stop() {} }';
 
-  test('only broker.ts constructs services', () => {
+  test('only broker.ts and composition/ construct services', () => {
     const files = { 'src/session/sessions.ts': service };
     const text = "import { Sessions } from './session/sessions.js';\nnew Sessions();";
     expect(typeScriptRules({ ...files, 'src/broker.ts': text })).toEqual([]);
     const elsewhere = text.replace('./', '../');
+    expect(typeScriptRules({ ...files, 'src/composition/compose.ts': elsewhere })).toEqual([]);
     expect(typeScriptRules({ ...files, 'src/will/wills.ts': elsewhere })).toEqual([
       'src/will/wills.ts: only-broker-constructs-services',
+    ]);
+  });
+
+  test('nobody but the broker imports composition/, which is no way around the rule', () => {
+    const text = "import { compose } from './composition/compose.js';";
+    expect(typeScriptRules({ 'src/broker.ts': text })).toEqual([]);
+    expect(typeScriptRules({ 'src/cli/x.ts': text.replace('./', '../') })).toEqual([
+      'src/cli/x.ts: only-the-broker-imports-composition',
     ]);
   });
 

@@ -188,13 +188,16 @@ function resolveImport(from: string, specifier: string): string | undefined {
   return posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts');
 }
 
-const compositionRoot = 'src/broker.ts';
+const brokerFile = 'src/broker.ts';
+/** The broker, and the folder that makes what it consists of. */
+const isCompositionRoot = (path: string) =>
+  path === brokerFile || path.startsWith('src/composition/');
 
 /** Every rule on imports and constructions, for files under src/. */
 export function checkTypeScript(files: readonly SourceText[]): Violation[] {
   const parsed = files.map(parse);
   const services = new Set(
-    parsed.filter(({ path }) => path !== compositionRoot).flatMap((file) => file.services),
+    parsed.filter(({ path }) => path !== brokerFile).flatMap((file) => file.services),
   );
   return parsed.flatMap((file) => checkTypeScriptFile(file, services));
 }
@@ -216,10 +219,13 @@ function checkTypeScriptFile(file: Parsed, services: ReadonlySet<string>): Viola
     if (!target.startsWith('src/')) add('src-imports-only-src');
     if (target.endsWith('.node') && !inside('native')) add('only-native-loads-the-addon');
     if (target.startsWith('src/cli/') && !inside('cli')) add('no-service-imports-cli');
-    if (target.startsWith('src/console/') && !inside('console') && path !== compositionRoot) {
+    if (target.startsWith('src/console/') && !inside('console') && !isCompositionRoot(path)) {
       add('no-service-imports-console');
     }
-    if (target === compositionRoot && !typeOnly && path !== 'src/index.ts' && !inside('cli')) {
+    if (target.startsWith('src/composition/') && !isCompositionRoot(path)) {
+      add('only-the-broker-imports-composition');
+    }
+    if (target === brokerFile && !typeOnly && path !== 'src/index.ts' && !inside('cli')) {
       add('services-do-not-import-the-broker');
     }
     // The shape of a configuration is data, and may be named; what it means is policy.
@@ -234,7 +240,7 @@ function checkTypeScriptFile(file: Parsed, services: ReadonlySet<string>): Viola
       found.push({ rule: 'only-native-loads-the-addon', path, line, text: 'createRequire/dlopen' });
     }
   }
-  if (path !== compositionRoot) {
+  if (!isCompositionRoot(path)) {
     for (const { name, line } of file.constructed) {
       if (services.has(name)) {
         found.push({ rule: 'only-broker-constructs-services', path, line, text: `new ${name}` });

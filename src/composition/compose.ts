@@ -1,0 +1,151 @@
+/** Makes what one run of the broker consists of. Nothing is started here: broker.ts keeps the order. */
+import { Authenticator, type AuthHandler } from '../auth/authenticator.js';
+import type { BrokerConfig, Resolution } from '../config/resolve.js';
+import type { Internals } from '../internal.js';
+import { Links } from '../link/links.js';
+import { Listeners } from '../listener/listeners.js';
+import { Logger } from '../log/logger.js';
+import { Recorder } from '../log/recorder.js';
+import type { Counters } from '../metrics/counters.js';
+import { CommandWriter } from '../native/commands.js';
+import { Dispatcher } from '../native/dispatch.js';
+import { loadAddon } from '../native/load.js';
+import { linkLimits, nativeBrokerOptions, nativeLiveOptions } from '../native/options.js';
+import { Reloader } from '../reload/reloader.js';
+import type { Run, Service } from '../run.js';
+import { eventMask } from '../session/event-mask.js';
+import type { BrokerEvents } from '../session/events.js';
+import { NativeRegistry } from '../session/native-registry.js';
+import { EventRouter } from '../session/router.js';
+import { SysTopics } from '../sys/sys-topics.js';
+
+type Emit = <K extends keyof BrokerEvents>(name: K, ...values: BrokerEvents[K]) => void;
+
+/** What a run takes from the broker whose run it is. */
+export interface Owner {
+  readonly internals: Internals;
+  readonly counters: Counters;
+  readonly authHandler: AuthHandler | undefined;
+  readonly emit: Emit;
+  /** A reload has taken effect. */
+  readonly took: (next: Resolution) => void;
+}
+
+export function makeRecorder(
+  config: BrokerConfig,
+  { quiet, logStream, logLevel }: Internals,
+  app: { readonly isHeard: () => boolean; readonly emit: Emit },
+): Recorder {
+  const options = { id: config.id, quiet, level: logLevel, stream: logStream };
+  return new Recorder(new Logger(config.log, options), {
+    isHeard: app.isHeard,
+    emit: (record) => app.emit('log', record),
+  });
+}
+
+export function compose(resolution: Resolution, recorder: Recorder, owner: Owner): Run {
+  const { config } = resolution;
+  const { internals, counters, authHandler } = owner;
+  const addon = internals.addon ?? loadAddon();
+  const { logger } = recorder;
+
+  let isWatched = () => false;
+  /** Events cross only if someone can see them: the application, console, log, $SYS readers. */
+  const mask = ({ console }: BrokerConfig) =>
+    eventMask(
+      internals.logsOnly !== true ||
+        console !== undefined ||
+        logger.mayPass('info', 'session') ||
+        isWatched(),
+    );
+  const options = nativeBrokerOptions(config, {
+    placement: internals.placement ?? 'least-connections',
+    store: internals.store ?? { kind: 'memory' },
+    authenticate: authHandler !== undefined,
+    event_mask: mask(config),
+    log_level: logger.filter.native.log_level,
+  });
+  // Native code wakes us through a closure, because the dispatcher needs the native half first.
+  const native = addon.createBroker(options, () => dispatcher.wake());
+  const { log_modules, log_clients } = logger.filter.native;
+  if (log_clients.length > 0 || Object.keys(log_modules).length > 0) {
+    native.configure({ log_modules, log_clients });
+  }
+  const applyNative = (next: BrokerConfig) => {
+    const levels = logger.filter.native;
+    native.configure({
+      ...nativeLiveOptions(next, { event_mask: mask(next), log_level: levels.log_level }),
+      ...levels,
+    });
+    native.setLimits(0, linkLimits(next.mqtt));
+  };
+
+  const dispatcher = new Dispatcher(native, (event) => router.handle(event));
+  const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
+  const authenticator =
+    authHandler &&
+    new Authenticator(
+      authHandler,
+      config.broker.verdict_timeout_ms,
+      (verdict) => writer.verdict(verdict),
+      (error) => recorder.error('auth', error),
+    );
+  const listeners = new Listeners(native, config.listeners);
+  const links = new Links(writer, (error) => recorder.error('link', error));
+  const registry = new NativeRegistry({
+    writer,
+    native,
+    counters: () => counters.read(native),
+    nameOf: (id) => listeners.nameOf(id),
+    threads: config.broker.io_threads,
+  });
+  const router = new EventRouter({
+    listeners,
+    links,
+    registry,
+    authenticator,
+    logs: (level) => recorder.sees(level, 'session'),
+    write: (record) => recorder.write(record),
+    emit: (name, ...values) => {
+      sys.tell(name, values);
+      owner.emit(name, ...values);
+    },
+  });
+  const sys = new SysTopics({
+    node: config.id,
+    metrics: () => counters.read(native),
+    native,
+    writer,
+    watchedChanged: () => applyNative(reloader.current.config),
+    onError: (error) => recorder.error('broker', error),
+  });
+  isWatched = () => sys.watched;
+  const services: Service[] = [sys];
+  const reloader = new Reloader(resolution, {
+    recorder,
+    listeners,
+    apply: (next) => {
+      owner.took(next);
+      applyNative(next.config);
+      authenticator?.setTimeout(next.config.broker.verdict_timeout_ms);
+      for (const service of services) service.apply?.(next.config);
+    },
+  });
+  return {
+    native,
+    writer,
+    dispatcher,
+    recorder,
+    listeners,
+    links,
+    registry,
+    authenticator,
+    router,
+    reloader,
+    sys,
+    applyNative,
+    startedAt: Date.now(),
+    threads: config.broker.io_threads,
+    services,
+  };
+}
