@@ -55,6 +55,8 @@ const texts = {
   ST_AUTHENTICATOR: (p: { clientId: string; why: string }) =>
     `authenticating client "${p.clientId}": ${p.why}; refused with 0x88`,
 
+  ST_AUTH_FILE: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
+
   ST_LINK_REFUSED: (p: { clientId: string; reasonCode: number; reason: string }) =>
     `opening the link "${p.clientId}": refused with ${describe(p.reasonCode, p.reason)}`,
   ST_LINK_CLOSED: (p: { doing: string; why: string }) =>

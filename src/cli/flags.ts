@@ -66,6 +66,7 @@ export const commands = {
   check: 'print the configuration in effect, with the origin of each value',
   'generate-config': 'print a configuration file with all defaults',
   import: "print another broker's configuration as ours: st-mqttd import FILE",
+  passwd: 'keep a file of users and passwords: st-mqttd passwd --help',
   ctl: 'look at a running broker and operate it: st-mqttd ctl --help',
 } as const;
 

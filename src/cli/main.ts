@@ -9,6 +9,11 @@ async function main(args: readonly string[]): Promise<void> {
     process.exitCode = await ctl(args.slice(1));
     return;
   }
+  if (args[0] === 'passwd') {
+    const { passwd } = await import('./passwd.js');
+    process.exitCode = await passwd(args.slice(1));
+    return;
+  }
   const line = parseCommandLine(args);
   if (line.help) {
     const { helpText } = await import('./help.js');
@@ -25,8 +30,8 @@ async function main(args: readonly string[]): Promise<void> {
   } else if (line.command === 'import') {
     const { importConfig } = await import('./commands.js');
     await importConfig(line);
-  } else if (line.command === 'ctl') {
-    throw fail('ST_USAGE', { why: 'ctl stands before its flags' });
+  } else if (line.command === 'ctl' || line.command === 'passwd') {
+    throw fail('ST_USAGE', { why: `${line.command} stands before its flags` });
   } else {
     const { run } = await import('./run.js');
     await run(line);
