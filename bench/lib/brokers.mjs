@@ -10,6 +10,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { root } from '../../scripts/native-sources.mjs';
 import { which } from '../../scripts/run.mjs';
+import {
+  certificate,
+  credentials,
+  passwordFile,
+  rules,
+  stMqttdAccess,
+  withAccess,
+} from './access.mjs';
 import { relay } from './build.mjs';
 
 const mimalloc = [
@@ -26,7 +34,7 @@ function ownCommand() {
   return [process.execPath, join(root, 'dist', 'cli', 'main.js')];
 }
 
-function stMqttd({ port, folder, ioThreads }, more = []) {
+function stMqttd({ port, folder, ioThreads, secure }, more = []) {
   const file = join(folder, 'st-mqttd.toml');
   writeFileSync(
     file,
@@ -41,11 +49,51 @@ function stMqttd({ port, folder, ioThreads }, more = []) {
       `listen = "127.0.0.1:${port}"`,
       '[unified.bench.connections]',
       'connection_timeout_ms = 60000',
+      ...secureListener(secure, folder),
       ...more,
       '',
     ].join('\n'),
   );
   return { command: [...ownCommand(), '--config', file] };
+}
+
+/** Beside the plain listener, by which the start is told. */
+function secureListener(secure, folder) {
+  if (secure === undefined) return [];
+  const { transport, port } = secure;
+  const kind = transport === 'websocket' ? 'ws' : 'unified';
+  const lines = [`[${kind}.secure]`, `listen = "127.0.0.1:${port}"`];
+  if (transport !== 'tls') return lines;
+  const { certificateFile, keyFile } = certificate(folder);
+  return [
+    ...lines,
+    `[${kind}.secure.tls]`,
+    `certpath = "${certificateFile}"`,
+    `keypath = "${keyFile}"`,
+  ];
+}
+
+function mosquittoCommand({ port, folder, secure }, access) {
+  const file = join(folder, 'mosquitto.conf');
+  const lines = [
+    'persistence false',
+    'set_tcp_nodelay true',
+    'max_inflight_messages 1000',
+    'max_queued_messages 0',
+    'max_connections -1',
+    'log_dest none',
+  ];
+  const { lines: accessLines = ['allow_anonymous true'], ...rest } =
+    access === undefined ? {} : { lines: [`password_file ${passwordFile(folder)}`], credentials };
+  lines.push(...accessLines, `listener ${port} 127.0.0.1`);
+  if (secure !== undefined) lines.push(`listener ${secure.port} 127.0.0.1`);
+  if (secure?.transport === 'websocket') lines.push('protocol websockets');
+  if (secure?.transport === 'tls') {
+    const { certificateFile, keyFile } = certificate(folder);
+    lines.push(`certfile ${certificateFile}`, `keyfile ${keyFile}`);
+  }
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  return { command: [mosquitto, '-c', file], ...rest };
 }
 
 const builtMissing = () =>
@@ -73,27 +121,30 @@ export const brokers = {
         'listen = "127.0.0.1:0"',
       ]),
   },
+  ...Object.fromEntries(
+    stMqttdAccess.map((access) => [
+      `st-mqttd+${access}`,
+      {
+        missing: builtMissing,
+        command: async (how) => {
+          const { lines, ...rest } = await withAccess(access, how);
+          return { ...stMqttd(how, lines), ...rest };
+        },
+      },
+    ]),
+  ),
+  'st-mqttd+rules': {
+    missing: builtMissing,
+    command: (how) => stMqttd(how, rules()),
+  },
+  'mosquitto+passwords': {
+    missing: () => brokers.mosquitto.missing(),
+    command: (how) => mosquittoCommand(how, 'passwords'),
+  },
   mosquitto: {
     missing: () =>
       mosquitto === undefined ? 'not installed: apt-get install mosquitto' : undefined,
-    command({ port, folder }) {
-      const file = join(folder, 'mosquitto.conf');
-      writeFileSync(
-        file,
-        [
-          `listener ${port} 127.0.0.1`,
-          'allow_anonymous true',
-          'persistence false',
-          'set_tcp_nodelay true',
-          'max_inflight_messages 1000',
-          'max_queued_messages 0',
-          'max_connections -1',
-          'log_dest none',
-          '',
-        ].join('\n'),
-      );
-      return { command: [mosquitto, '-c', file] };
-    },
+    command: (how) => mosquittoCommand(how),
   },
   aedes: {
     // MQTT 3.1 and 3.1.1 only.
@@ -126,7 +177,7 @@ export async function freePort() {
 
 const connectPacket = Buffer.from('\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01p', 'latin1');
 
-/** Resolves to true when a CONNECT to the port is answered by a CONNACK that accepts. */
+/** Resolves to true when a CONNECT to the port is answered by a CONNACK, a refusal too. */
 export function answers(port) {
   return new Promise((resolve) => {
     const socket = dial({ port, host: '127.0.0.1' });
@@ -136,7 +187,7 @@ export function answers(port) {
     };
     socket.setTimeout(2000, () => end(false));
     socket.once('connect', () => socket.write(connectPacket));
-    socket.once('data', (data) => end(data[0] === 0x20 && data[3] === 0));
+    socket.once('data', (data) => end(data[0] === 0x20));
     socket.once('error', () => end(false));
     socket.once('close', () => end(false));
   });
@@ -155,12 +206,15 @@ function family(pid) {
 
 /**
  * Starts a broker alone on `cores` and waits until it answers.
- * `shape` is the relay's; `ioThreads` is st-mqttd's.
+ * `shape` is the relay's; `ioThreads` is st-mqttd's. With a `transport` there is a second listener,
+ * and `port` of the result is its.
  */
-export async function startBroker(name, { cores, shape, ioThreads = 1 }) {
+export async function startBroker(name, { cores, shape, ioThreads = 1, transport }) {
   const port = await freePort();
+  const secure = transport === undefined ? undefined : { transport, port: await freePort() };
   const folder = mkdtempSync(join(tmpdir(), 'st-mqttd-bench-'));
-  const { command, env = {} } = brokers[name].command({ port, folder, shape, ioThreads });
+  const how = { port, folder, shape, ioThreads, secure };
+  const { command, env = {}, credentials: known, end } = await brokers[name].command(how);
   const began = process.hrtime.bigint();
   const child = spawn('taskset', ['-c', cores, ...command], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -178,6 +232,7 @@ export async function startBroker(name, { cores, shape, ioThreads = 1 }) {
       await exited;
       clearTimeout(timer);
     }
+    await end?.();
     rmSync(folder, { recursive: true, force: true });
   };
   for (const deadline = Date.now() + 20_000; !(await answers(port)); await sleep(1)) {
@@ -187,5 +242,6 @@ export async function startBroker(name, { cores, shape, ioThreads = 1 }) {
     }
   }
   const startMs = Number(process.hrtime.bigint() - began) / 1e6;
-  return { name, port, pids: family(child.pid), startMs, stop };
+  const served = secure?.port ?? port;
+  return { name, port: served, credentials: known, pids: family(child.pid), startMs, stop };
 }

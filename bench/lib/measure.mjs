@@ -33,7 +33,8 @@ function generate(args, core) {
 }
 
 async function loadRound(row, name, options) {
-  const broker = await startBroker(name, { cores: brokerCore, shape: row.floor });
+  const { transport } = row;
+  const broker = await startBroker(name, { cores: brokerCore, shape: row.floor, transport });
   try {
     const args = options.quick && row.quickArgs !== undefined ? row.quickArgs : row.args;
     const timing =
@@ -48,6 +49,8 @@ async function loadRound(row, name, options) {
         broker.pids.join(','),
         '--version',
         name === 'relay' ? 4 : options.version,
+        ...(transport === undefined ? [] : ['--transport', transport]),
+        ...Object.entries(broker.credentials ?? {}).flatMap(([key, value]) => [`--${key}`, value]),
       ],
       generatorCore,
     );

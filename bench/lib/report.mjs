@@ -68,10 +68,11 @@ export function summarize(row, results) {
     summary.verdicts.push({ ...verdict, share, against: 'one thread' });
     return summary;
   }
-  const ours = results['st-mqttd'];
   for (const metric of row.metrics) {
+    const name = metric.of ?? 'st-mqttd';
+    const ours = results[name];
     if (ours === undefined) summary.verdicts.push({ ...metric, share: undefined, met: undefined });
-    else summary.verdicts.push(verdictOf(metric, brokers['st-mqttd'], ours, results.mosquitto));
+    else summary.verdicts.push(verdictOf(metric, brokers[name], ours, results[metric.against]));
   }
   return summary;
 }

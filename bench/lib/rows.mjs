@@ -1,3 +1,5 @@
+import { stMqttdAccess } from './access.mjs';
+
 // The rows of the benchmark: what the generator is asked, and what the broker must show.
 // `atMost` on a ratio is a share of mosquitto's figure; `fastestKnown` and `knownFloor` are the shares
 // that were measured elsewhere, for comparison.
@@ -24,6 +26,11 @@ const load = (id, title, args, metrics, more = {}) => ({
   metrics,
   ...more,
 });
+
+const both = ['st-mqttd', 'mosquitto'];
+/** The same load through TLS or WebSocket; aedes and the relay have neither. */
+const secure = (transport, id, title, args) =>
+  load(`${transport}-${id}`, title, args, [cpu(0.6)], { transport, brokers: both });
 
 export const rows = [
   load('pipe-q0-64', 'pipe QoS 0, 64 B', 'pipe --qos 0 --size 64', [cpu(0.025, 0.09, 0.005)], {
@@ -104,6 +111,56 @@ export const rows = [
       rounds: 2,
       brokers: ['st-mqttd', 'st-mqttd+mimalloc', 'mosquitto'],
     },
+  ),
+  secure('tls', 'pipe-q0-64', 'TLS pipe QoS 0, 64 B', 'pipe --qos 0 --size 64'),
+  secure('tls', 'pipe-q1-64', 'TLS pipe QoS 1, 64 B', 'pipe --qos 1 --window 100 --size 64'),
+  secure('tls', 'pipe-q0-1k', 'TLS pipe QoS 0, 1 KiB', 'pipe --qos 0 --size 1024'),
+  secure('websocket', 'pipe-q0-64', 'WebSocket pipe QoS 0, 64 B', 'pipe --qos 0 --size 64'),
+  secure(
+    'websocket',
+    'pipe-q1-64',
+    'WebSocket pipe QoS 1, 64 B',
+    'pipe --qos 1 --window 100 --size 64',
+  ),
+  load(
+    'tls-connect',
+    'TLS handshake + CONNECT + CONNACK',
+    'connect --count 5000 --at-once 20',
+    [ratio('brokerCpuUs', 'CPU each', 1.05)],
+    { timed: false, transport: 'tls', brokers: both },
+  ),
+  load(
+    'tls-idle',
+    '5,000 idle TLS connections',
+    'idle --count 5000',
+    [ratio('bytesEach', 'memory each', 1)],
+    { timed: false, transport: 'tls', brokers: both },
+  ),
+  load(
+    'auth',
+    'connect + CONNACK, through a provider',
+    'connect --count 10000 --at-once 20',
+    stMqttdAccess.map((access) =>
+      ratio('brokerCpuUs', access, undefined, {
+        of: `st-mqttd+${access}`,
+        against: 'mosquitto+passwords',
+      }),
+    ),
+    {
+      timed: false,
+      brokers: [
+        'st-mqttd',
+        ...stMqttdAccess.map((name) => `st-mqttd+${name}`),
+        'mosquitto+passwords',
+      ],
+    },
+  ),
+  load(
+    'rules',
+    'pipe QoS 0, 64 B, with 1,000 rules',
+    'pipe --qos 0 --size 64',
+    [ratio('brokerCpuUs', 'CPU', 1.1, { of: 'st-mqttd+rules', against: 'st-mqttd' })],
+    { brokers: ['st-mqttd', 'st-mqttd+rules'] },
   ),
   {
     kind: 'process',

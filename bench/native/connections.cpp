@@ -109,6 +109,14 @@ void Loop::dial(Connection& connection, std::uint32_t source) {
   connection.sent_bytes = 0;
   connection.out.clear();
   connection.rest.clear();
+  connection.wire.clear();
+  connection.layer.reset();
+  if (target_.transport == Transport::tls) connection.layer = make_tls_layer();
+  if (target_.transport == Transport::websocket) connection.layer = make_websocket_layer();
+  if (connection.layer != nullptr) {
+    connection.layer->open(connection.wire);
+    flush_later(connection);
+  }
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.ptr = &connection;
@@ -122,6 +130,7 @@ void Loop::close(Connection& connection) {
 }
 
 std::int64_t Loop::receive(Connection& connection) {
+  if (connection.layer != nullptr) return receive_layered(connection);
   const std::size_t kept = connection.rest.size();
   if (kept + 64 * 1024 > read_buffer_.size()) read_buffer_.resize(2 * (kept + 64 * 1024));
   std::memcpy(read_buffer_.data(), connection.rest.data(), kept);
@@ -134,11 +143,34 @@ std::int64_t Loop::receive(Connection& connection) {
   return -1;
 }
 
+std::int64_t Loop::receive_layered(Connection& connection) {
+  wire_buffer_.resize(kReadBytes);
+  const ssize_t got = recv(connection.fd, wire_buffer_.data(), wire_buffer_.size(), 0);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+    errno = 0;
+    return 0;
+  }
+  if (got <= 0) return -1;
+  const bool was_open = connection.layer->is_open();
+  Bytes packets = std::move(connection.rest);
+  const std::size_t kept = packets.size();
+  connection.layer->receive({wire_buffer_.data(), static_cast<std::size_t>(got)}, packets, connection.wire);
+  if (!connection.wire.empty() || (!was_open && connection.layer->is_open())) flush_later(connection);
+  if (packets.size() == kept) {
+    connection.rest = std::move(packets);
+    return 0;
+  }
+  if (read_buffer_.size() < packets.size()) read_buffer_.resize(packets.size());
+  std::memcpy(read_buffer_.data(), packets.data(), packets.size());
+  return static_cast<std::int64_t>(packets.size());
+}
+
 void Loop::flush_all() {
   for (Connection* connection : flush_list_) {
     connection->in_flush_list = false;
     if (!connection->is_open()) continue;
-    Bytes& out = connection->out;
+    if (connection->layer != nullptr) connection->layer->send(connection->out, connection->wire);
+    Bytes& out = connection->layer != nullptr ? connection->wire : connection->out;
     while (connection->sent_bytes < out.size()) {
       const ssize_t sent = send(connection->fd, out.data() + connection->sent_bytes,
                                 out.size() - connection->sent_bytes, MSG_NOSIGNAL);
@@ -174,7 +206,7 @@ void connect_all(Loop& loop, const Target& target, std::span<Connection> connect
       Connection& connection = connections[i];
       connection.index = static_cast<std::uint32_t>(i);
       loop.dial(connection, 1 + static_cast<std::uint32_t>(i / 20'000));
-      put_connect(connection.out, target.version, prefix + std::to_string(i), session_expiry_s);
+      put_connect(connection.out, target.version, prefix + std::to_string(i), session_expiry_s, target.credentials);
       loop.flush_later(connection);
     }
     loop.flush_all();

@@ -7,10 +7,12 @@
 #include <sys/epoll.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "layer.hpp"
 #include "wire.hpp"
 
 namespace stmqtt::bench {
@@ -19,6 +21,8 @@ struct Target {
   std::string host = "127.0.0.1";
   std::uint16_t port = 1883;
   Version version = Version::v311;
+  Transport transport = Transport::tcp;
+  Credentials credentials;
 };
 
 // Prints the reason and ends the process: a run that cannot be set up has no result.
@@ -31,8 +35,10 @@ struct Connection {
   std::uint16_t acks_wanted = 0;  // SUBACK and UNSUBACK packets still to come
   bool waits_to_write = false;
   bool in_flush_list = false;
-  std::uint32_t sent_bytes = 0;  // of `out`
+  std::uint32_t sent_bytes = 0;  // of `out`, or of `wire` where there is a layer
   Bytes out;
+  std::unique_ptr<Layer> layer;  // null = packets go to the socket as they are
+  Bytes wire;                    // what the layer made of `out`
   Bytes rest;  // the head of a packet whose tail was not read yet
 
   [[nodiscard]] bool is_open() const { return fd >= 0; }
@@ -79,6 +85,7 @@ class Loop {
 
   // Bytes now in read_buffer_, the kept head included; 0 if nothing new was there, -1 if it closed.
   [[nodiscard]] std::int64_t receive(Connection& connection);
+  [[nodiscard]] std::int64_t receive_layered(Connection& connection);
 
   template <class Handler>
   void read(Connection& connection, Handler& handler) {
@@ -106,6 +113,7 @@ class Loop {
   Target target_;
   int epoll_fd_ = -1;
   Bytes read_buffer_;
+  Bytes wire_buffer_;  // what was read, where there is a layer
   std::vector<Connection*> flush_list_;
   epoll_event events_[kMaxEvents];
 };

@@ -115,6 +115,11 @@ int main(int argc, char** argv) {
   const std::uint32_t version = options.count("version", 4);
   if (version < 3 || version > 5) fail("reading --version: 3, 4 or 5");
   target.version = static_cast<Version>(version);
+  const std::string transport = options.text("transport", "tcp");
+  if (transport == "tls") target.transport = Transport::tls;
+  else if (transport == "websocket") target.transport = Transport::websocket;
+  else if (transport != "tcp") fail("reading --transport: tcp, tls or websocket");
+  target.credentials = {options.text("username", ""), options.text("password", "")};
   const Processes broker(read_pids(options.text("pid", "")));
 
   Report report;

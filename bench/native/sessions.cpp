@@ -66,7 +66,7 @@ class ConnectRate {
     started_ns_[started_] = now_ns();
     loop_.dial(connection, source_);
     put_connect(connection.out, target_.version,
-                "bench-rate-" + std::to_string(source_) + "-" + std::to_string(started_), 0);
+                "bench-rate-" + std::to_string(source_) + "-" + std::to_string(started_), 0, target_.credentials);
     loop_.flush_later(connection);
     ++started_;
   }

@@ -63,12 +63,18 @@ inline void put_packet(Bytes& out, std::uint8_t first_byte, const Bytes& body) {
 }
 
 // session_expiry_s: 0 asks for a clean session; otherwise the session outlives the connection.
+struct Credentials {
+  std::string username;  // empty = none, and no password
+  std::string password;
+};
+
 inline void put_connect(Bytes& out, Version version, std::string_view client_id,
-                        std::uint32_t session_expiry_s) {
+                        std::uint32_t session_expiry_s, const Credentials& credentials) {
   Bytes body;
   put_string(body, version == Version::v31 ? "MQIsdp" : "MQTT");
   body.push_back(static_cast<std::uint8_t>(version));
-  body.push_back(session_expiry_s == 0 ? 0x02 : 0x00);
+  const std::uint8_t identified = credentials.username.empty() ? 0x00 : 0xC0;
+  body.push_back((session_expiry_s == 0 ? 0x02 : 0x00) | identified);
   put_u16(body, 0);  // Keep Alive off: a saturated generator must not be cut off for being late
   if (version == Version::v5) {
     if (session_expiry_s == 0) {
@@ -83,6 +89,10 @@ inline void put_connect(Bytes& out, Version version, std::string_view client_id,
     put_u16(body, 65535);
   }
   put_string(body, client_id);
+  if (identified != 0) {
+    put_string(body, credentials.username);
+    put_string(body, credentials.password);
+  }
   put_packet(out, kConnect << 4, body);
 }
 
