@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -163,6 +164,13 @@ std::int64_t Loop::receive_layered(Connection& connection) {
   if (read_buffer_.size() < packets.size()) read_buffer_.resize(packets.size());
   std::memcpy(read_buffer_.data(), packets.data(), packets.size());
   return static_cast<std::int64_t>(packets.size());
+}
+
+void Loop::wait(std::uint64_t nanoseconds) {
+  pollfd ready{epoll_fd_, POLLIN, 0};
+  const timespec limit{static_cast<time_t>(nanoseconds / 1'000'000'000), static_cast<long>(nanoseconds % 1'000'000'000)};
+  ppoll(&ready, 1, &limit, nullptr);
+  errno = 0;
 }
 
 void Loop::flush_all() {

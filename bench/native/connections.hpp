@@ -62,6 +62,8 @@ class Loop {
     flush_list_.push_back(&connection);
   }
   void flush_all();
+  // Until something is to be read or sent, or `nanoseconds` are over.
+  void wait(std::uint64_t nanoseconds);
 
   // One turn. Handler: void on_frame(Connection&, const Frame&); void on_close(Connection&);
   // void on_read(), before the frames of one read; void on_turn(), after all reads and before the

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint32_t kStampBytes = 16;
 constexpr std::uint32_t kOpenLoopRemembered = 1u << 14;
+constexpr std::uint64_t kLongestSleepNs = 100'000'000;
 constexpr std::uint32_t kPooledRemembered = 64;
 constexpr std::uint64_t kStallNs = 5'000'000'000;
 
@@ -68,6 +69,7 @@ class Flow {
   void fill_pooled(std::uint64_t now);
   void publish(std::uint32_t index, std::uint64_t time_ns);
   [[nodiscard]] bool may_publish(std::uint32_t index) const;
+  [[nodiscard]] std::uint64_t until_due(std::uint64_t now) const;
   void run_for(double seconds);
   void drain();
   [[nodiscard]] bool is_idle() const;
@@ -259,12 +261,19 @@ void Flow::on_turn() {
   turn_list_.clear();
 }
 
+std::uint64_t Flow::until_due(std::uint64_t now) const {
+  std::uint64_t due = now + kLongestSleepNs;
+  for (const Publisher& publisher : publishers_) due = std::min(due, publisher.due_ns);
+  return due > now ? due - now : 0;
+}
+
 void Flow::run_for(double seconds) {
   const std::uint64_t end = now_ns() + static_cast<std::uint64_t>(seconds * 1e9);
   std::uint64_t progress_ns = now_ns();
   std::uint64_t seen = counts_.delivered;
   for (std::uint64_t now = progress_ns; now < end; now = now_ns()) {
     // An open loop spins: waking up late would be measured as the broker's latency.
+    if (plan_.sleeps) loop_.wait(until_due(now));
     loop_.turn(interval_ns_ > 0 ? 0 : 100, *this);
     if (counts_.delivered != seen) {
       seen = counts_.delivered;

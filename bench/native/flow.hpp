@@ -27,6 +27,8 @@ struct FlowPlan {
   std::uint32_t window = 100;                     // QoS 1 and 2: unacknowledged messages per publisher
   std::uint32_t payload_bytes = 64;
   std::uint32_t rate = 0;  // messages per second, all publishers together; 0 = closed loop
+  // Open loop: sleeps between messages instead of spinning, to share its core; a late wake-up is in the latency.
+  bool sleeps = false;
   std::uint8_t qos = 0;
   std::uint32_t spare_connections = 0;  // opened between subscribers and publishers: shifts round-robin placement
   double warmup_s = 1;

@@ -94,6 +94,7 @@ bool plan_row(const std::string& row, Options& options, FlowPlan& plan) {
   plan.window = options.count("window", 100);
   plan.payload_bytes = options.count("size", 64);
   plan.qos = static_cast<std::uint8_t>(options.count("qos", 0));
+  plan.sleeps = options.count("sleep", 0) != 0;
   plan.spare_connections = options.count("spare", 0);
   plan.warmup_s = options.number("warmup", 1);
   plan.seconds = options.number("seconds", 5);
@@ -130,10 +131,14 @@ int main(int argc, char** argv) {
     options.all_used();
     run_flow(target, plan, broker, report);
   } else if (row == "connect") {
-    const std::uint32_t count = options.count("count", 20'000);
-    const std::uint32_t at_once = options.count("at-once", 20);
+    ConnectPlan plan_of_connects;
+    plan_of_connects.count = options.count("count", plan_of_connects.count);
+    plan_of_connects.at_once = options.count("at-once", plan_of_connects.at_once);
+    plan_of_connects.batch = options.count("batch", plan_of_connects.batch);
+    plan_of_connects.warmup = options.count("warmup-connects", plan_of_connects.warmup);
+    plan_of_connects.session_expiry_s = options.count("expiry", 0);
     options.all_used();
-    run_connect_rate(target, broker, count, at_once, report);
+    run_connect_rate(target, broker, plan_of_connects, report);
   } else if (row == "idle") {
     const std::uint32_t count = options.count("count", 10'000);
     options.all_used();

@@ -14,8 +14,6 @@ namespace stmqtt::bench {
 
 namespace {
 
-constexpr std::uint32_t kWarmupConnects = 1000;
-
 void settle() {
   const timespec pause{1, 500'000'000};
   nanosleep(&pause, nullptr);
@@ -31,7 +29,7 @@ void touch(const Target& target) {
 
 class ConnectRate {
  public:
-  ConnectRate(const Target& target, std::uint32_t at_once) : target_(target), loop_(target), at_once_(at_once) {}
+  ConnectRate(const Target& target, const ConnectPlan& plan) : target_(target), plan_(plan), loop_(target) {}
 
   // Leaves the connections open.
   void open(std::uint32_t count, std::uint32_t source) {
@@ -40,7 +38,7 @@ class ConnectRate {
     started_ = 0;
     finished_ = 0;
     source_ = source;
-    while (started_ < std::min(at_once_, count)) dial_next();
+    while (started_ < std::min(plan_.at_once, count)) dial_next();
     loop_.flush_all();
     while (finished_ < count) loop_.turn(1000, *this);
   }
@@ -66,14 +64,14 @@ class ConnectRate {
     started_ns_[started_] = now_ns();
     loop_.dial(connection, source_);
     put_connect(connection.out, target_.version,
-                "bench-rate-" + std::to_string(source_) + "-" + std::to_string(started_), 0, target_.credentials);
+                "bench-rate-" + std::to_string(started_), plan_.session_expiry_s, target_.credentials);
     loop_.flush_later(connection);
     ++started_;
   }
 
   Target target_;
+  ConnectPlan plan_;
   Loop loop_;
-  std::uint32_t at_once_;
   std::uint32_t source_ = 0;
   std::vector<Connection> connections_;
   std::vector<std::uint64_t> started_ns_;
@@ -88,20 +86,21 @@ double bytes_each(std::uint64_t before_kib, std::uint64_t after_kib, std::uint32
 
 }  // namespace
 
-void run_connect_rate(const Target& target, const Processes& broker, std::uint32_t count,
-                      std::uint32_t at_once, Report& report) {
-  constexpr std::uint32_t kBatch = 5000;
-  ConnectRate rate(target, at_once);
-  rate.open(kWarmupConnects, 1);
-  rate.close();
-  settle();
-  rate.latency().clear();
+void run_connect_rate(const Target& target, const Processes& broker, const ConnectPlan& plan,
+                      Report& report) {
+  ConnectRate rate(target, plan);
+  if (plan.warmup > 0) {
+    rate.open(plan.warmup, 1);
+    rate.close();
+    settle();
+    rate.latency().clear();
+  }
   std::uint64_t connect_cpu = 0;
   std::uint64_t close_cpu = 0;
   std::uint64_t elapsed_ns = 0;
   std::uint32_t source = 1;
-  for (std::uint32_t done = 0; done < count;) {
-    const std::uint32_t batch = std::min(kBatch, count - done);
+  for (std::uint32_t done = 0; done < plan.count;) {
+    const std::uint32_t batch = std::min(plan.batch, plan.count - done);
     const std::uint64_t cpu = broker.cpu_ns();
     const std::uint64_t begin = now_ns();
     // Each batch has a source address of its own: the ports of the one before are in TIME_WAIT.
@@ -115,11 +114,11 @@ void run_connect_rate(const Target& target, const Processes& broker, std::uint32
     done += batch;
   }
   const double elapsed_s = static_cast<double>(elapsed_ns) / 1e9;
-  report.count("connections", count);
+  report.count("connections", plan.count);
   report.number("seconds", elapsed_s);
-  report.number("perSecond", count / elapsed_s);
-  report.number("brokerCpuUs", static_cast<double>(connect_cpu) / 1e3 / count);
-  report.number("closeCpuUs", static_cast<double>(close_cpu) / 1e3 / count);
+  report.number("perSecond", plan.count / elapsed_s);
+  report.number("brokerCpuUs", static_cast<double>(connect_cpu) / 1e3 / plan.count);
+  report.number("closeCpuUs", static_cast<double>(close_cpu) / 1e3 / plan.count);
   report.number("p50us", rate.latency().percentile_us(50));
   report.number("p99us", rate.latency().percentile_us(99));
 }

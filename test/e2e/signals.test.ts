@@ -154,10 +154,12 @@ describe.skipIf(standIn)('SIGHUP', () => {
     const port = await freePort();
     const program = await programs.start(listener('a', port), port);
     const before = await Client.open(port, 5);
-    program.configure(`${listener('a', port)}[mqtt]\nmax_qos = 0\n[broker]\nio_threads = 3\n`);
+    program.configure(
+      `${listener('a', port)}[mqtt]\nmax_qos = 0\n[broker]\nclient_id_prefix = "x-"\n`,
+    );
     const { msg } = await program.reload();
     expect(msg).toMatch(/for new connections: .*mqtt\.max_qos/);
-    expect(msg).toMatch(/after a restart only: broker\.io_threads$/);
+    expect(msg).toMatch(/after a restart only: broker\.client_id_prefix$/);
     const after = await Client.open(port, 5);
     expect(after.connack?.properties?.maximumQoS).toBe(0);
     expect(before.connack?.properties?.maximumQoS).toBeUndefined();
