@@ -217,7 +217,9 @@ describe('configuration as text', () => {
     for (const { test: title } of stRmqttKeys) {
       const quoted = title.includes("'") ? `"${title}"` : `'${title}'`;
       expect(tests).toMatch(
-        new RegExp(`\\btest\\(\\s*${quoted.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}`),
+        new RegExp(
+          `\\btest(?:\\.runIf\\(\\w+\\))?\\(\\s*${quoted.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}`,
+        ),
       );
     }
     const named = stRmqttKeys.flatMap(({ key }) => key.split(', ')).join(' ');
