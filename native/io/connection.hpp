@@ -17,6 +17,7 @@
 namespace stmqtt {
 
 using ListenerId = std::uint32_t;
+class Channel;
 
 /// Bytes received and not consumed yet, in one pool block.
 struct PendingBytes {
@@ -36,6 +37,21 @@ struct PendingBytes {
 };
 
 class Connection final : public Outlet {
+  enum class State : std::uint8_t {
+    open,
+    closing,    // close_after_flush(): sends what is queued, reads nothing
+    flushed,    // on_end(flushed) was called; release() makes it lingering
+    lingering,  // no calls any more; reads and discards until the peer's end, so that close() does
+                // not reset the connection and take our last bytes from the peer
+    released,   // the descriptor is closed or given away; the memory goes at the end of the turn
+  };
+
+  // First, because they fit into what the Outlet leaves of its last eight bytes.
+  std::uint8_t pauses_ = 0;
+  State state_ = State::open;
+  std::uint8_t flags_ = 0;
+  int fd_;
+
  public:
   // The engine's own: its state for this client, and a timer in its wheel. The engine cancels the
   // timer before it releases or detaches the connection.
@@ -45,6 +61,8 @@ class Connection final : public Outlet {
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] ListenerId listener() const noexcept { return listener_; }
   [[nodiscard]] const PeerAddress& peer() const noexcept { return peer_; }
+  /// The lowest of those between socket and bytes; null = none.
+  [[nodiscard]] Channel* channel() const noexcept { return channel_; }
   /// -1 once released.
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
@@ -67,15 +85,7 @@ class Connection final : public Outlet {
  private:
   friend class IoThread;
 
-  enum class State : std::uint8_t {
-    open,
-    closing,    // close_after_flush(): sends what is queued, reads nothing
-    flushed,    // on_end(flushed) was called; release() makes it lingering
-    lingering,  // no calls any more; reads and discards until the peer's end, so that close() does
-                // not reset the connection and take our last bytes from the peer
-    released,   // the descriptor is closed or given away; the memory goes at the end of the turn
-  };
-  enum Flag : std::uint16_t {
+  enum Flag : std::uint8_t {
     kRead = 1,         // the poller watches for bytes
     kWrite = 2,        // the poller watches for room
     kUnwatched = 4,    // the poller does not know the descriptor
@@ -95,15 +105,12 @@ class Connection final : public Outlet {
   ~Connection() = default;
 
   [[nodiscard]] bool has(Flag flag) const noexcept { return (flags_ & flag) != 0; }
-  void set(Flag flag) noexcept { flags_ = static_cast<std::uint16_t>(flags_ | flag); }
-  void unset(Flag flag) noexcept { flags_ = static_cast<std::uint16_t>(flags_ & ~flag); }
+  void set(Flag flag) noexcept { flags_ = static_cast<std::uint8_t>(flags_ | flag); }
+  void unset(Flag flag) noexcept { flags_ = static_cast<std::uint8_t>(flags_ & ~flag); }
 
-  std::uint8_t pauses_ = 0;
-  State state_ = State::open;
-  std::uint16_t flags_ = 0;
-  int fd_;
   std::uint64_t id_;
   PendingBytes* pending_ = nullptr;
+  Channel* channel_ = nullptr;  // owned
   std::uint32_t wanted_ = 0;
   ListenerId listener_;
   PeerAddress peer_;

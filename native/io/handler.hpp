@@ -6,8 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "base/bytes.hpp"
+#include "io/channel.hpp"
 #include "io/connection.hpp"
 
 namespace stmqtt {
@@ -18,10 +20,13 @@ enum class EndKind : std::uint8_t {
   socket_error,     ///< reset, timed out, ...; see EndReason::error
   flushed,          ///< close_after_flush(): all that was queued is with the kernel
   deadline_passed,  ///< close_after_flush(): bytes were left at the deadline
+  channel_failed,   ///< its TLS, WebSocket or PROXY header; or that took too long
 };
 struct EndReason {
   EndKind kind;
   int error = 0;  ///< errno of a socket_error, else 0
+  ChannelKind channel = ChannelKind::tls;  ///< of channel_failed
+  std::string_view text = {};  ///< of channel_failed: what went wrong; valid until release()
 };
 
 class Handler {

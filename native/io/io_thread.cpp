@@ -44,7 +44,7 @@ IoThread::~IoThread() {
 
 SystemError IoThread::open() noexcept {
   read_buffer_ = static_cast<std::uint8_t*>(
-      std::malloc(options_.read_buffer_bytes + kMaxJoinedFrameBytes));
+      std::malloc(options_.read_buffer_bytes + kMaxJoinedFrameBytes + Channel::kMaxHeldBytes));
   if (read_buffer_ == nullptr) return {ENOMEM, "malloc"};
   turn_ns_ = now_ns();
   const SystemError error = poller_.open();

@@ -16,6 +16,7 @@
 #include "base/thread_check.hpp"
 #include "base/vec.hpp"
 #include "contract/counters.hpp"
+#include "io/channel.hpp"
 #include "io/connection.hpp"
 #include "io/handler.hpp"
 #include "io/listener.hpp"
@@ -48,6 +49,8 @@ struct DetachedConnection {
   PeerAddress peer;
   PendingBytes* unread = nullptr;
   OutboundQueue unsent;
+  Channel* channel = nullptr;   ///< owned; the lowest of a stack
+  std::uint64_t open_by_ms = 0; ///< when its channels must be open, on the clock of now_ms(); 0 = any time
 };
 
 class IoThread {
@@ -190,7 +193,19 @@ class IoThread {
   void discard_input(Connection& connection) noexcept;
   void flush_all() noexcept;
   void flush(Connection& connection) noexcept;
-  void send_queue(Connection& connection) noexcept;
+  void send_queue(Connection& connection, OutboundQueue& queue) noexcept;
+
+  // io_thread_channel.cpp: connections with channels
+  void receive_through(Connection& connection) noexcept;
+  void keep_large(Connection& connection, Bytes bytes) noexcept;
+  void end_by_channel(Connection& connection) noexcept;
+  [[nodiscard]] static bool ended_in_channel(const Connection& connection) noexcept;
+  [[nodiscard]] static EndReason not_open_in_time(const Connection& connection) noexcept;
+  void send_through(Connection& connection) noexcept;
+  [[nodiscard]] bool all_said(Connection& connection) noexcept;
+  bool send_last_words(Connection& connection) noexcept;
+  void drop_channels(Connection& connection) noexcept;
+  void count_channel_bytes(Connection& connection) noexcept;
 
   // io_thread_accept.cpp
   void accept_from(Listener& listener) noexcept;

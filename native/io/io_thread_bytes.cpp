@@ -69,6 +69,10 @@ PendingBytes* PendingBytes::grow(PendingBytes* block, std::size_t capacity) noex
 // What is left of the last read is put in front of the new bytes, so that the handler sees whole
 // frames in one piece; a frame too large for that goes straight into the connection's own block.
 void IoThread::receive(Connection& connection) noexcept {
+  if (connection.channel_ != nullptr) [[unlikely]] {
+    receive_through(connection);
+    return;
+  }
   std::size_t left = 0;
   if (connection.pending_ != nullptr) {
     left = connection.pending_->size();
@@ -178,9 +182,11 @@ void IoThread::rerun_all() noexcept {
       end(*connection, {EndKind::socket_error, errno});
       continue;
     }
-    if (connection->pending_ == nullptr) continue;
-    PendingBytes* block = std::exchange(connection->pending_, nullptr);
-    hand_over(*connection, block->bytes(), block);
+    if (connection->pending_ != nullptr) {
+      PendingBytes* block = std::exchange(connection->pending_, nullptr);
+      hand_over(*connection, block->bytes(), block);
+    }
+    if (connection->channel_ != nullptr) [[unlikely]] end_by_channel(*connection);
   }
   rerunning_.clear();
 }
@@ -236,13 +242,19 @@ void IoThread::flush(Connection& connection) noexcept {
     handler_.on_flush(connection, connection.outbound_counted_);
   }
   if (connection.above_high()) connection.set(Connection::kWasHigh);
-  if (!connection.has(Connection::kBlocked) && !connection.queue.empty()) send_queue(connection);
+  if (!connection.has(Connection::kBlocked)) {
+    if (connection.channel_ != nullptr) [[unlikely]] {
+      send_through(connection);
+    } else if (!connection.queue.empty()) {
+      send_queue(connection, connection.queue);
+    }
+  }
   if (connection.has(Connection::kSendFailed)) connection.queue.clear();
   count_outbound(connection);
   if (connection.state_ == Connection::State::closing) {
     if (connection.has(Connection::kSendFailed)) {
       end(connection, {EndKind::socket_error, EPIPE});
-    } else if (connection.queue.empty()) {
+    } else if (all_said(connection)) {
       end(connection, {EndKind::flushed});
     }
     return;
@@ -254,9 +266,10 @@ void IoThread::flush(Connection& connection) noexcept {
   }
 }
 
-void IoThread::send_queue(Connection& connection) noexcept {
+// `queue`: the connection's, or that of its lowest channel.
+void IoThread::send_queue(Connection& connection, OutboundQueue& queue) noexcept {
   Slice slices[kMaxSlices];
-  const std::size_t count = connection.queue.gather(slices, kMaxSlices);
+  const std::size_t count = queue.gather(slices, kMaxSlices);
   std::size_t offered = 0;
   ssize_t sent = 0;
   if (count == 1) [[likely]] {
@@ -284,16 +297,17 @@ void IoThread::send_queue(Connection& connection) noexcept {
     sent = 0;
   }
   counters_.add(contract::Counter::bytes_sent, sent);
-  connection.queue.consume(static_cast<std::size_t>(sent));
+  queue.consume(static_cast<std::size_t>(sent));
   if (static_cast<std::size_t>(sent) < offered) {
     connection.set(Connection::kBlocked);
-  } else if (!connection.queue.empty()) {
+  } else if (!queue.empty()) {
     connection.mark();  // more slices than one send takes: the next turn's
   }
   if (!connection.has(Connection::kUnwatched)) set_interest(connection);
 }
 
 void IoThread::count_outbound(Connection& connection) noexcept {
+  if (connection.channel_ != nullptr) [[unlikely]] count_channel_bytes(connection);
   const auto bytes =
       static_cast<std::uint32_t>(std::min<std::size_t>(connection.queue.bytes(), UINT32_MAX));
   if (bytes == connection.outbound_counted_) return;

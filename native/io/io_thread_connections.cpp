@@ -43,7 +43,9 @@ DetachedConnection::DetachedConnection(DetachedConnection&& other) noexcept
       listener(other.listener),
       peer(other.peer),
       unread(std::exchange(other.unread, nullptr)),
-      unsent(std::move(other.unsent)) {}
+      unsent(std::move(other.unsent)),
+      channel(std::exchange(other.channel, nullptr)),
+      open_by_ms(other.open_by_ms) {}
 
 DetachedConnection& DetachedConnection::operator=(DetachedConnection&& other) noexcept {
   std::swap(fd, other.fd);
@@ -52,12 +54,15 @@ DetachedConnection& DetachedConnection::operator=(DetachedConnection&& other) no
   std::swap(peer, other.peer);
   std::swap(unread, other.unread);
   unsent.swap(other.unsent);
+  std::swap(channel, other.channel);
+  std::swap(open_by_ms, other.open_by_ms);
   return *this;
 }
 
 DetachedConnection::~DetachedConnection() {
   if (fd >= 0) ::close(fd);
   PendingBytes::destroy(unread);
+  destroy_channels(channel);
 }
 
 Connection* IoThread::adopt(DetachedConnection&& from, void* user) noexcept {
@@ -77,7 +82,17 @@ Connection* IoThread::adopt(DetachedConnection&& from, void* user) noexcept {
   connection->index_ = connections_.size();
   connections_.push_back(connection);
   connection->pending_ = std::exchange(from.unread, nullptr);
-  if (connection->pending_ != nullptr) schedule_rerun(*connection);
+  connection->channel_ = std::exchange(from.channel, nullptr);
+  if (connection->channel_ != nullptr) {
+    if (from.open_by_ms != 0 && !all_open(connection->channel_)) {
+      set_deadline(*connection, from.open_by_ms);
+    }
+    if (channel_bytes(connection->channel_) > 0) {
+      connection->mark();
+      count_outbound(*connection);
+    }
+  }
+  if (connection->pending_ != nullptr || ended_in_channel(*connection)) schedule_rerun(*connection);
   if (!from.unsent.empty()) {
     connection->queue = std::move(from.unsent);
     // An on_writable may have been owed there; one call too many does no harm, one too few does.
@@ -97,6 +112,9 @@ void IoThread::release(Connection& connection) noexcept {
   owner_.check();
   switch (connection.state_) {
     case Connection::State::open:
+      if (!connection.has(Connection::kEnded)) send_last_words(connection);
+      destroy(connection);
+      break;
     case Connection::State::closing:
       destroy(connection);
       break;
@@ -121,6 +139,11 @@ DetachedConnection IoThread::detach(Connection& connection, Bytes rest) noexcept
   }
   unwatch(connection);
   away.unsent = std::move(connection.queue);
+  if (connection.channel_ != nullptr) {
+    counters_.add(contract::Counter::outbound_bytes,
+                  -static_cast<std::int64_t>(std::exchange(connection.channel_->counted_bytes_, 0)));
+    away.channel = std::exchange(connection.channel_, nullptr);
+  }
   connection.fd_ = -1;
   forget(connection);
   return away;
@@ -144,7 +167,9 @@ void IoThread::resume(Connection& connection, PauseCause cause) noexcept {
     return;
   }
   // A connection that cannot be watched again would hang for ever: the rerun ends it.
-  if (!set_interest(connection) || connection.pending_ != nullptr) schedule_rerun(connection);
+  if (!set_interest(connection) || connection.pending_ != nullptr || ended_in_channel(connection)) {
+    schedule_rerun(connection);
+  }
 }
 
 void IoThread::close_after_flush(Connection& connection, std::uint64_t deadline_ms) noexcept {
@@ -153,6 +178,7 @@ void IoThread::close_after_flush(Connection& connection, std::uint64_t deadline_
   connection.state_ = Connection::State::closing;
   connection.pauses_ = 0;
   PendingBytes::destroy(std::exchange(connection.pending_, nullptr));
+  forget_deadline(connection);  // of its channels
   set_deadline(connection, deadline_ms);
   set_interest(connection);
   connection.mark();
@@ -202,7 +228,10 @@ void IoThread::end(Connection& connection, EndReason reason) noexcept {
   if (connection.has(Connection::kEnded)) return;
   connection.set(Connection::kEnded);
   forget_deadline(connection);
-  if (reason.kind == EndKind::flushed) {
+  // A peer that was told something, an alert for example, gets the time to read it.
+  const bool told = (reason.kind == EndKind::peer_closed || reason.kind == EndKind::channel_failed) &&
+                    send_last_words(connection);
+  if (reason.kind == EndKind::flushed || told) {
     connection.state_ = Connection::State::flushed;
   } else {
     unwatch(connection);
@@ -220,6 +249,7 @@ void IoThread::linger(Connection& connection) noexcept {
   connection.timer.unlink();
   connection.queue.clear();
   connection.unmark();
+  drop_channels(connection);
   connection.state_ = Connection::State::lingering;
   ::shutdown(connection.fd_, SHUT_WR);
   discard_input(connection);
@@ -246,6 +276,7 @@ void IoThread::forget(Connection& connection) noexcept {
   count_outbound(connection);
   forget_deadline(connection);
   PendingBytes::destroy(std::exchange(connection.pending_, nullptr));
+  drop_channels(connection);
   if (connection.has(Connection::kInRerun)) {
     for (PoolVector<Connection*>* list : {&rerun_, &rerunning_}) {
       std::replace(list->begin(), list->end(), &connection, static_cast<Connection*>(nullptr));
@@ -304,6 +335,8 @@ void IoThread::close_expired(std::uint64_t now_ms) noexcept {
       next = std::min(next, deadline.at_ms);
     } else if (deadline.connection->state_ == Connection::State::lingering) {
       destroy(*deadline.connection);
+    } else if (deadline.connection->state_ == Connection::State::open) {
+      end(*deadline.connection, not_open_in_time(*deadline.connection));
     } else {
       end(*deadline.connection, {EndKind::deadline_passed});
     }
