@@ -58,7 +58,13 @@ void records(std::string& out) {
         F(ConnectRequest, keep_alive_s), F(ConnectRequest, protocol_level),
         F(ConnectRequest, flags), F(ConnectRequest, client_id_bytes),
         F(ConnectRequest, username_bytes), F(ConnectRequest, password_bytes),
-        F(ConnectRequest, address_bytes), F(ConnectRequest, will_topic_bytes));
+        F(ConnectRequest, address_bytes), F(ConnectRequest, will_topic_bytes),
+        F(ConnectRequest, certificate_bytes), F(ConnectRequest, auth_method_bytes),
+        F(ConnectRequest, auth_data_bytes), F(ConnectRequest, transport),
+        F(ConnectRequest, padding));
+  EVENT(AuthRequest, auth_request, F(AuthRequest, connection_id), F(AuthRequest, flags),
+        F(AuthRequest, padding), F(AuthRequest, auth_method_bytes),
+        F(AuthRequest, auth_data_bytes));
   EVENT(Connected, connected, F(Connected, connection_id), F(Connected, listener_id),
         F(Connected, session_expiry_s), F(Connected, keep_alive_s), F(Connected, protocol_level),
         F(Connected, flags), F(Connected, client_id_bytes), F(Connected, username_bytes),
@@ -91,8 +97,13 @@ void records(std::string& out) {
         F(Reply, cursor_bytes), F(Reply, data_bytes));
   COMMAND(Verdict, verdict, F(Verdict, connection_id), F(Verdict, max_session_expiry_s),
           F(Verdict, server_keep_alive_s), F(Verdict, reason_code), F(Verdict, max_qos),
-          F(Verdict, will_refused), F(Verdict, padding), F(Verdict, client_id_bytes),
-          F(Verdict, username_bytes), F(Verdict, reason_text_bytes));
+          F(Verdict, will_refused), F(Verdict, role), F(Verdict, padding),
+          F(Verdict, client_id_bytes), F(Verdict, username_bytes), F(Verdict, reason_text_bytes),
+          F(Verdict, expires_s), F(Verdict, max_messages_per_s), F(Verdict, max_bytes_per_s),
+          F(Verdict, max_subscriptions), F(Verdict, max_packet_size), F(Verdict, tenant_bytes),
+          F(Verdict, device_id_bytes), F(Verdict, groups_bytes),
+          F(Verdict, certificate_name_bytes), F(Verdict, rules_bytes),
+          F(Verdict, auth_data_bytes));
   COMMAND(LinkOpen, link_open, F(LinkOpen, link_id), F(LinkOpen, credit_bytes));
   COMMAND(LinkCredit, link_credit, F(LinkCredit, link_id), F(LinkCredit, consumed_bytes));
   COMMAND(LinkClose, link_close, F(LinkClose, link_id), F(LinkClose, padding));

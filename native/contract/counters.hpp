@@ -28,6 +28,9 @@ namespace stmqtt::contract {
   X(closed_shutting_down)            X(closed_topic_invalid)            X(closed_store_failed)      \
   X(closed_outbound_overflow)        X(closed_version_refused)          X(closed_connections_exceeded)\
   X(closed_capability_refused)       X(closed_link_closed)                                          \
+  X(closed_not_authorized)           X(closed_credentials_expired)      X(closed_banned)            \
+  X(closed_rate_exceeded)            X(closed_tls_failed)               X(closed_proxy_header_invalid)\
+  X(closed_websocket_failed)                                                                        \
   /* sessions */                                                                                  \
   X(sessions_created)            X(sessions_resumed)            X(sessions_ended)                 \
   X(sessions_expired)            X(subscriptions_added)         X(subscriptions_removed)          \
@@ -77,7 +80,11 @@ namespace stmqtt::contract {
   X(refused_topic_alias_invalid)     X(refused_quota_exceeded)          X(refused_administrative)   \
   X(refused_shutting_down)           X(refused_topic_invalid)           X(refused_store_failed)     \
   X(refused_outbound_overflow)       X(refused_version_refused)         X(refused_connections_exceeded)\
-  X(refused_capability_refused)      X(refused_link_closed)             X(dropped_shutting_down)
+  X(refused_capability_refused)      X(refused_link_closed)                                         \
+  X(refused_not_authorized)          X(refused_credentials_expired)     X(refused_banned)           \
+  X(refused_rate_exceeded)           X(refused_tls_failed)              X(refused_proxy_header_invalid)\
+  X(refused_websocket_failed)                                                                       \
+  X(dropped_shutting_down)
 // clang-format on
 
 /// Index of a counter in a thread's block.
@@ -97,14 +104,15 @@ using Counters = CounterBlock<Counter, kCounterCount>;
   return static_cast<Counter>(static_cast<std::size_t>(Counter::closed_none) +
                               static_cast<std::size_t>(cause));
 }
-static_assert(closed_counter(CloseCause::link_closed) == Counter::closed_link_closed);
+static_assert(closed_counter(CloseCause::websocket_failed) == Counter::closed_websocket_failed);
 
 /// The counter of connections that ended for this cause before they were admitted.
 [[nodiscard]] constexpr Counter refused_counter(CloseCause cause) noexcept {
   return static_cast<Counter>(static_cast<std::size_t>(Counter::refused_none) +
                               static_cast<std::size_t>(cause));
 }
-static_assert(refused_counter(CloseCause::link_closed) == Counter::refused_link_closed);
+static_assert(refused_counter(CloseCause::websocket_failed) ==
+              Counter::refused_websocket_failed);
 
 /// Counter names by index, for the addon's layout export.
 inline constexpr const char* kCounterNames[kCounterCount] = {

@@ -32,6 +32,7 @@ enum class EventKind : std::uint16_t {
   trace = 12,           ///< a packet of a client that is traced
   trace_end = 13,       ///< a trace is over; of other threads, a packet or two may come behind it
   reply = 11,           ///< answers a query command; never left out
+  auth_request = 14,    ///< an AUTH packet waits for a verdict command
 };
 
 enum class CommandKind : std::uint16_t {
@@ -57,6 +58,9 @@ enum ConnectFlag : std::uint8_t {
   kConnectAssignedId = 64,
 };
 
+/// What a client came by.
+enum class Transport : std::uint8_t { tcp = 0, unix_socket = 1, tls = 2, ws = 3, wss = 4 };
+
 struct ConnectRequest {
   RecordHeader header;
   std::uint64_t connection_id;  ///< never reused within a process
@@ -70,6 +74,25 @@ struct ConnectRequest {
   std::uint32_t password_bytes;
   std::uint32_t address_bytes;  ///< "127.0.0.1:52110", "[::1]:4040", "unix"
   std::uint32_t will_topic_bytes;
+  std::uint32_t certificate_bytes;  ///< DER of the client's verified certificate; 0 = none
+  std::uint32_t auth_method_bytes;  ///< v5 Authentication Method; 0 = none
+  std::uint32_t auth_data_bytes;
+  std::uint8_t transport;  ///< Transport
+  std::uint8_t padding[3];
+};
+
+/// Bits of AuthRequest::flags.
+enum AuthFlag : std::uint8_t {
+  kAuthAgain = 1,  ///< re-authentication of an active client
+};
+
+struct AuthRequest {
+  RecordHeader header;
+  std::uint64_t connection_id;
+  std::uint8_t flags;  ///< AuthFlag
+  std::uint8_t padding[3];
+  std::uint32_t auth_method_bytes;
+  std::uint32_t auth_data_bytes;
 };
 
 struct Connected {
@@ -110,8 +133,15 @@ enum class CloseCause : std::uint16_t {
   connections_exceeded = 20,
   capability_refused = 21,  ///< QoS, retain, wildcard, shared: not available here
   link_closed = 22,
+  not_authorized = 23,        ///< did what no rule allows, where that ends a connection
+  credentials_expired = 24,   ///< the verdict's time is over
+  banned = 25,
+  rate_exceeded = 26,
+  tls_failed = 27,            ///< the TLS handshake, or the session after it
+  proxy_header_invalid = 28,
+  websocket_failed = 29,      ///< the upgrade request, or a frame
 };
-inline constexpr std::uint16_t kCloseCauseCount = 23;
+inline constexpr std::uint16_t kCloseCauseCount = 30;
 
 struct Disconnected {
   RecordHeader header;
@@ -246,18 +276,38 @@ inline constexpr std::uint32_t kVerdictUnset32 = 0xFFFFFFFE;
 inline constexpr std::uint16_t kVerdictUnset16 = 0xFFFF;
 inline constexpr std::uint8_t kVerdictUnset8 = 0xFF;
 
+/// What the verdict knows of its client's place.
+enum class Role : std::uint8_t { unset = 0, device = 1, service = 2 };
+
+/// Longest Verdict::rules.
+inline constexpr std::uint32_t kMaxRulesBytes = 1 << 20;
+
 struct Verdict {
   RecordHeader header;
   std::uint64_t connection_id;
   std::uint32_t max_session_expiry_s;  ///< cap; kVerdictUnset32 = the listener's
   std::uint16_t server_keep_alive_s;   ///< kVerdictUnset16 = by the listener's rule
-  std::uint8_t reason_code;            ///< 0 = accept; else CONNACK with it (mapped for v3)
+  std::uint8_t reason_code;            ///< 0 = accept; 0x18 = AUTH with auth_data goes out; else
+                                       ///< CONNACK with it (mapped for v3)
   std::uint8_t max_qos;                ///< kVerdictUnset8 = the listener's
   std::uint8_t will_refused;           ///< 1 = a CONNECT with a Will is refused with 0x87
-  std::uint8_t padding[3];
+  std::uint8_t role;                   ///< Role
+  std::uint8_t padding[2];
   std::uint32_t client_id_bytes;  ///< replaces the Client Identifier; 0 = unchanged
   std::uint32_t username_bytes;   ///< replaces the username; 0 = unchanged
   std::uint32_t reason_text_bytes;  ///< Reason String of a refusal
+  std::uint32_t expires_s;          ///< from now; kVerdictUnset32 = never
+  // Limits of this client; kVerdictUnset32 = the listener's.
+  std::uint32_t max_messages_per_s;
+  std::uint32_t max_bytes_per_s;
+  std::uint32_t max_subscriptions;
+  std::uint32_t max_packet_size;
+  std::uint32_t tenant_bytes;
+  std::uint32_t device_id_bytes;
+  std::uint32_t groups_bytes;            ///< names, NUL between them
+  std::uint32_t certificate_name_bytes;  ///< what rules call the client's certificate
+  std::uint32_t rules_bytes;             ///< of this client alone: route/rules.hpp has the form
+  std::uint32_t auth_data_bytes;         ///< of CONNACK, or of the AUTH packet
 };
 
 struct LinkOpen {

@@ -50,7 +50,12 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
   switch (kind) {
     case CommandKind::verdict:
       return claimed<Verdict>(record, room, [](const Verdict& v) {
-        return texts({v.client_id_bytes, v.username_bytes, v.reason_text_bytes});
+        const std::size_t bytes =
+            texts({v.client_id_bytes, v.username_bytes, v.reason_text_bytes, v.tenant_bytes,
+                   v.device_id_bytes, v.groups_bytes, v.certificate_name_bytes, v.auth_data_bytes});
+        return bytes == SIZE_MAX || v.rules_bytes > kMaxRulesBytes || v.role > 2
+                   ? SIZE_MAX
+                   : bytes + v.rules_bytes;
       });
     case CommandKind::link_open:
       return claimed<LinkOpen>(record, room, [](const LinkOpen&) { return std::size_t{0}; });

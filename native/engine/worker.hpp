@@ -147,6 +147,7 @@ class Worker final : private Handler, private Host {
   void pause(Client& client, PauseCause cause) noexcept override;
   void resume(Client& client, PauseCause cause) noexcept override;
   [[nodiscard]] Bytes address(const Client& client, char* buffer) const noexcept override;
+  [[nodiscard]] contract::Transport transport(const Client& client) const noexcept override;
   [[nodiscard]] std::uint64_t random() noexcept override { return random_.next(); }
   void make_uuid(char out[36]) noexcept override;
   /// event() without the mask and without leaving out.

@@ -139,12 +139,8 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind,
     case CommandKind::verdict: {
       contract::Verdict verdict;
       std::memcpy(&verdict, record, sizeof verdict);
-      const std::uint8_t* at = record + sizeof verdict;
-      const Bytes client_id{at, verdict.client_id_bytes};
-      const Bytes username{at + verdict.client_id_bytes, verdict.username_bytes};
-      const Bytes reason{username.data() + username.size(), verdict.reason_text_bytes};
-      shard_.on_verdict(Shard::client_ref(verdict.connection_id), verdict, client_id, username,
-                        reason);
+      shard_.on_verdict(Shard::client_ref(verdict.connection_id), verdict,
+                        VerdictTexts::of(verdict, record + sizeof verdict));
       return;
     }
     case CommandKind::link_open: {

@@ -25,6 +25,7 @@ Link* link_of(const Client& client) noexcept {
 bool may_be_dropped(EventKind kind) noexcept {
   switch (kind) {
     case EventKind::connect_request:
+    case EventKind::auth_request:
     case EventKind::connected:
     case EventKind::refused:
     case EventKind::session_ended:
@@ -80,7 +81,8 @@ bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fi
   const bool wanted =
       (live_.event_mask >> static_cast<unsigned>(kind) & 1U) != 0;
   // A trace was asked for by its own call.
-  const bool always = kind == EventKind::connect_request || kind == EventKind::trace ||
+  const bool always = kind == EventKind::connect_request || kind == EventKind::auth_request ||
+                      kind == EventKind::trace ||
                       kind == EventKind::trace_end;
   if (!wanted && !always) return false;
   if (kind == EventKind::log &&
@@ -198,6 +200,13 @@ Bytes Worker::address(const Client& client, char* buffer) const noexcept {
   const std::size_t bytes =
       connection->peer().to_text(*reinterpret_cast<char(*)[PeerAddress::kMaxTextBytes]>(buffer));
   return {reinterpret_cast<const std::uint8_t*>(buffer), bytes};
+}
+
+contract::Transport Worker::transport(const Client& client) const noexcept {
+  const auto* connection = static_cast<const Connection*>(client.transport);
+  return !client.is_link && connection->peer().family == PeerAddress::Family::unix_socket
+             ? contract::Transport::unix_socket
+             : contract::Transport::tcp;
 }
 
 void Worker::make_uuid(char out[36]) noexcept {

@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "base/outlet.hpp"
 #include "base/timer_wheel.hpp"
+#include "session/identity.hpp"
 #include "session/limits.hpp"
 #include "session/promise.hpp"
 #include "session/topic_aliases.hpp"
@@ -45,6 +46,7 @@ struct ConnectState {
   std::uint8_t max_qos = 2;
   bool id_assigned = false;
   bool authenticated = false;    ///< a verdict stands behind the username
+  Identity* identity = nullptr;  ///< owned, until the session has it; null = nothing is known
 
   [[nodiscard]] static ConnectState* make(std::uint8_t first_byte, Bytes body) noexcept;
   static void destroy(ConnectState* state) noexcept;

@@ -19,6 +19,7 @@ void ConnectState::destroy(ConnectState* state) noexcept {
     pool_free(state->body, state->body_bytes == 0 ? 1 : state->body_bytes);
   }
   if (state->override_text != nullptr) pool_free(state->override_text, state->override_bytes);
+  if (state->identity != nullptr) Identity::destroy(state->identity);
   pool_delete(state);
 }
 

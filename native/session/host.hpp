@@ -77,6 +77,12 @@ class Host {
   /// Text of the peer's address in `buffer` (at least kAddressBytes).
   static constexpr std::size_t kAddressBytes = 112;
   [[nodiscard]] virtual Bytes address(const Client& client, char* buffer) const noexcept = 0;
+  /// What is under a client.
+  [[nodiscard]] virtual contract::Transport transport(const Client& /*client*/) const noexcept {
+    return contract::Transport::tcp;
+  }
+  /// DER of the certificate that the client has proven to own; empty = none. Borrowed for the call.
+  [[nodiscard]] virtual Bytes certificate(const Client& /*client*/) const noexcept { return {}; }
   [[nodiscard]] virtual std::uint64_t random() noexcept = 0;
   /// Writes a version 4 UUID.
   virtual void make_uuid(char out[36]) noexcept = 0;

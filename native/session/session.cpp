@@ -56,6 +56,7 @@ Session::~Session() {
     pool_delete(will);
   }
   if (username != nullptr) pool_free(username, username_bytes);
+  if (identity != nullptr) Identity::destroy(identity);
   if (key_ != nullptr) SessionKey::destroy(key_);
 }
 

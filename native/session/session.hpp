@@ -161,6 +161,7 @@ class Session : public TimerNode {
   Will* will = nullptr;              ///< owned
   std::uint8_t* username = nullptr;  ///< from the pool; owned
   std::uint32_t username_bytes = 0;
+  Identity* identity = nullptr;      ///< of its latest client; owned; null = nothing is known
   std::uint32_t expiry_s = 0;        ///< Session Expiry Interval; kNeverExpires
   std::uint64_t expires_at_ms = 0;   ///< 0 = not running
   std::uint64_t will_due_ms = 0;     ///< 0 = not running

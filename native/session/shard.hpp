@@ -96,8 +96,8 @@ class Shard {
 
   // --- other threads and TypeScript
   void on_item(CrossItem& item) noexcept;
-  void on_verdict(ClientRef client, const contract::Verdict& verdict, Bytes client_id,
-                  Bytes username, Bytes reason_text) noexcept;
+  void on_verdict(ClientRef client, const contract::Verdict& verdict,
+                  const VerdictTexts& texts) noexcept;
   /// Closes the client of a session that may live on any thread.
   void disconnect(Bytes client_id, wire::ReasonCode reason, Bytes reason_text) noexcept;
   /// Says goodbye to every client: DISCONNECT 0x8B, flush, close.
@@ -234,6 +234,8 @@ class Shard {
   void on_connect(Client& client, const wire::Scan& scan, Bytes body) noexcept;
   [[nodiscard]] Closing check_connect(const Client& client, ConnectState& state) const noexcept;
   void request_verdict(Client& client) noexcept;
+  void take_identity(ConnectState& state, const contract::Verdict& verdict,
+                     const VerdictTexts& texts) noexcept;
   void place(Client& client) noexcept;
   void admit(Client& client, Session* existing) noexcept;
   [[nodiscard]] Session* make_session(Client& client, SessionRef resting) noexcept;

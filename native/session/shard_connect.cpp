@@ -1,5 +1,7 @@
 // Shard: from CONNECT to CONNACK (MQTT 5.0, 3.1 and 3.2).
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/pool.hpp"
 #include "session/asks.hpp"
@@ -175,15 +177,23 @@ void Shard::request_verdict(Client& client) noexcept {
   event.password_bytes = static_cast<std::uint32_t>(view.password.size());
   event.address_bytes = static_cast<std::uint32_t>(from.size());
   event.will_topic_bytes = static_cast<std::uint32_t>(view.will_topic.size());
+  event.transport = static_cast<std::uint8_t>(host_.transport(client));
+  const Bytes certificate = host_.certificate(client);
+  const Bytes method = view.properties.view(PropertyId::authentication_method);
+  const Bytes data = view.properties.view(PropertyId::authentication_data);
+  event.certificate_bytes = static_cast<std::uint32_t>(certificate.size());
+  event.auth_method_bytes = static_cast<std::uint32_t>(method.size());
+  event.auth_data_bytes = static_cast<std::uint32_t>(data.size());
   if (!host_.event(contract::EventKind::connect_request, event.header, sizeof event,
-                   {state.client_id, view.username, view.password, from, view.will_topic})) {
+                   {state.client_id, view.username, view.password, from, view.will_topic,
+                    certificate, method, data})) {
     refuse(client, {CloseCause::refused, ReasonCode::server_busy,
                     "too many events wait for JavaScript"});
   }
 }
 
-void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict, Bytes client_id,
-                       Bytes username, Bytes reason_text) noexcept {
+void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict,
+                       const VerdictTexts& texts) noexcept {
   Client* client = find_client(ref);
   if (client == nullptr || client->state != ClientState::await_verdict) {
     counters_.add(Counter::verdicts_stale);
@@ -193,7 +203,7 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict, Bytes cl
   wheel_.cancel(*client);
   if (verdict.reason_code != 0) {
     return refuse(*client, {CloseCause::refused, static_cast<ReasonCode>(verdict.reason_code),
-                            nullptr, reason_text});
+                            nullptr, texts.reason});
   }
   if (verdict.will_refused != 0 && state.view.has_will) {
     return refuse(*client, {CloseCause::refused, ReasonCode::not_authorized, "Will not allowed"});
@@ -212,15 +222,38 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict, Bytes cl
                               "Will QoS is above the maximum"});
     }
   }
-  if (!client_id.empty() || !username.empty()) {
-    state.id_assigned = state.id_assigned || !client_id.empty();
-    override_texts(state, client_id.empty() ? state.client_id : client_id,
-                   username.empty() ? state.username : username);
+  if (!texts.client_id.empty() || !texts.username.empty()) {
+    state.id_assigned = state.id_assigned || !texts.client_id.empty();
+    override_texts(state, texts.client_id.empty() ? state.client_id : texts.client_id,
+                   texts.username.empty() ? state.username : texts.username);
   }
+  take_identity(state, verdict, texts);
   state.authenticated = true;
   // Resumed first: placing may move the connection away, or end it.
   resume(*client, PauseCause::verdict);
   place(*client);
+}
+
+/// Keeps what the verdict knows of its client, if it knows anything.
+void Shard::take_identity(ConnectState& state, const contract::Verdict& verdict,
+                          const VerdictTexts& texts) noexcept {
+  IdentityParts parts;
+  parts.tenant = texts.tenant;
+  parts.device_id = texts.device_id;
+  parts.groups = texts.groups;
+  parts.certificate_name = texts.certificate_name;
+  parts.role = static_cast<contract::Role>(verdict.role);
+  parts.limits = {verdict.max_messages_per_s, verdict.max_bytes_per_s, verdict.max_subscriptions,
+                  verdict.max_packet_size};
+  if (verdict.expires_s != contract::kVerdictUnset32) {
+    // At least 1: 0 is never.
+    parts.expires_at_ms = std::max<std::uint64_t>(1, cx_.now_ms + verdict.expires_s * 1000ULL);
+  }
+  const bool known = !parts.tenant.empty() || !parts.device_id.empty() || !parts.groups.empty() ||
+                     !parts.certificate_name.empty() || parts.role != contract::Role::unset ||
+                     parts.expires_at_ms != 0 || parts.limits != OwnLimits{};
+  if (state.identity != nullptr) Identity::destroy(state.identity);
+  state.identity = known ? Identity::make(parts) : nullptr;
 }
 
 /// Finds the session of this Client Identifier [MQTT-3.1.3-2] and its home thread: here, or
@@ -326,6 +359,8 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
     store_bytes(session.username, state.username);
   }
   session.authenticated = state.authenticated;
+  if (session.identity != nullptr) Identity::destroy(session.identity);
+  session.identity = std::exchange(state.identity, nullptr);
   session.inbound.for_each([](InboundId& id) { id.counted = false; });
   client.version = view.version;
   client.keep_alive_s = state.keep_alive_s;

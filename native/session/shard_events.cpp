@@ -37,6 +37,12 @@ bool is_fault(contract::CloseCause cause) noexcept {
     case CloseCause::version_refused:
     case CloseCause::connections_exceeded:
     case CloseCause::capability_refused:
+    case CloseCause::not_authorized:
+    case CloseCause::banned:
+    case CloseCause::rate_exceeded:
+    case CloseCause::tls_failed:
+    case CloseCause::proxy_header_invalid:
+    case CloseCause::websocket_failed:
       return true;
     case CloseCause::none:
     case CloseCause::client_disconnect:
@@ -48,6 +54,7 @@ bool is_fault(contract::CloseCause cause) noexcept {
     case CloseCause::administrative:
     case CloseCause::shutting_down:
     case CloseCause::link_closed:
+    case CloseCause::credentials_expired:
       return false;
   }
   return false;

@@ -249,6 +249,10 @@ void Shard::schedule_client(Client& client) noexcept {
     const std::uint64_t deadline = client.last_received_ms + client.keep_alive_s * 1500ULL;
     if (deadline < due) due = deadline;
   }
+  const Identity* identity = client.session->identity;
+  if (identity != nullptr && identity->expires_at_ms != 0) {
+    due = std::min(due, identity->expires_at_ms);
+  }
   wheel_.schedule(client, due);
 }
 
@@ -265,6 +269,14 @@ void Shard::on_client_timer(Client& client) noexcept {
       return;
     case ClientState::active:
       break;
+  }
+  const Identity* identity = client.session->identity;
+  if (identity != nullptr && identity->expires_at_ms != 0 &&
+      identity->expires_at_ms <= cx_.now_ms) {
+    // The code for a connection that was authorized for a time, which is over (MQTT 5.0, 2.4):
+    // 0x87 would say that the client had done something.
+    return close(client, {CloseCause::credentials_expired, ReasonCode::maximum_connect_time,
+                          "the time that the credentials allow is over"});
   }
   // Keep Alive does not run while it is us who do not read.
   if (client.paused != 0) client.last_received_ms = cx_.now_ms;

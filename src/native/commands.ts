@@ -18,8 +18,10 @@ import {
   Query,
   QueryKind,
   type QueryName,
+  Role,
   Verdict,
 } from './contract.js';
+import { encodeRules, type NativeRule } from './rules.js';
 
 export interface VerdictCommand {
   readonly connectionId: bigint;
@@ -32,6 +34,28 @@ export interface VerdictCommand {
   readonly refuseWill?: boolean | undefined;
   readonly clientId?: string | undefined;
   readonly username?: string | undefined;
+  /** Seconds from now; the client is disconnected then. */
+  readonly expiresIn?: number | undefined;
+  readonly role?: 'device' | 'service' | undefined;
+  /** Letters, digits, `_` and `-`: it becomes a level of topics and part of the Client Identifier. */
+  readonly tenant?: string | undefined;
+  readonly deviceId?: string | undefined;
+  readonly groups?: readonly string[] | undefined;
+  /** What rules call the client's certificate. */
+  readonly certificateName?: string | undefined;
+  /** Of this client alone: they come before those of all. */
+  readonly rules?: readonly NativeRule[] | undefined;
+  /** Authentication Data of CONNACK, or of AUTH with the reasonCode 0x18. */
+  readonly authData?: Buffer | undefined;
+  readonly limits?: VerdictLimits | undefined;
+}
+
+/** What is not given is the listener's. */
+export interface VerdictLimits {
+  readonly maxMessagesPerSecond?: number | undefined;
+  readonly maxBytesPerSecond?: number | undefined;
+  readonly maxSubscriptions?: number | undefined;
+  readonly maxPacketSize?: number | undefined;
 }
 
 export interface QueryCommand {
@@ -85,7 +109,18 @@ export class CommandWriter {
     const clientId = text(command.clientId);
     const username = text(command.username);
     const reason = text(command.reasonText);
-    const tail = clientId.length + username.length + reason.length;
+    const strings = [
+      clientId,
+      username,
+      reason,
+      text(command.tenant),
+      text(command.deviceId),
+      text(command.groups?.join('\0')),
+      text(command.certificateName),
+      command.rules === undefined ? kEmpty : encodeRules(command.rules),
+      command.authData ?? kEmpty,
+    ] as const;
+    const tail = strings.reduce((sum, bytes) => sum + bytes.length, 0);
     const at = this.#begin(CommandKind.verdict, Verdict.bytes, tail);
     const b = this.#buffer;
     const l = Verdict.at;
@@ -98,7 +133,20 @@ export class CommandWriter {
     b.writeUInt32LE(clientId.length, at + l.client_id_bytes);
     b.writeUInt32LE(username.length, at + l.username_bytes);
     b.writeUInt32LE(reason.length, at + l.reason_text_bytes);
-    this.#strings(at + Verdict.bytes, clientId, username, reason);
+    b.writeUInt8(Role[command.role ?? 'unset'], at + l.role);
+    b.writeUInt32LE(command.expiresIn ?? kVerdictUnset32, at + l.expires_s);
+    const { limits } = command;
+    b.writeUInt32LE(limits?.maxMessagesPerSecond ?? kVerdictUnset32, at + l.max_messages_per_s);
+    b.writeUInt32LE(limits?.maxBytesPerSecond ?? kVerdictUnset32, at + l.max_bytes_per_s);
+    b.writeUInt32LE(limits?.maxSubscriptions ?? kVerdictUnset32, at + l.max_subscriptions);
+    b.writeUInt32LE(limits?.maxPacketSize ?? kVerdictUnset32, at + l.max_packet_size);
+    b.writeUInt32LE(strings[3].length, at + l.tenant_bytes);
+    b.writeUInt32LE(strings[4].length, at + l.device_id_bytes);
+    b.writeUInt32LE(strings[5].length, at + l.groups_bytes);
+    b.writeUInt32LE(strings[6].length, at + l.certificate_name_bytes);
+    b.writeUInt32LE(strings[7].length, at + l.rules_bytes);
+    b.writeUInt32LE(strings[8].length, at + l.auth_data_bytes);
+    this.#strings(at + Verdict.bytes, ...strings);
   }
 
   linkOpen(linkId: number, creditBytes: number): void {

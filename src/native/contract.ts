@@ -18,6 +18,7 @@ export const EventKind = {
   trace: 12,
   trace_end: 13,
   reply: 11,
+  auth_request: 14,
 } as const;
 
 export const CommandKind = {
@@ -66,7 +67,19 @@ export const CloseCause = {
   connections_exceeded: 20,
   capability_refused: 21,
   link_closed: 22,
+  not_authorized: 23,
+  credentials_expired: 24,
+  banned: 25,
+  rate_exceeded: 26,
+  tls_failed: 27,
+  proxy_header_invalid: 28,
+  websocket_failed: 29,
 } as const;
+
+/** What a client came by. */
+export const Transport = { tcp: 0, unix_socket: 1, tls: 2, ws: 3, wss: 4 } as const;
+export const AuthFlag = { again: 1 } as const;
+export const Role = { unset: 0, device: 1, service: 2 } as const;
 
 export const SessionEndCause = {
   expired: 1,
@@ -112,6 +125,8 @@ export const kMaskEndsWithConnection = 1;
 export const kVerdictUnset32 = 0xfffffffe;
 export const kVerdictUnset16 = 0xffff;
 export const kVerdictUnset8 = 0xff;
+/** Longest form of the rules in a verdict. */
+export const kMaxRulesBytes = 1_048_576;
 
 const widths = { u8: 1, u16: 2, u32: 4, u64: 8 } as const;
 type Width = keyof typeof widths;
@@ -160,6 +175,17 @@ export const ConnectRequest = layout('ConnectRequest', {
   password_bytes: 'u32',
   address_bytes: 'u32',
   will_topic_bytes: 'u32',
+  certificate_bytes: 'u32',
+  auth_method_bytes: 'u32',
+  auth_data_bytes: 'u32',
+  transport: 'u8',
+});
+
+export const AuthRequest = layout('AuthRequest', {
+  connection_id: 'u64',
+  flags: 'u8',
+  auth_method_bytes: 'u32',
+  auth_data_bytes: 'u32',
 });
 
 export const Connected = layout('Connected', {
@@ -251,9 +277,21 @@ export const Verdict = layout('Verdict', {
   reason_code: 'u8',
   max_qos: 'u8',
   will_refused: 'u8',
+  role: 'u8',
   client_id_bytes: 'u32',
   username_bytes: 'u32',
   reason_text_bytes: 'u32',
+  expires_s: 'u32',
+  max_messages_per_s: 'u32',
+  max_bytes_per_s: 'u32',
+  max_subscriptions: 'u32',
+  max_packet_size: 'u32',
+  tenant_bytes: 'u32',
+  device_id_bytes: 'u32',
+  groups_bytes: 'u32',
+  certificate_name_bytes: 'u32',
+  rules_bytes: 'u32',
+  auth_data_bytes: 'u32',
 });
 
 export const LinkOpen = layout('LinkOpen', { link_id: 'u32', credit_bytes: 'u32' });
@@ -311,6 +349,7 @@ export const eventLayouts = {
   trace: Trace,
   trace_end: TraceEnd,
   reply: Reply,
+  auth_request: AuthRequest,
 } as const satisfies Record<keyof typeof EventKind, Layout>;
 
 export const commandLayouts = {
@@ -335,6 +374,8 @@ export const latencyBoundsUs = [
 /** What latency() fills in: deliveries by bucket (not added up), all of them, the sum of their µs. */
 export const kLatencyNumbers = latencyBoundsUs.length + 3;
 
+export type TransportName = keyof typeof Transport;
+export type RoleName = keyof typeof Role;
 export type CloseCauseName = keyof typeof CloseCause;
 export type SessionEndCauseName = keyof typeof SessionEndCause;
 export type LogLevelName = keyof typeof LogLevel;
@@ -350,6 +391,7 @@ function inverse<K extends string>(of: Readonly<Record<K, number>>): readonly (K
   return names;
 }
 export const eventKindNames = inverse(EventKind);
+export const transportNames = inverse(Transport);
 export const closeCauseNames = inverse(CloseCause);
 export const sessionEndCauseNames = inverse(SessionEndCause);
 export const logLevelNames = inverse(LogLevel);

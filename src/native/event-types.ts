@@ -7,6 +7,7 @@ import type {
   QueryStatusName,
   SessionEndCauseName,
   TraceEndCauseName,
+  TransportName,
 } from './contract.js';
 
 export type ProtocolVersion = '3.1' | '3.1.1' | '5.0';
@@ -35,6 +36,22 @@ export interface ConnectRequestEvent {
   readonly password: Buffer;
   readonly address: string;
   readonly willTopic: string;
+  readonly transport: TransportName;
+  /** DER of the client's verified certificate, a copy; empty = none. */
+  readonly certificate: Buffer;
+  /** v5 Authentication Method; '' = none. */
+  readonly authMethod: string;
+  readonly authData: Buffer;
+}
+
+/** An AUTH packet that waits for a verdict. */
+export interface AuthRequestEvent {
+  readonly kind: 'auth_request';
+  readonly connectionId: bigint;
+  /** Re-authentication of a client that is connected. */
+  readonly again: boolean;
+  readonly authMethod: string;
+  readonly authData: Buffer;
 }
 
 export interface ConnectedEvent {
@@ -165,6 +182,7 @@ export interface ReplyEvent {
 
 export type NativeEvent =
   | ConnectRequestEvent
+  | AuthRequestEvent
   | ConnectedEvent
   | DisconnectedEvent
   | RefusedEvent

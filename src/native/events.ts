@@ -2,6 +2,8 @@
 import { assertNever } from '../errors.js';
 import {
   Alert,
+  AuthFlag,
+  AuthRequest,
   alertNames,
   type CloseCauseName,
   Connected,
@@ -25,6 +27,7 @@ import {
   Trace,
   TraceEnd,
   traceEndCauseNames,
+  transportNames,
 } from './contract.js';
 import type {
   ConnectedEvent,
@@ -147,6 +150,16 @@ export class EventReader {
           data: this.#bytes(at + Reply.at.data_bytes),
         };
       }
+      case 'auth_request': {
+        this.#text = at + AuthRequest.bytes;
+        return {
+          kind,
+          connectionId: this.#u64(at + AuthRequest.at.connection_id),
+          again: (this.#u8(at + AuthRequest.at.flags) & AuthFlag.again) !== 0,
+          authMethod: this.#string(at + AuthRequest.at.auth_method_bytes),
+          authData: this.#bytes(at + AuthRequest.at.auth_data_bytes),
+        };
+      }
       case undefined:
         // Both halves are versioned together (ST_ADDON_VERSION): only a defect gets here.
         throw new TypeError(`event kind ${this.#view.getUint16(at + 4, true)} is unknown`);
@@ -171,6 +184,10 @@ export class EventReader {
       password: this.#bytes(at + l.password_bytes),
       address: this.#string(at + l.address_bytes),
       willTopic: this.#string(at + l.will_topic_bytes),
+      certificate: this.#bytes(at + l.certificate_bytes),
+      authMethod: this.#string(at + l.auth_method_bytes),
+      authData: this.#bytes(at + l.auth_data_bytes),
+      transport: transportNames[this.#u8(at + l.transport)] ?? 'tcp',
     };
   }
 

@@ -49,6 +49,9 @@ export class EventRouter {
       case 'connect_request':
         void authenticator?.judge(event, listeners.nameOf(event.listenerId));
         return;
+      case 'auth_request':
+        // Comes only where CONNECT packets with an Authentication Method are let through.
+        return;
       case 'connected': {
         const info = connectInfo(event, listeners.nameOf(event.listenerId));
         if (logs('info')) write(connectRecord(info));

@@ -22,6 +22,7 @@ contract::Verdict accept(std::uint64_t connection_id) {
   verdict.max_session_expiry_s = contract::kVerdictUnset32;
   verdict.server_keep_alive_s = contract::kVerdictUnset16;
   verdict.max_qos = contract::kVerdictUnset8;
+  verdict.expires_s = contract::kVerdictUnset32;
   return verdict;
 }
 

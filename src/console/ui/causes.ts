@@ -24,6 +24,12 @@ const texts: Readonly<Record<string, string>> = {
   version_refused: 'MQTT version not served here',
   connections_exceeded: 'too many connections',
   capability_refused: 'asked for what is not offered',
+  not_authorized: 'did what no rule allows',
+  credentials_expired: 'its credentials are over',
+  rate_exceeded: 'sent faster than its limit',
+  tls_failed: 'TLS failed',
+  proxy_header_invalid: 'PROXY header not valid',
+  websocket_failed: 'WebSocket failed',
 };
 
 export function causeText(cause: string): string {

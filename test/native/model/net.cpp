@@ -306,7 +306,7 @@ void Net::take_arrival(unsigned shard) {
 
 void Net::verdict(Conn& conn, const contract::Verdict& verdict) {
   act(conn.shard,
-      [&](Shard& self) { self.on_verdict(conn.client->ref, verdict, {}, {}, {}); });
+      [&](Shard& self) { self.on_verdict(conn.client->ref, verdict, {}); });
 }
 
 void Net::timers(unsigned shard) {

@@ -107,6 +107,8 @@ describe('enums', () => {
   const enums = {
     EventKind: contract.EventKind,
     CommandKind: contract.CommandKind,
+    Transport: contract.Transport,
+    Role: contract.Role,
     CloseCause: contract.CloseCause,
     SessionEndCause: contract.SessionEndCause,
     LogLevel: contract.LogLevel,
@@ -122,18 +124,22 @@ describe('enums', () => {
 
   test('no other enum is in the header', () => {
     const names = [...records.matchAll(/enum (?:class )?(\w+)/g)].map(([, name]) => name);
-    expect(names.sort()).toEqual([...Object.keys(enums), 'ConnectFlag'].sort());
+    expect(names.sort()).toEqual([...Object.keys(enums), 'ConnectFlag', 'AuthFlag'].sort());
   });
 
-  test('ConnectFlag', () => {
-    const native = Object.entries(parseEnum('ConnectFlag')).map(([key, value]) => [
+  test.each([
+    ['ConnectFlag', contract.ConnectFlag],
+    ['AuthFlag', contract.AuthFlag],
+  ])('%s', (name, mine) => {
+    const prefix = `k${name.replace('Flag', '')}`;
+    const native = Object.entries(parseEnum(name)).map(([key, value]) => [
       key
-        .replace(/^kConnect/, '')
+        .replace(prefix, '')
         .replaceAll(/(?<!^)([A-Z])/g, '_$1')
         .toLowerCase(),
       value,
     ]);
-    expect(contract.ConnectFlag).toEqual(Object.fromEntries(native));
+    expect(mine).toEqual(Object.fromEntries(native));
   });
 
   test('what stands for "unset" in a verdict', () => {
@@ -148,6 +154,11 @@ describe('enums', () => {
         Number(new RegExp(`${name} = (\\w+);`).exec(records)?.[1]),
       ]);
     }
+  });
+
+  test('the longest rules of a verdict', () => {
+    const shift = /kMaxRulesBytes = 1 << (\d+);/.exec(records)?.[1];
+    expect(contract.kMaxRulesBytes).toBe(2 ** Number(shift));
   });
 
   test('the longest cursor', () => {

@@ -53,6 +53,15 @@ describe('commands', () => {
       refuseWill: true,
       clientId: 'c',
       username: 'ü',
+      expiresIn: 60,
+      role: 'device',
+      tenant: 'acme',
+      deviceId: 'd1',
+      groups: ['g1', 'g2'],
+      certificateName: 'CN',
+      rules: [],
+      authData: Buffer.from('proof'),
+      limits: { maxMessagesPerSecond: 10, maxSubscriptions: 0 },
     });
     await microtask();
     const [bare, full] = batches[0] ?? [];
@@ -63,8 +72,14 @@ describe('commands', () => {
       reason_code: 0n,
       max_qos: 0xffn,
       will_refused: 0n,
+      role: 0n,
+      expires_s: 0xfffffffen,
+      max_messages_per_s: 0xfffffffen,
+      max_bytes_per_s: 0xfffffffen,
+      max_subscriptions: 0xfffffffen,
+      max_packet_size: 0xfffffffen,
     });
-    expect(bare?.strings.map(String)).toEqual(['', '', '']);
+    expect(bare?.strings.map(String)).toEqual(Array(9).fill(''));
     expect(full?.fields).toMatchObject({
       connection_id: 7n,
       max_session_expiry_s: 9n,
@@ -72,8 +87,23 @@ describe('commands', () => {
       reason_code: 0x87n,
       max_qos: 1n,
       will_refused: 1n,
+      role: 1n,
+      expires_s: 60n,
+      max_messages_per_s: 10n,
+      max_subscriptions: 0n,
+      max_bytes_per_s: 0xfffffffen,
     });
-    expect(full?.strings.map(String)).toEqual(['c', 'ü', 'no']);
+    expect(full?.strings.map(String)).toEqual([
+      'c',
+      'ü',
+      'no',
+      'acme',
+      'd1',
+      'g1\0g2',
+      'CN',
+      '\0\0\0\0',
+      'proof',
+    ]);
   });
 
   test('any sequence of packets of any links arrives whole and in order', () => {
@@ -139,6 +169,10 @@ describe('events', () => {
         password: Buffer.from([0, 255]),
         address: '[::1]:4040',
         will_topic: 'w/t',
+        certificate: Buffer.from([48, 0]),
+        auth_method: 'SCRAM',
+        auth_data: Buffer.from('n,,'),
+        transport: 4,
       }),
     );
     expect(event).toEqual({
@@ -162,6 +196,26 @@ describe('events', () => {
       password: Buffer.from([0, 255]),
       address: '[::1]:4040',
       willTopic: 'w/t',
+      transport: 'wss',
+      certificate: Buffer.from([48, 0]),
+      authMethod: 'SCRAM',
+      authData: Buffer.from('n,,'),
+    });
+    expect(
+      read(
+        eventRecord('auth_request', {
+          connection_id: 5,
+          flags: 1,
+          auth_method: 'SCRAM',
+          auth_data: Buffer.from('x'),
+        }),
+      ),
+    ).toEqual({
+      kind: 'auth_request',
+      connectionId: 5n,
+      again: true,
+      authMethod: 'SCRAM',
+      authData: Buffer.from('x'),
     });
   });
 
