@@ -1,10 +1,24 @@
 /** The configuration that the broker runs with: every value checked, every default in its place. */
 import type { ProtocolVersion } from '../native/events.js';
+import type {
+  AclConfig,
+  AuthConfig,
+  ClientRole,
+  DeviceConfig,
+  LimitsConfig,
+  ProxyProtocol,
+  StaticUser,
+  TenantsConfig,
+  TlsConfig,
+  WebSocketConfig,
+} from './access-config.js';
 import type { ListenAddress } from './address.js';
 import type { BrokerTable, LogConfig, MqttConfig, RouterConfig } from './options.js';
 import type { ConsoleRole } from './service-options.js';
 
-export type ListenerKind = 'v4' | 'v5' | 'unified';
+export type * from './access-config.js';
+
+export type ListenerKind = 'v4' | 'v5' | 'unified' | 'ws';
 
 export interface ListenerConfig {
   readonly kind: ListenerKind;
@@ -21,6 +35,27 @@ export interface ListenerConfig {
   readonly maxConnectRate: number;
   readonly versions: readonly ProtocolVersion[];
   readonly mqtt: MqttConfig;
+  readonly transport: 'mqtt' | 'websocket';
+  /** Where transport is 'websocket'. */
+  readonly ws: WebSocketConfig | undefined;
+  readonly tls: TlsConfig | undefined;
+  readonly proxyProtocol: ProxyProtocol;
+  readonly trustedProxies: readonly string[];
+  /** undefined = by what applies there. */
+  readonly role: ClientRole | undefined;
+  readonly allowAnonymous: boolean | undefined;
+  /** Of its `auth` tables. */
+  readonly users: readonly StaticUser[];
+  readonly validateTenantPrefix: boolean;
+  /** '' = none of its own. */
+  readonly tenant: string;
+  readonly handshakeTimeoutMs: number;
+  /** 0 = no bound, of this and those that follow. */
+  readonly maxHandshakes: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly maxConnectRatePerAddress: number;
+  readonly totalMessagesPerS: number;
+  readonly totalBytesPerS: number;
 }
 
 export interface ConsoleToken {
@@ -52,6 +87,12 @@ export interface BrokerConfig {
   /** Of links, and of listeners that override nothing. */
   readonly mqtt: MqttConfig;
   readonly listeners: readonly ListenerConfig[];
+  /** undefined = not configured. */
+  readonly auth: AuthConfig | undefined;
+  readonly acl: AclConfig | undefined;
+  readonly limits: LimitsConfig;
+  readonly tenants: TenantsConfig;
+  readonly device: DeviceConfig;
   /** Nobody asked for a listener: the one on loopback was put in. */
   readonly isLoopbackDefault: boolean;
 }

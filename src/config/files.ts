@@ -5,7 +5,7 @@ import { fail, messageOf } from '../errors.js';
 import { readFailure } from './read-failure.js';
 import type { Environment } from './references.js';
 import { type Position, TomlPositions } from './toml-positions.js';
-import { isTable, type Layer } from './tree.js';
+import { indexStep, isTable, type Layer } from './tree.js';
 
 export async function readConfigFile(
   file: string,
@@ -48,7 +48,7 @@ async function parseToml(file: string, text: string): Promise<Layer> {
 
 /** JSON is read as YAML, which it is a part of: so its positions are known too. */
 async function parseYaml(file: string, text: string): Promise<Layer> {
-  const { isAlias, isMap, LineCounter, parseDocument } = await import('yaml');
+  const { isAlias, isMap, isNode, isSeq, LineCounter, parseDocument } = await import('yaml');
   const kind = /\.json$/i.test(file) ? 'JSON' : 'YAML';
   const lineCounter = new LineCounter();
   let document: ReturnType<typeof parseDocument>;
@@ -79,6 +79,15 @@ async function parseYaml(file: string, text: string): Promise<Layer> {
     let position: Position | undefined;
     for (const step of path) {
       if (isAlias(node)) node = node.resolve(document);
+      if (isSeq(node)) {
+        const index = node.items.findIndex((_, at) => indexStep(at) === step);
+        node = node.items[index];
+        if (isNode(node) && node.range) {
+          const { line, col } = lineCounter.linePos(node.range[0]);
+          position = { line, column: col };
+        }
+        continue;
+      }
       if (!isMap(node)) break;
       const pair = node.items.find((item) => String(item.key) === step);
       if (pair === undefined) break;

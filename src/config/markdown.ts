@@ -1,4 +1,15 @@
 /** docs/OPTIONS.md, made from the option table by scripts/options-doc.mjs; a test holds it fresh. */
+import { aclRows, ruleRows } from './acl-options.js';
+import {
+  anyProviderRows,
+  failedLoginRows,
+  type ProviderKind,
+  providerRows,
+  secretRow,
+} from './auth-options.js';
+import { deviceRows, tenantsRows } from './identity-options.js';
+import { flappingRows, limitsRows } from './limits-options.js';
+import { connectionsOwnRows, webSocketRows } from './listener-options.js';
 import {
   brokerRows,
   listenerRows,
@@ -11,6 +22,7 @@ import { defaultText } from './report.js';
 import type { Row, Rows } from './rows.js';
 import { consoleRows, prometheusRows, tokenRows } from './service-options.js';
 import { kStRmqttTests, stRmqttKeys } from './st-rmqtt.js';
+import { sniRows, tlsRows } from './tls-options.js';
 import { deadKeys, type Scope, type UnsupportedKey, unsupported } from './unsupported.js';
 
 const kEnvironment = 'ST_MQTTD_';
@@ -55,16 +67,40 @@ export function optionsMarkdown(): string {
       'For all listeners; the `.connections` table of a listener may override each.',
     ]),
     ...section(
-      'Listeners: `[v4.NAME]`, `[v5.NAME]`, `[unified.NAME]`',
+      'Listeners: `[v4.NAME]`, `[v5.NAME]`, `[unified.NAME]`, `[ws.NAME]`',
       'UNIFIED__NAME__',
       listenerRows,
       [
-        '`v4` takes MQTT 3.1 and 3.1.1, `v5` takes 5.0, `unified` all of them on one port. Without any listener in file, environment',
-        'and command line, one on loopback is opened: 127.0.0.1:1883 and [::1]:1883.',
+        '`v4` takes MQTT 3.1 and 3.1.1, `v5` takes 5.0, `unified` all of them on one port, `ws` all of them over WebSocket. With a `tls`',
+        'table they are mqtts and wss. Without any listener in file, environment and command line, one on loopback is opened:',
+        '127.0.0.1:1883 and [::1]:1883.',
         '`[….connections]` takes all keys of `[mqtt]`, and ST-RMQTT’s `max_payload_size` (for `max_packet_size`) and',
-        '`max_inflight_count` (for `max_inflight`).',
+        '`max_inflight_count` (for `max_inflight`), and the keys of its own below.',
+        '`[….auth]` and, as in ST-RMQTT, `[….connections.auth]` name users and their passwords: `alice = "secret"`. Where there is one,',
+        'nobody else comes in.',
       ],
     ),
+    ...section('`[ws.NAME]` besides', 'WS__NAME__', webSocketRows),
+    ...section('`[….connections]` besides', 'UNIFIED__NAME__CONNECTIONS__', connectionsOwnRows),
+    ...section('`[….tls]`: a listener with TLS', 'UNIFIED__NAME__TLS__', tlsRows, [
+      'certpath and keypath, or pkcs12path. A relative path begins at the folder of the configuration file; where nothing is there, at',
+      'the working directory. The files are read again when they change and at a reload; who is connected stays. See [TLS.md](TLS.md).',
+    ]),
+    ...section('`[[….tls.sni]]`: a certificate for a host name', undefined, sniRows),
+    ...section('`[auth]`: `[auth.failed_logins]`', 'AUTH__FAILED_LOGINS__', failedLoginRows),
+    ...section('`[[auth.providers]]`: all kinds', undefined, anyProviderRows, [
+      'They are asked in their order; the first one that allows or denies decides. Where any provider or `auth` table applies, clients',
+      'without credentials stay out, unless the listener says `allow_anonymous = true`. See [AUTHENTICATION.md](AUTHENTICATION.md).',
+    ]),
+    ...(Object.keys(providerRows) as ProviderKind[]).flatMap((kind) => providerSection(kind)),
+    ...section('`[acl]`', 'ACL__', aclRows, ['See [ACCESS.md](ACCESS.md).']),
+    ...section('`[[acl.rules]]`', undefined, ruleRows, [
+      'The first rule that fits decides; all keys that are there must fit. Rules of a client’s verdict come before these.',
+    ]),
+    ...section('`[limits]`', 'LIMITS__', limitsRows, ['See [LIMITS.md](LIMITS.md).']),
+    ...section('`[limits.flapping]`', 'LIMITS__FLAPPING__', flappingRows),
+    ...section('`[tenants]`', 'TENANTS__', tenantsRows),
+    ...section('`[device]`', 'DEVICE__', deviceRows),
     ...section('`[broker]`', 'BROKER__', brokerRows),
     ...section('`[router]`', 'ROUTER__', routerRows),
     ...section('`[log]`', 'LOG__', logRows),
@@ -111,9 +147,27 @@ function stRmqttSection(): string[] {
   ];
 }
 
+const kNamed: Partial<Record<ProviderKind, string>> = {
+  static: '`[auth.providers.users]` names its users: `alice = "secret"`.',
+  http: '`[auth.providers.headers]` names headers of each request: `authorization = "file:token"`.',
+  handler:
+    'The place of `broker.authenticate()` of an embedding application among the others. It has no keys.',
+};
+
+function providerSection(kind: ProviderKind): string[] {
+  const named = kNamed[kind];
+  const text = [
+    ...(named === undefined ? [] : [named]),
+    ...(kind === 'static' || kind === 'http' ? [`Each value: ${secretRow.help}`] : []),
+  ];
+  const title = `\`[[auth.providers]]\` with \`kind = "${kind}"\``;
+  return section(title, undefined, providerRows[kind], text);
+}
+
+/** `prefix`: of the environment; undefined = lists of tables cannot be given there. */
 function section(
   title: string,
-  prefix: string,
+  prefix: string | undefined,
   rows: Rows,
   text: readonly string[] = [],
 ): string[] {
@@ -121,6 +175,12 @@ function section(
     `## ${title}`,
     '',
     ...(text.length === 0 ? [] : [...text, '']),
+    ...(Object.keys(rows).length === 0 ? [] : tableOf(prefix, rows)),
+  ];
+}
+
+function tableOf(prefix: string | undefined, rows: Rows): string[] {
+  return [
     '| key | default | range | environment | reload | meaning |',
     '|---|---|---|---|---|---|',
     ...Object.entries(rows).map(([key, row]) => line(prefix, key, row)),
@@ -128,17 +188,17 @@ function section(
   ];
 }
 
-function line(prefix: string, key: string, row: Row): string {
+function line(prefix: string | undefined, key: string, row: Row): string {
   const flag = row.flag === undefined ? '' : ` Flag: \`${row.flag}\`.`;
   const cells = [
     `\`${key}\``,
-    key === 'name'
+    row === listenerRows.name
       ? 'from the table'
-      : key === 'unix' || key === 'token' || (row.type === 'addresses' && row.default.length === 0)
-        ? 'none'
+      : row === anyProviderRows.name
+        ? 'from its kind'
         : defaultText(row),
     rangeText(row),
-    `\`${kEnvironment}${prefix}${key.toUpperCase()}\``,
+    prefix === undefined ? '–' : `\`${kEnvironment}${prefix}${key.toUpperCase()}\``,
     row.reload,
     `${row.help}${flag}`,
   ];
@@ -161,6 +221,8 @@ function rangeText(row: Row): string {
       return 'octal digits';
     case 'string':
       return row.allowed ?? 'text';
+    case 'strings':
+      return `${row.allowed}; one or a list`;
   }
 }
 

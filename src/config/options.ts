@@ -3,7 +3,11 @@
  * follow from table and key (ST_MQTTD_MQTT__MAX_QOS). docs/OPTIONS.md is made from it.
  */
 import { totalmem } from 'node:os';
-import { listenerRows } from './listener-options.js';
+import type { aclRows, ruleRows } from './acl-options.js';
+import type { AuthOptions } from './auth-options.js';
+import type { deviceRows, tenantsRows } from './identity-options.js';
+import { type flappingRows, type limitsRows, rateRows } from './limits-options.js';
+import { type connectionsOwnRows, listenerRows, type webSocketRows } from './listener-options.js';
 import {
   allVersions,
   boolean,
@@ -15,6 +19,7 @@ import {
   type WrittenTable,
 } from './rows.js';
 import { type ConsoleOptions, logRows, type prometheusRows } from './service-options.js';
+import type { TlsOptions } from './tls-options.js';
 
 const kMiB = 1024 * 1024;
 const kU32 = 0xffffffff;
@@ -217,8 +222,9 @@ export const mqttRows = {
   accept_versions: versions({
     default: allVersions,
     reload: 'new-connections',
-    help: 'MQTT versions that unified listeners accept. A v4 listener accepts 3.1 and 3.1.1, a v5 listener 5.0, unless their own table says otherwise.',
+    help: 'MQTT versions that unified and ws listeners accept. A v4 listener accepts 3.1 and 3.1.1, a v5 listener 5.0, unless their own table says otherwise.',
   }),
+  ...rateRows,
 } as const;
 
 /** `[mqtt]` itself: what a listener may override, and what is the broker's alone. */
@@ -323,8 +329,27 @@ export type BrokerTable = ValueTable<typeof brokerRows>;
 export type RouterConfig = ValueTable<typeof routerRows>;
 export type LogConfig = ValueTable<typeof logRows>;
 
+/** User name = password, as in ST-RMQTT. */
+type Users = Readonly<Record<string, string>>;
+
 export interface ListenerOptions extends WrittenTable<typeof listenerRows> {
-  readonly connections?: WrittenTable<typeof mqttRows> | undefined;
+  readonly connections?:
+    | (WrittenTable<typeof mqttRows & typeof connectionsOwnRows> & {
+        readonly auth?: Users | undefined;
+      })
+    | undefined;
+  readonly auth?: Users | undefined;
+  readonly tls?: TlsOptions | undefined;
+}
+export interface WebSocketListenerOptions
+  extends ListenerOptions,
+    WrittenTable<typeof webSocketRows> {}
+
+export interface AclOptions extends WrittenTable<typeof aclRows> {
+  readonly rules?: readonly WrittenTable<typeof ruleRows>[] | undefined;
+}
+export interface LimitsOptions extends WrittenTable<typeof limitsRows> {
+  readonly flapping?: WrittenTable<typeof flappingRows> | undefined;
 }
 
 /** The configuration as an object: the tables and keys of the configuration file. */
@@ -338,6 +363,12 @@ export interface ConfigTables extends WrittenTable<typeof topRows> {
   readonly v4?: Readonly<Record<string, ListenerOptions>> | undefined;
   readonly v5?: Readonly<Record<string, ListenerOptions>> | undefined;
   readonly unified?: Readonly<Record<string, ListenerOptions>> | undefined;
+  readonly ws?: Readonly<Record<string, WebSocketListenerOptions>> | undefined;
+  readonly auth?: AuthOptions | undefined;
+  readonly acl?: AclOptions | undefined;
+  readonly limits?: LimitsOptions | undefined;
+  readonly tenants?: WrittenTable<typeof tenantsRows> | undefined;
+  readonly device?: WrittenTable<typeof deviceRows> | undefined;
 }
 
 /** ST-RMQTT's names of options that have another name here, by the table they stand in. */

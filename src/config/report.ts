@@ -2,7 +2,7 @@
 import { formatAddress, type ListenAddress } from './address.js';
 import { listenerRows } from './options.js';
 import type { EffectiveEntry, Resolution } from './resolve.js';
-import type { Row } from './rows.js';
+import { isComputed, type Row } from './rows.js';
 
 const kCommentColumn = 44;
 const kSecret = '(secret)';
@@ -14,7 +14,7 @@ export function effectiveText({ config, effective }: Resolution): string {
   for (const entry of effective) {
     if (!isWorthALine(entry)) continue;
     if (entry.table !== table) {
-      lines.push('', `[${entry.table}]`);
+      lines.push('', headerOf(entry.table));
       table = entry.table;
     }
     const value =
@@ -28,6 +28,12 @@ export function effectiveText({ config, effective }: Resolution): string {
     lines.push('', '[unified.loopback]', withComment(text, 'default: loopback only'));
   }
   return `${lines.join('\n').trim()}\n`;
+}
+
+/** "acl.rules[0]" is [[acl.rules]]. */
+function headerOf(table: string): string {
+  const name = table.replaceAll(/\[\d+\](?=\.|$)/g, '');
+  return /\[\d+\]$/.test(table) ? `[[${name}]]` : `[${name}]`;
 }
 
 export interface EffectiveValue {
@@ -55,22 +61,29 @@ export function effectiveValues({ config, effective }: Resolution): readonly Eff
 
 /** A listener's missing address or path: no value that could be written. */
 function isUnset(row: Row, value: unknown): boolean {
-  return row.type === 'addresses'
-    ? (value as readonly unknown[]).length === 0
-    : row === listenerRows.unix && value === '';
+  if (row.type === 'addresses') return (value as readonly unknown[]).length === 0;
+  if (value === undefined) return true;
+  return value === '' && row.type === 'string' && (row.secret === true || isOptional(row));
 }
 
 /** What a listener inherits or leaves unset says nothing new. */
-function isWorthALine({ table, key, origin }: EffectiveEntry): boolean {
-  const isListener = /^(v4|v5|unified)\./.test(table);
-  return !isListener || origin !== undefined || (key === 'name' && !table.endsWith('.connections'));
+function isWorthALine({ table, row, value, origin }: EffectiveEntry): boolean {
+  if (origin !== undefined) return true;
+  if (isUnset(row, value)) return false;
+  return row === listenerRows.name || !/^(v4|v5|unified|ws)\.|\[\d+\]$/.test(table);
+}
+
+/** Whether its default is no value that could be written: it is there or it is not. */
+export function isOptional(row: Row): boolean {
+  if (isComputed(row.default)) return row.default.value() === undefined;
+  if (row.type === 'addresses') return row.default.length === 0;
+  return row.type === 'string' && row.default === '' && row.check?.('') === false;
 }
 
 /** A row's default in words. */
 export function defaultText(row: Row): string {
-  return typeof row.default === 'object' && 'text' in row.default
-    ? row.default.text
-    : tomlValue(row, row.default);
+  if (isComputed(row.default)) return row.default.text;
+  return isOptional(row) ? 'none' : tomlValue(row, row.default);
 }
 
 export function tomlValue(row: Row, value: unknown): string {

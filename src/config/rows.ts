@@ -14,17 +14,22 @@ interface Common {
   readonly secret?: true;
 }
 
+/** How a default is found at start, in words and as a function; undefined = by what else is there. */
+export interface Computed<V> {
+  readonly text: string;
+  readonly value: () => V;
+}
+
 export interface IntegerRow extends Common {
   readonly type: 'integer';
-  /** A number, or how it is found at start, in words and as a function. */
-  readonly default: number | { readonly text: string; readonly value: () => number };
+  readonly default: number | Computed<number>;
   readonly min: number;
   readonly max: number;
-  readonly unit?: 'bytes' | 'ms' | 's';
+  readonly unit?: 'bytes' | 'ms' | 's' | 'messages/s' | 'bytes/s';
 }
 export interface BooleanRow extends Common {
   readonly type: 'boolean';
-  readonly default: boolean;
+  readonly default: boolean | Computed<undefined>;
 }
 export interface StringRow extends Common {
   readonly type: 'string';
@@ -32,10 +37,21 @@ export interface StringRow extends Common {
   /** In words; undefined from `check` = it fits. */
   readonly allowed?: string;
   readonly check?: (value: string) => boolean;
+  /** The path of a file: a relative one is made absolute (paths.ts). */
+  readonly path?: true;
+}
+/** One text or a list of them. */
+export interface StringsRow extends Common {
+  readonly type: 'strings';
+  readonly default: readonly string[];
+  readonly allowed: string;
+  /** Of one of them. */
+  readonly check: (value: string) => boolean;
+  readonly path?: true;
 }
 export interface EnumRow<V extends string = string> extends Common {
   readonly type: 'enum';
-  readonly default: V;
+  readonly default: V | Computed<V | undefined>;
   readonly values: readonly V[];
 }
 export interface VersionsRow extends Common {
@@ -57,6 +73,7 @@ export type Row =
   | IntegerRow
   | BooleanRow
   | StringRow
+  | StringsRow
   | EnumRow
   | VersionsRow
   | AddressesRow
@@ -72,7 +89,7 @@ export type Written<R extends Row> = R extends IntegerRow
       ? V
       : R extends VersionsRow
         ? readonly ProtocolVersion[]
-        : R extends AddressesRow
+        : R extends AddressesRow | StringsRow
           ? string | readonly string[]
           : R extends ModeRow
             ? number | string
@@ -87,7 +104,9 @@ export type Value<R extends Row> = R extends IntegerRow | ModeRow
         ? readonly ProtocolVersion[]
         : R extends AddressesRow
           ? readonly ListenAddress[]
-          : string;
+          : R extends StringsRow
+            ? readonly string[]
+            : string;
 export type WrittenTable<T extends Rows> = {
   readonly [K in keyof T]?: Written<T[K]> | undefined;
 };
@@ -96,6 +115,16 @@ export type ValueTable<T extends Rows> = { readonly [K in keyof T]: Value<T[K]> 
 export const integer = (row: Omit<IntegerRow, 'type'>): IntegerRow => ({ type: 'integer', ...row });
 export const boolean = (row: Omit<BooleanRow, 'type'>): BooleanRow => ({ type: 'boolean', ...row });
 export const string = (row: Omit<StringRow, 'type'>): StringRow => ({ type: 'string', ...row });
+/** The path of a file; '' = none. */
+export const path = (row: Omit<StringRow, 'type' | 'default' | 'allowed' | 'check' | 'path'>) =>
+  string({
+    default: '',
+    allowed: 'the path of a file',
+    check: (value) => value !== '' && !value.includes('\0'),
+    path: true,
+    ...row,
+  });
+export const strings = (row: Omit<StringsRow, 'type'>): StringsRow => ({ type: 'strings', ...row });
 export const oneOf = <const V extends string>(row: Omit<EnumRow<V>, 'type'>): EnumRow<V> => ({
   type: 'enum',
   ...row,
@@ -113,9 +142,11 @@ export const mode = (row: Omit<ModeRow, 'type'>): ModeRow => ({ type: 'mode', ..
 export const allVersions: readonly ProtocolVersion[] = ['3.1', '3.1.1', '5.0'];
 
 export function defaultOf(row: Row): unknown {
-  return typeof row.default === 'object' && 'value' in row.default
-    ? row.default.value()
-    : row.default;
+  return isComputed(row.default) ? row.default.value() : row.default;
+}
+
+export function isComputed(given: Row['default']): given is Computed<never> {
+  return typeof given === 'object' && 'text' in given;
 }
 
 /** What a row takes, in words. */
@@ -127,6 +158,8 @@ export function allowedText(row: Row): string {
       return 'true or false';
     case 'string':
       return row.allowed ?? 'text';
+    case 'strings':
+      return `${row.allowed}; one or a list`;
     case 'enum':
       return row.values.map((value) => `"${value}"`).join(', ');
     case 'versions':
@@ -157,6 +190,11 @@ export function checkValue(row: Row, raw: unknown, textual: boolean): Checked {
       return typeof given === 'string' && (row.check === undefined || row.check(given))
         ? { value: given }
         : 'refused';
+    case 'strings': {
+      const list: unknown[] = Array.isArray(given) ? given : [given];
+      const fits = list.every((one) => typeof one === 'string' && row.check(one));
+      return fits ? { value: list } : 'refused';
+    }
     case 'enum':
       return typeof given === 'string' && row.values.includes(given) ? { value: given } : 'refused';
     case 'versions': {
@@ -195,6 +233,7 @@ function fromText(row: Row, raw: string): unknown {
           : given;
     case 'versions':
     case 'addresses':
+    case 'strings':
       return given.split(',').map((one) => one.trim());
     case 'string':
     case 'enum':

@@ -1,4 +1,8 @@
 /** `generate-config`: a file with every option and its default, as TOML, YAML or JSON. */
+import { aclRows } from './acl-options.js';
+import { failedLoginRows } from './auth-options.js';
+import { deviceRows, tenantsRows } from './identity-options.js';
+import { flappingRows, limitsRows } from './limits-options.js';
 import {
   brokerRows,
   listenerRows,
@@ -7,9 +11,10 @@ import {
   routerRows,
   topRows,
 } from './options.js';
-import { defaultText, writtenValue } from './report.js';
-import { allowedText, defaultOf, type Row, type Rows } from './rows.js';
+import { defaultText, isOptional, writtenValue } from './report.js';
+import { allowedText, defaultOf, isComputed, type Row, type Rows } from './rows.js';
 import { consoleRows, prometheusRows, tokenRows } from './service-options.js';
+import { tlsRows } from './tls-options.js';
 
 export const templateFormats = ['toml', 'yaml', 'json'] as const;
 export type TemplateFormat = (typeof templateFormats)[number];
@@ -27,6 +32,9 @@ interface Section {
 
 const { listen, ...restOfListener } = listenerRows;
 
+// It would be a second certificate.
+const { pkcs12path: _, pkcs12pass: _pass, ...restOfTls } = tlsRows;
+
 const sections: readonly Section[] = [
   { path: [], rows: topRows },
   {
@@ -43,6 +51,12 @@ const sections: readonly Section[] = [
     rows: { max_packet_size: { ...mqttTableRows.max_packet_size } },
     off: true,
     text: ['Overrides mqtt for this listener: takes its keys.'],
+  },
+  {
+    path: ['unified', '1', 'tls'],
+    rows: restOfTls,
+    off: true,
+    text: ['With this table the listener speaks TLS (mqtts). Certificate and key must be there.'],
   },
   { path: ['mqtt'], rows: mqttTableRows },
   { path: ['broker'], rows: brokerRows },
@@ -66,6 +80,24 @@ const sections: readonly Section[] = [
     off: true,
     text: ['The Prometheus exporter: served where this table is there.'],
   },
+  {
+    path: ['auth', 'failed_logins'],
+    rows: failedLoginRows,
+    off: true,
+    text: [
+      'Who may come in is said by [[auth.providers]], in their order: see docs/AUTHENTICATION.md.',
+    ],
+  },
+  {
+    path: ['acl'],
+    rows: aclRows,
+    off: true,
+    text: ['What clients may do is said by [[acl.rules]] and by files: see docs/ACCESS.md.'],
+  },
+  { path: ['limits'], rows: limitsRows },
+  { path: ['limits', 'flapping'], rows: flappingRows },
+  { path: ['tenants'], rows: tenantsRows, off: true },
+  { path: ['device'], rows: deviceRows, off: true },
 ];
 
 /** What a key's line shows where its default is no value that could be written. */
@@ -73,6 +105,16 @@ const examples: Readonly<Record<string, string>> = {
   name: 'unified-1',
   unix: '/run/st-mqttd.sock',
   token: 'file:/run/secrets/operator',
+  tenant: 'plant1',
+  path: '/mqtt',
+  ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256',
+  ciphersuites: 'TLS_AES_128_GCM_SHA256',
+  certpath: '/etc/st-mqttd/server.pem',
+  keypath: '/etc/st-mqttd/server.key',
+  keypass: 'file:/run/secrets/key',
+  verify_client_cert: 'require',
+  capath: '/etc/st-mqttd/clients.pem',
+  crlpath: '/etc/st-mqttd/revoked.pem',
 };
 
 const kHead = [
@@ -99,7 +141,7 @@ function commented(format: 'toml' | 'yaml'): string {
       lines.push(`${indent}# ${row.help}`, `${indent}# Allowed: ${allowedText(row)}.`);
       const comment = section.inForce?.includes(key) === true ? '' : '# ';
       const sign = format === 'yaml' ? ': ' : ' = ';
-      const note = isComputed(row) ? `   # default: ${defaultText(row)}` : '';
+      const note = isComputed(row.default) ? `   # default: ${defaultText(row)}` : '';
       lines.push(`${indent}${comment}${key}${sign}${valueText(key, row)}${note}`);
     }
   }
@@ -119,15 +161,13 @@ function yamlHeader({ path, off }: Section, before: readonly string[]): readonly
   });
 }
 
-function isComputed(row: Row): boolean {
-  return typeof row.default === 'object' && 'text' in row.default;
-}
-
 function valueText(key: string, row: Row): string {
   const example = examples[key];
   if (example !== undefined) return JSON.stringify(example);
   if (row === listen) return JSON.stringify(['127.0.0.1:1883']);
-  return JSON.stringify(writtenValue(row, isComputed(row) ? 0 : defaultOf(row))).replaceAll(
+  if (row.type === 'enum' && isOptional(row)) return JSON.stringify(row.values[0]);
+  if (row.type === 'boolean' && isOptional(row)) return 'false';
+  return JSON.stringify(writtenValue(row, isComputed(row.default) ? 0 : defaultOf(row))).replaceAll(
     '","',
     '", "',
   );
@@ -144,7 +184,7 @@ function defaults(): Record<string, unknown> {
       table = table[step] as Record<string, unknown>;
     }
     for (const [key, row] of Object.entries(rows)) {
-      if (isComputed(row) || key in examples) continue;
+      if (isComputed(row.default) || key in examples || row.secret === true) continue;
       table[key] = row === listen ? ['127.0.0.1:1883'] : writtenValue(row, defaultOf(row));
     }
   }

@@ -3,6 +3,8 @@
  * error should name its place. Reads only documents that the parser has accepted.
  */
 
+import { indexStep } from './tree.js';
+
 const kSeparator = '\0';
 
 export interface Position {
@@ -19,6 +21,8 @@ export class TomlPositions {
   #line = 1;
   /** Where the current line begins. */
   #lineStart = 0;
+  /** Lists of tables ([[x]]) by path: the index of the last one. */
+  readonly #lists = new Map<string, number>();
 
   constructor(text: string) {
     this.#text = text;
@@ -44,13 +48,28 @@ export class TomlPositions {
         const position = this.#position();
         const brackets = this.#text[this.#at + 1] === '[' ? 2 : 1;
         this.#at += brackets;
-        table = this.#key();
+        table = this.#inLists(this.#key(), brackets === 2);
         this.#note(table, position);
         this.#at += brackets;
       } else {
         this.#assignment(table);
       }
     }
+  }
+
+  /** A header's path, with the index of each list of tables on it: [[x]] begins the next of x. */
+  #inLists(steps: readonly string[], isNext: boolean): string[] {
+    const path: string[] = [];
+    for (const [depth, step] of steps.entries()) {
+      path.push(step);
+      const key = path.join(kSeparator);
+      const last = this.#lists.get(key);
+      const index = isNext && depth === steps.length - 1 ? (last ?? -1) + 1 : last;
+      if (index === undefined) continue;
+      this.#lists.set(key, index);
+      path.push(indexStep(index));
+    }
+    return path;
   }
 
   #assignment(table: readonly string[]): void {
@@ -107,7 +126,12 @@ export class TomlPositions {
     if (next === '"' || next === "'") {
       this.#string();
     } else if (next === '[') {
-      this.#list(']', () => this.#value(path));
+      let index = 0;
+      this.#list(']', () => {
+        const inner = [...path, indexStep(index++)];
+        if (this.#text[this.#at] === '{') this.#note(inner, this.#position());
+        this.#value(inner);
+      });
     } else if (next === '{') {
       this.#list('}', () => this.#assignment(path));
     } else {

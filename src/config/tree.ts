@@ -45,8 +45,32 @@ export function whereOf(node: TreeNode): string {
 export function keyOf(node: TreeNode): string {
   const { layer, path } = node.source;
   if (layer.nameOf !== undefined) return layer.nameOf(path);
-  const key = path.map(quoteKey).join('.');
+  const key = path.reduce((before, step) => {
+    if (kIndex.test(step)) return `${before}${step}`;
+    return before === '' ? quoteKey(step) : `${before}.${quoteKey(step)}`;
+  }, '');
   return node.kind === 'table' ? `[${key}]` : key;
+}
+
+/** A step of a path into a list. */
+export const indexStep = (index: number): string => `[${index}]`;
+const kIndex = /^\[\d+\]$/;
+
+/** Each table of a list of them; undefined where it is something else. */
+export function listOf(node: TreeNode): readonly TableNode[] | undefined {
+  if (node.kind === 'table' || !Array.isArray(node.value)) return undefined;
+  const elements: readonly unknown[] = node.value;
+  const { layer, path } = node.source;
+  const tables: TableNode[] = [];
+  for (const [index, element] of elements.entries()) {
+    if (!isTable(element)) return undefined;
+    const at = [...path, indexStep(index)];
+    const root: TableNode = { kind: 'table', source: { layer, path: at }, children: new Map() };
+    const source = { layer, path: at };
+    lay(root, layer, element, at);
+    tables.push(descend(root, at, source));
+  }
+  return tables;
 }
 
 export function quoteKey(key: string): string {

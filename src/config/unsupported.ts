@@ -5,6 +5,8 @@
  * not-yet   a feature that is merely missing: said once, and left out;
  * no-effect nothing here answers to it, and nothing is lost: said once.
  */
+import type { ProviderKind } from './auth-options.js';
+
 export type Scope =
   | 'top'
   | 'router'
@@ -14,8 +16,19 @@ export type Scope =
   | 'console'
   | 'prometheus'
   | 'device'
+  | 'token'
   | 'listener'
-  | 'connections';
+  | 'connections'
+  | 'tls'
+  | 'sni'
+  | 'auth'
+  | 'failed_logins'
+  | ProviderKind
+  | 'acl'
+  | 'rule'
+  | 'limits'
+  | 'flapping'
+  | 'tenants';
 
 export interface UnsupportedKey {
   readonly answer: 'refuse' | 'not-yet' | 'no-effect';
@@ -44,8 +57,6 @@ const is =
   (value: unknown): boolean =>
     values.includes(value);
 
-const kAuth = 'this version cannot authenticate clients, and would let everyone in';
-const kAccess = 'this version cannot restrict what clients may do';
 const kSegments =
   'not yet supported in this version (logs of dynamic filters); messages without a subscriber are dropped and counted';
 
@@ -58,12 +69,7 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
     persistence: refuse(
       'this version keeps sessions and messages in memory only, and would lose what the file wants on disk',
     ),
-    auth: refuse(kAuth),
-    acl: refuse(kAccess),
-    limits: refuse('this version has no rates and quotas'),
-    tenants: refuse('this version cannot tell tenants apart'),
     plugins: refuse('this version has no plugins, and they may decide about access'),
-    ws: notYet('not yet supported in this version: WebSocket listeners; skipped'),
     quic: notYet('not yet supported in this version: QUIC listeners; skipped'),
     metrics: notYet('not yet supported in this version: pushed metrics and alerts; skipped'),
     bridge: notYet('not yet supported in this version: the bridge; skipped'),
@@ -95,23 +101,16 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
       is('off'),
     ),
     me_patterns: refuse('this version has no device identities, so /me/ topics are plain ones'),
-    device_id_from: refuse('this version has no device identities'),
     dynamic_replay: notYet(kSegments),
     max_dynamic_filters: notYet(kSegments),
   },
-  listener: {
-    tls: refuse('this version has no TLS, and would open the port unencrypted'),
-    auth: refuse(kAuth),
-    allow_anonymous: refuse(kAuth, is(true, 'true')),
-    role: refuse(kAccess),
-    proxy_protocol: refuse('this version cannot read the PROXY header', is('off')),
-    trusted_proxies: refuse('this version cannot read the PROXY header'),
-  },
+  token: {},
+  listener: {},
   connections: {
-    auth: refuse(kAuth),
-    external_auth: refuse(kAuth),
-    validate_tenant_prefix: refuse('this version cannot tell tenants apart', is(false, 'false')),
-    verify_client_cert: refuse('this version has no TLS', is('none')),
+    external_auth: refuse(
+      'it is set in code, by broker.authenticate(), or asked for by [[auth.providers]]',
+    ),
+    verify_client_cert: refuse('it belongs into the tls table of the listener', is('none')),
     duplicate_client_id: refuse(
       'this version knows only "takeover": the newer connection takes the session over',
       is('takeover'),
@@ -121,6 +120,22 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
       is(false, 'false'),
     ),
   },
+  tls: {},
+  sni: {},
+  auth: {},
+  failed_logins: {},
+  static: {},
+  password_file: {},
+  certificate: {},
+  jwt: {},
+  http: {},
+  scram: {},
+  handler: {},
+  acl: {},
+  rule: {},
+  limits: {},
+  flapping: {},
+  tenants: {},
 };
 
 /** Keys that ST-RMQTT's shipped files have and nothing there reads, wherever they stand. */

@@ -1,5 +1,6 @@
 /** A value of the tree as its row wants it, and the words for one that is not so. */
 import { fail } from '../errors.js';
+import { absolutePath } from './paths.js';
 import { type Expanded, expandReferences } from './references.js';
 import { allowedText, checkValue, type Row } from './rows.js';
 import { keyOf, type TreeNode, whereOf } from './tree.js';
@@ -21,10 +22,17 @@ export function rowValue(node: TreeNode, row: Row): unknown {
   }
   const isText = textual === true || given.kind === 'referred';
   const checked = checkValue(row, given.value, isText);
-  if (checked !== 'refused') return checked.value;
+  if (checked !== 'refused') return placed(row, checked.value, references?.folder);
   // What a reference stands for may be a secret, whatever the row is.
   const isHidden = row.secret === true || given.kind === 'referred';
   throw wrong(node, allowed, isHidden ? kHidden : undefined);
+}
+
+/** Paths with their folder. */
+function placed(row: Row, value: unknown, folder: string | undefined): unknown {
+  if (row.type === 'string' && row.path === true) return absolutePath(value as string, folder);
+  if (row.type !== 'strings' || row.path !== true) return value;
+  return (value as readonly string[]).map((one) => absolutePath(one, folder));
 }
 
 /** Where it came from, with its name there if it has another one. */

@@ -2,14 +2,18 @@
 import { readConfigFile } from '../config/files.js';
 import { embeddingDefaults, objectLayer } from '../config/layers.js';
 import type { ConfigTables } from '../config/options.js';
+import { withoutPending } from '../config/pending.js';
 import { resolveConfig } from '../config/resolve.js';
 import type { Resolve } from './reloader.js';
 
 export function fromFile(file: string): Resolve {
   return async (extra) =>
-    resolveConfig([embeddingDefaults, await readConfigFile(file), ...extra], { file });
+    withoutPending(
+      resolveConfig([embeddingDefaults, await readConfigFile(file), ...extra], { file }),
+    );
 }
 
 export function fromTables(tables: ConfigTables): Resolve {
-  return async (extra) => resolveConfig([embeddingDefaults, objectLayer(tables), ...extra]);
+  return async (extra) =>
+    withoutPending(resolveConfig([embeddingDefaults, objectLayer(tables), ...extra]));
 }

@@ -120,7 +120,8 @@ export function configRoutes({ deps }: Context): readonly Route[] {
 function showEntry({ table, key, row, value, origin }: EffectiveEntry): unknown {
   return {
     key: nameOf({ table, key }),
-    value: row.secret === true ? kSecret : row.type === 'addresses' ? addresses(value) : value,
+    value:
+      row.secret === true ? kSecret : row.type === 'addresses' ? addresses(value) : (value ?? null),
     origin: origin ?? null,
     reload: row.reload,
     help: row.help,

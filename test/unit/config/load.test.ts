@@ -139,7 +139,7 @@ describe('files', () => {
 
   test.each([
     [{ files: { 'here/st-mqttd.toml': '[unified]\n' } }],
-    [{ files: { 'here/st-mqttd.toml': '[ws.1]\nlisten = "0.0.0.0:8083"\n' } }],
+    [{ files: { 'here/st-mqttd.toml': '[ws]\n' } }],
     [{ files: { 'a.toml': '[log]\n' }, named: ['a.toml'] }],
     [{ files: { 'etc/st-mqttd.toml': '', 'a.toml': '[log]\n' }, named: ['a.toml'] }],
   ])('no listener at all: %j', async (given) => {

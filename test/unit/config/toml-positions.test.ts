@@ -42,15 +42,41 @@ describe('where keys stand', () => {
     expect(lines.find(['a'])?.line).toBe(1);
     expect(lines.find(['a', 'b', 'c', 'd'])?.line).toBe(2);
     expect(lines.find(['a', 'b', 'list'])?.line).toBe(3);
-    expect(lines.find(['a', 'b', 'list', 'y'])?.line).toBe(5);
-    expect(lines.find(['a', 'b', 'list', 'z'])?.line).toBe(6);
+    expect(lines.find(['a', 'b', 'list', '[1]', 'y'])?.line).toBe(5);
+    expect(lines.find(['a', 'b', 'list', '[1]', 'z'])?.line).toBe(6);
     expect(lines.find(['a', 'b', 'after'])?.line).toBe(8);
     expect(lines.find(['a', 'b', 'm'])?.line).toBe(1);
     expect(lines.find(['a', 'b', 'text'])?.line).toBe(11);
     expect(lines.find(['n'])).toBeUndefined();
-    expect(lines.find(['many', 'k'])?.line).toBe(16);
+    expect(lines.find(['many', '[0]', 'k'])?.line).toBe(16);
     expect(lines.find(['a.b', 'c d'])?.line).toBe(17);
     expect(lines.find(['a.b', 'c d', '1'])?.line).toBe(18);
+  });
+
+  test('lists of tables: [[x]] begins the next one, [x.y] belongs to the last', () => {
+    const text = [
+      '[[x]]', // 1
+      'a = 1', // 2
+      '[x.y]', // 3
+      'b = 1', // 4
+      '[[x]]', // 5
+      'a = 2', // 6
+      '[[x.z]]', // 7
+      '[[x.z]]', // 8
+      'c = [ {d = 1}, {', // 9
+      'd = 2 }]', // 10
+    ].join('\n');
+    parse(text);
+    const at = (...path: string[]) => new TomlPositions(text).find(path)?.line;
+    expect(at('x')).toBe(1);
+    expect(at('x', '[0]', 'a')).toBe(2);
+    expect(at('x', '[0]', 'y', 'b')).toBe(4);
+    expect(at('x', '[1]')).toBe(5);
+    expect(at('x', '[1]', 'a')).toBe(6);
+    expect(at('x', '[1]', 'z', '[0]')).toBe(7);
+    expect(at('x', '[1]', 'z', '[1]', 'c')).toBe(9);
+    expect(at('x', '[1]', 'z', '[1]', 'c', '[0]', 'd')).toBe(9);
+    expect(at('x', '[1]', 'z', '[1]', 'c', '[1]', 'd')).toBe(10);
   });
 
   test('a key that is not there has the line of the nearest table around it', () => {

@@ -1,0 +1,45 @@
+/**
+ * What the configuration can say about access and the broker does not do yet. It does not start with
+ * it: a port that the file wants closed must not be open. Each part that comes to life leaves here.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { fail } from '../errors.js';
+import type { Resolution } from './resolve.js';
+import { defaultOf } from './rows.js';
+
+const kWs = 'not yet supported in this version: WebSocket listeners; skipped';
+const kWhy = 'this version cannot do it yet, and would leave open what the file wants closed';
+
+const refused: readonly (readonly [table: RegExp, keys?: readonly string[]])[] = [
+  [/^(v4|v5|unified|ws)\..*\.(tls|auth)(\.sni\[\d+\])?$/],
+  [
+    /^(v4|v5|unified|ws)\./,
+    [
+      ...['allow_anonymous', 'role', 'tenant', 'proxy_protocol', 'trusted_proxies'],
+      ...['handshake_timeout_ms', 'max_handshakes', 'max_connections_per_address'],
+      ...['max_connect_rate_per_address', 'total_messages_per_s', 'total_bytes_per_s'],
+      ...['validate_tenant_prefix', 'path', 'allowed_origins'],
+    ],
+  ],
+  [/./, ['max_messages_per_s', 'max_bytes_per_s', 'on_rate_exceeded']],
+  [/^(auth|acl|limits|tenants|device)(\.|$)/],
+];
+
+export function withoutPending(resolution: Resolution): Resolution {
+  const { config, effective, warnings } = resolution;
+  for (const { table, key, row, value, origin } of effective) {
+    // Asked for, and not what is there anyway.
+    if (origin === undefined || isDeepStrictEqual(value, defaultOf(row))) continue;
+    if (!refused.some(([at, keys]) => at.test(table) && keys?.includes(key) !== false)) continue;
+    throw fail('ST_CONFIG_UNSUPPORTED', { where: origin, key: `[${table}]: ${key}`, why: kWhy });
+  }
+  const listeners = config.listeners.filter(({ transport }) => transport === 'mqtt');
+  if (listeners.length === config.listeners.length) return resolution;
+  const ws = effective.find(({ table, origin }) => /^ws\./.test(table) && origin !== undefined);
+  const warning = `${ws?.origin?.replace(/ \(.*/, '') ?? 'configuration'}: [ws]: ${kWs}`;
+  return {
+    effective,
+    config: { ...config, listeners },
+    warnings: [warning, ...warnings],
+  };
+}

@@ -1,0 +1,101 @@
+/** `[acl]`, `[limits]`, `[tenants]`, `[device]`. */
+
+import { aclRows, ruleRows } from './acl-options.js';
+import type {
+  AclConfig,
+  AclRule,
+  DeviceConfig,
+  LimitsConfig,
+  TenantsConfig,
+} from './broker-config.js';
+import { deviceRows, type TenantSource, tenantsRows } from './identity-options.js';
+import { flappingRows, limitsRows } from './limits-options.js';
+import type { Reader } from './reader.js';
+import type { ValueTable } from './rows.js';
+import type { TableNode } from './tree.js';
+
+export function readAcl(reader: Reader, root: TableNode): AclConfig | undefined {
+  const node = reader.tableAt(root, 'acl');
+  if (node === undefined) return undefined;
+  const values = reader.rows('acl', node, aclRows, 'acl');
+  const { files, narrow, ...rest } = values as unknown as ValueTable<typeof aclRows>;
+  const rules = reader
+    .tablesAt(node, 'rules')
+    .map((table, index) => readRule(reader, table, `acl.rules[${index}]`));
+  const hasAny = rules.length > 0 || files.length > 0;
+  return {
+    rules,
+    files,
+    default: rest.default === 'auto' ? (hasAny ? 'deny' : 'allow') : (rest.default as 'allow'),
+    v3Denied: rest.v3_denied as AclConfig['v3Denied'],
+    narrow: narrow as boolean,
+  };
+}
+
+function readRule(reader: Reader, node: TableNode, table: string): AclRule {
+  const values = reader.rows(table, node, ruleRows, 'rule');
+  const rows = values as unknown as ValueTable<typeof ruleRows>;
+  if (rows.effect === undefined) throw reader.missing(node, 'effect', ruleRows.effect);
+  // A list that is there and empty would fit everyone, where its writer meant nobody.
+  for (const key of Object.keys(ruleRows)) {
+    const value = values[key];
+    if (node.children.has(key) && Array.isArray(value) && value.length === 0) {
+      throw reader.conflict(
+        node,
+        key,
+        `${table} ${key} is an empty list, which fits nobody; leave it out, or the rule`,
+      );
+    }
+  }
+  return {
+    effect: rows.effect,
+    actions: rows.actions as AclRule['actions'],
+    filters: rows.filters,
+    users: rows.users,
+    clients: rows.clients,
+    groups: rows.groups,
+    certificates: rows.certificates,
+    addresses: rows.addresses,
+    listeners: rows.listeners,
+    anonymous: rows.anonymous as boolean | undefined,
+    role: rows.role,
+    qos: rows.qos as 0 | 1 | 2,
+    retain: rows.retain as boolean | undefined,
+  };
+}
+
+export function readLimits(reader: Reader, root: TableNode): LimitsConfig {
+  const node = reader.tableAt(root, 'limits');
+  const rows = reader.rows('limits', node, limitsRows, 'limits') as unknown as ValueTable<
+    typeof limitsRows
+  >;
+  const inner = node === undefined ? undefined : reader.tableAt(node, 'flapping');
+  const flapping = reader.rows(
+    'limits.flapping',
+    inner,
+    flappingRows,
+    'flapping',
+  ) as unknown as ValueTable<typeof flappingRows>;
+  return {
+    acceptsPerTurn: rows.accepts_per_turn,
+    maxConnectionsPerTenant: rows.max_connections_per_tenant,
+    messagesPerSPerTenant: rows.messages_per_s_per_tenant,
+    bytesPerSPerTenant: rows.bytes_per_s_per_tenant,
+    flapping: { count: flapping.count, windowS: flapping.window_s, banS: flapping.ban_s },
+  };
+}
+
+export function readTenants(reader: Reader, root: TableNode): TenantsConfig {
+  const node = reader.tableAt(root, 'tenants');
+  const mode = node === undefined ? 'off' : 'enforced';
+  const rows = reader.rows('tenants', node, tenantsRows, 'tenants', { mode });
+  return {
+    mode: rows.mode as TenantsConfig['mode'],
+    from: rows.from as readonly TenantSource[],
+  };
+}
+
+export function readDevice(reader: Reader, root: TableNode): DeviceConfig {
+  const rows = reader.rows('device', reader.tableAt(root, 'device'), deviceRows, 'device');
+  return { deviceIdFrom: rows.device_id_from as DeviceConfig['deviceIdFrom'] };
+}

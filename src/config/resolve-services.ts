@@ -1,0 +1,47 @@
+/** `[console]` and `[prometheus]`. */
+import type { ListenAddress } from './address.js';
+import type { ConsoleConfig, ConsoleToken, PrometheusConfig } from './broker-config.js';
+import type { Reader } from './reader.js';
+import {
+  type ConsoleRole,
+  consoleRows,
+  type PrometheusTable,
+  prometheusRows,
+  tokenRows,
+} from './service-options.js';
+import { quoteKey, type TableNode, type TreeNode } from './tree.js';
+import { originOf, rowValue } from './values.js';
+
+export function readConsole(reader: Reader, root: TableNode): ConsoleConfig | undefined {
+  const node = reader.tableAt(root, 'console');
+  if (node === undefined) return undefined;
+  const { listen } = reader.rows('console', node, consoleRows, 'console');
+  const tokens: ConsoleToken[] = [];
+  for (const [name, token] of reader.tableAt(node, 'tokens')?.children ?? []) {
+    tokens.push(readToken(reader, name, token));
+  }
+  return { listen: listen as readonly ListenAddress[], tokens };
+}
+
+/** NAME = { token, role }, or NAME = "token" for all roles. */
+function readToken(reader: Reader, name: string, node: TreeNode): ConsoleToken {
+  const table = `console.tokens.${quoteKey(name)}`;
+  if (node.kind === 'value') {
+    const token = rowValue(node, tokenRows.token) as string;
+    const origin = originOf(node, name);
+    reader.effective.push({ table, key: 'token', row: tokenRows.token, value: token, origin });
+    return { name, role: 'admin', token };
+  }
+  const { role, token } = reader.rows(table, node, tokenRows, 'token');
+  if (!node.children.has('token')) throw reader.missing(node, 'token', tokenRows.token);
+  return { name, role: role as ConsoleRole, token: token as string };
+}
+
+export function readPrometheus(reader: Reader, root: TableNode): PrometheusConfig | undefined {
+  const node = reader.tableAt(root, 'prometheus');
+  if (node === undefined) return undefined;
+  const rows = reader.rows('prometheus', node, prometheusRows, 'prometheus');
+  const { listen, port, interval } = rows as unknown as PrometheusTable;
+  // As in rumqttd, the deprecated port wins.
+  return { listen: port === 0 ? listen : [{ host: '127.0.0.1', port }], intervalS: interval };
+}
