@@ -119,6 +119,12 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   reader.number("max_client_id_bytes", to.max_client_id_bytes);
   reader.number("max_topic_levels", to.max_topic_levels);
   reader.number("max_subscriptions", to.max_subscriptions);
+  reader.number("max_messages_per_s", to.max_messages_per_s);
+  reader.number("max_bytes_per_s", to.max_bytes_per_s);
+  reader.choice("on_rate_exceeded", to.on_rate_exceeded,
+                {{"pause", RateExceeded::pause},
+                 {"refuse", RateExceeded::refuse},
+                 {"disconnect", RateExceeded::disconnect}});
   if (reader.good() && to.max_qos > 2) reader.fail("max_qos", "0 to 2");
   if (reader.good() && to.max_inflight == 0) reader.fail("max_inflight", "at least 1");
   if (reader.good() && to.receive_maximum == 0) reader.fail("receive_maximum", "at least 1");
@@ -288,6 +294,8 @@ bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec&
   reader.number("backlog", to.socket.backlog);
   reader.number("accept_delay_ms", to.pacing.delay_ms);
   reader.number("max_connect_rate", to.pacing.max_per_s);
+  reader.number("total_messages_per_s", to.total_messages_per_s);
+  reader.number("total_bytes_per_s", to.total_bytes_per_s);
   std::uint8_t levels = 0;
   reader.number("protocol_levels", levels);
   const Napi::Object limits = reader.object("limits");

@@ -12,6 +12,7 @@ enum class PauseCause : std::uint8_t {
   store = 4,          ///< promises wait for the store
   queue_full = 8,     ///< overflow policy "refuse", 3.x publisher
   memory_budget = 16, ///< the broker's memory budget is used up
+  rate = 32,          ///< more than its rate allows: see session/rate_state.hpp
 };
 
 }  // namespace stmqtt

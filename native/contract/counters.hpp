@@ -84,7 +84,9 @@ namespace stmqtt::contract {
   X(refused_not_authorized)          X(refused_credentials_expired)     X(refused_banned)           \
   X(refused_rate_exceeded)           X(refused_tls_failed)              X(refused_proxy_header_invalid)\
   X(refused_websocket_failed)                                                                       \
-  X(dropped_shutting_down)
+  X(dropped_shutting_down)                                                                          \
+  /* limits */                                                                                      \
+  X(paused_rate)                 X(publish_refused_rate)
 // clang-format on
 
 /// Index of a counter in a thread's block.

@@ -132,8 +132,16 @@ ListenResult Engine::listen(const EngineListenSpec& spec) {
     result.error = {EMFILE, "listen"};
     return result;
   }
-  auto entry =
-      std::make_unique<ListenerEntry>(id, keep_limits(spec.limits), spec);
+  Limits limits = spec.limits;
+  std::unique_ptr<SharedRates> together;
+  if ((spec.total_messages_per_s | spec.total_bytes_per_s) != 0) {
+    together = std::make_unique<SharedRates>();
+    together->messages.set(spec.total_messages_per_s);
+    together->bytes.set(spec.total_bytes_per_s);
+    limits.together = together.get();
+  }
+  auto entry = std::make_unique<ListenerEntry>(id, keep_limits(limits), spec);
+  entry->together = std::move(together);
   result.error = entry->socket.open(spec.socket);
   if (result.error) return result;
   result.id = id;

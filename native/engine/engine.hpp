@@ -14,6 +14,7 @@
 
 #include "engine/options.hpp"
 #include "engine/worker.hpp"
+#include "session/rate_bucket.hpp"
 #include "session/tables.hpp"
 #include "store/store.hpp"
 
@@ -26,6 +27,7 @@ struct ListenerEntry {
       : socket(id), pacing(spec.pacing), limits(with), max_connections(spec.max_connections) {}
   Listener socket;
   const AcceptPacing pacing;
+  std::unique_ptr<SharedRates> together;       ///< null = no bound
   std::atomic<const Limits*> limits;           ///< of those who come; Engine::kept_limits_ owns
   std::atomic<std::uint32_t> max_connections;  ///< 0 = no bound
   std::atomic<std::uint32_t> connections{0};

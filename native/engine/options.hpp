@@ -48,6 +48,8 @@ struct EngineListenSpec {
   Limits limits;
   std::uint32_t max_connections = 0;  ///< 0 = no bound of its own
   AcceptPacing pacing;
+  std::uint32_t total_messages_per_s = 0;  ///< of all its clients together; 0 = no bound
+  std::uint32_t total_bytes_per_s = 0;
 };
 
 }  // namespace stmqtt

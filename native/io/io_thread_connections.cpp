@@ -31,6 +31,8 @@ contract::Counter counter_of(PauseCause cause) noexcept {
       return contract::Counter::paused_queue_full;
     case PauseCause::memory_budget:
       return contract::Counter::paused_memory_budget;
+    case PauseCause::rate:
+      return contract::Counter::paused_rate;
   }
   return contract::Counter::paused_outbox;
 }

@@ -18,6 +18,7 @@
 namespace stmqtt {
 
 class Session;
+struct RateState;
 
 /// What is under a client.
 enum class ClientKind : std::uint8_t { socket, link };
@@ -76,6 +77,7 @@ class Client : public TimerNode {
   bool announced = false;                 ///< its connected event was sent: disconnected must be
   std::uint64_t last_received_ms = 0;
   IncomingAliases* aliases_in = nullptr;  ///< owned; allocated on first use
+  RateState* rate = nullptr;              ///< owned; null = its rate is not bounded
   Session* session = nullptr;             ///< null until admitted
   const Limits* limits = nullptr;         ///< borrowed from the listener, outlives the client
   ConnectState* connecting = nullptr;     ///< owned until CONNACK

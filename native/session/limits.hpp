@@ -13,6 +13,15 @@ enum class QueueOverflow : std::uint8_t {
   refuse,       ///< the publisher is told 0x97 (v5), or not read from until there is room (v3)
 };
 
+/// What happens to a PUBLISH beyond max_messages_per_s.
+enum class RateExceeded : std::uint8_t {
+  pause,       ///< it waits: the client is not read from
+  refuse,      ///< MQTT 5.0, QoS 1 and 2: 0x97; others wait
+  disconnect,  ///< 0x96
+};
+
+struct SharedRates;
+
 /// Bits of Limits::protocol_levels.
 enum ProtocolLevelBit : std::uint8_t { kLevelV31 = 1, kLevelV311 = 2, kLevelV5 = 4 };
 
@@ -28,6 +37,10 @@ struct Limits {
   std::uint32_t max_subscriptions = 10'000;   ///< per session
   /// Packets of one connection handled before others get their turn; 0 = all that one read brought.
   std::uint32_t fair_packets_per_turn = 0;
+  std::uint32_t max_messages_per_s = 0;       ///< PUBLISH packets from a client; 0 = no bound
+  std::uint32_t max_bytes_per_s = 0;          ///< of all packets from a client; 0 = no bound
+  /// What all clients of the listener may send together; null = no bound. Borrowed, outlives this.
+  SharedRates* together = nullptr;
   std::uint16_t topic_alias_maximum = 32;     ///< accepted from clients
   std::uint16_t max_topic_alias_out = 32;     ///< used towards clients, at most what they allow
   std::uint16_t max_keep_alive_s = 65'535;
@@ -37,6 +50,7 @@ struct Limits {
   std::uint8_t max_qos = 2;
   std::uint8_t protocol_levels = kLevelV31 | kLevelV311 | kLevelV5;
   QueueOverflow queue_overflow = QueueOverflow::drop_newest;
+  RateExceeded on_rate_exceeded = RateExceeded::pause;
   bool retain_available = true;
   bool wildcard_subscriptions = true;
   bool subscription_identifiers = true;

@@ -3,6 +3,7 @@
 
 #include "base/pool.hpp"
 #include "session/packet_counters.hpp"
+#include "session/rate_state.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
 
@@ -105,6 +106,8 @@ void Shard::pause(Client& client, PauseCause cause) noexcept {
 void Shard::resume(Client& client, PauseCause cause) noexcept {
   if ((client.paused & static_cast<std::uint8_t>(cause)) == 0) return;
   client.paused &= static_cast<std::uint8_t>(~static_cast<std::uint8_t>(cause));
+  // Keep Alive did not run: what was sent meanwhile is read in the next turn.
+  client.last_received_ms = cx_.now_ms;
   host_.resume(client, cause);
 }
 
@@ -120,6 +123,11 @@ void Shard::bury(Client& client) noexcept {
   client.aliases_in = nullptr;
   if (client.aliases_out != nullptr) pool_delete(client.aliases_out);
   client.aliases_out = nullptr;
+  if (client.rate != nullptr) {
+    wheel_.cancel(*client.rate);
+    pool_delete(client.rate);
+    client.rate = nullptr;
+  }
   dead_.push_back(&client);
 }
 
@@ -153,12 +161,14 @@ Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
       received.wanted = scan.total;
       break;
     }
+    if (client.rate != nullptr && !may_pass(client, scan)) [[unlikely]] break;
     if (tap_.active()) [[unlikely]] {
       host_.show_written(client);
       tap_.inbound(client, rest.first(scan.total), cx_.now_ms);
     }
     if (on_packet(client, scan, rest.first(scan.total)) == Handled::later) {
       if (tap_.active()) [[unlikely]] tap_.comes_again(client);
+      if (client.rate != nullptr) [[unlikely]] passes_again(client);
       break;
     }
     received.consumed += scan.total;
@@ -281,6 +291,9 @@ void Shard::on_timers() noexcept {
         tap_.expire(cx_.now_ms);
         schedule_trace_end();
         host_.tap_changed();
+        break;
+      case kRateTimer:
+        resume(static_cast<RateState&>(node).client, PauseCause::rate);
         break;
       case kRetryTimer: {
         std::vector<ClientRef> retrying;

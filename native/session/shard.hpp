@@ -105,7 +105,7 @@ class Shard {
   std::size_t close_all() noexcept;
   /// The broker stops: from here on PUBLISH packets of clients are neither taken nor acknowledged, so
   /// that what was acknowledged can still be delivered. Everything else goes on.
-  void begin_drain() noexcept { draining_ = true; }
+  void begin_drain() noexcept { no_publish_ |= kDraining; }
   /// Closes whoever has nothing more to get; returns how many clients are left, waiting for
   /// acknowledgements, windows, queues or the store. Links are not waited for: whoever stops the
   /// broker has them.
@@ -215,7 +215,7 @@ class Shard {
  private:
   friend class ShardTestPeer;
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
-                                   kSweepTimer = 4, kTraceTimer = 5 };
+                                   kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6 };
   enum class Handled : std::uint8_t { done, later };
   /// How often a publisher that waits for room is let try again, and how long a 3.x one waits for
   /// a full queue at most.
@@ -229,6 +229,13 @@ class Shard {
   void bury(Client& client) noexcept;
   void pause(Client& client, PauseCause cause) noexcept;
   void resume(Client& client, PauseCause cause) noexcept;
+
+  // shard_rates.cpp: bounded rates
+  void bound_rate(Client& client) noexcept;
+  [[nodiscard]] bool may_pass(Client& client, const wire::Scan& scan) noexcept;
+  /// What the packet in hand was taken out of the buckets for comes again.
+  void passes_again(Client& client) noexcept;
+  [[nodiscard]] bool refuse_now(Client& client) noexcept;
 
   // shard_connect.cpp: CONNECT to CONNACK
   void on_connect(Client& client, const wire::Scan& scan, Bytes body) noexcept;
@@ -377,7 +384,12 @@ class Shard {
   PoolVector<std::uint8_t> properties_;        ///< forwarded properties that had to be copied
   PoolVector<std::uint32_t> subscription_ids_; ///< of the delivery in hand
   std::vector<MessageRef> retained_batch_;
-  bool draining_ = false;
+  /// Why a PUBLISH is not taken as others are.
+  enum NoPublish : std::uint8_t {
+    kDraining = 1,  ///< see begin_drain()
+    kOverRate = 2,  ///< the packet in hand is to be refused
+  };
+  std::uint8_t no_publish_ = 0;
   /// Keys of sessions that ended while messages were on their way to other threads, and those of
   /// them for which the host has a mark. Owned.
   PoolVector<SessionKey*> resting_;

@@ -421,6 +421,7 @@ void Shard::finish_connect(Client& client) noexcept {
   counters_.add(client.version == Version::v31    ? Counter::clients_connected_v31
                 : client.version == Version::v311 ? Counter::clients_connected_v311
                                                   : Counter::clients_connected_v5);
+  bound_rate(client);
   schedule_client(client);
   set_members_connected(session, true);
   session.attach(cx_, client);

@@ -56,13 +56,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
                   "Topic Alias was never set");
     }
   }
-#ifndef STMQTT_MUTANT_DRAIN_TAKES_PUBLISHES
-  if (draining_ && !client.is_link) [[unlikely]] {  // not acknowledged: it is sent again elsewhere
-    counters_.add(Counter::packets_received);
-    counters_.add(Counter::dropped_shutting_down);
-    return Handled::done;
-  }
-#endif
+  if (no_publish_ != 0 && refuse_now(client)) [[unlikely]] return Handled::done;
   Session& session = *client.session;
   if (view.qos == 2) {
     if (InboundId* known = session.inbound.find(view.packet_id)) {

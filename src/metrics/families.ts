@@ -38,7 +38,11 @@ const publishReceived = [
   'publish_received_qos2',
 ] as const;
 /** Neither accepted nor answered by closing the connection. */
-const publishRefused = ['publish_refused_quota', 'publish_refused_not_authorized'] as const;
+const publishRefused = [
+  'publish_refused_quota',
+  'publish_refused_not_authorized',
+  'publish_refused_rate',
+] as const;
 const publishSent = ['publish_sent_qos0', 'publish_sent_qos1', 'publish_sent_qos2'] as const;
 
 /** Clients that are connected: the two counters are read one after the other. */
@@ -320,7 +324,7 @@ export const sections: readonly Section[] = [
         'pauses_total',
         'Times that a connection was not read from, by cause.',
         'cause',
-        each('paused_', ['outbox', 'verdict', 'store', 'queue_full', 'memory_budget']),
+        each('paused_', ['outbox', 'verdict', 'store', 'queue_full', 'memory_budget', 'rate']),
       ),
     ],
   },

@@ -4,6 +4,8 @@ import type { NativeModuleName } from './contract.js';
 
 export type SharedStrategy = 'roundrobin' | 'random' | 'sticky' | 'hash_clientid' | 'hash_topic';
 export type QueueOverflow = 'drop_newest' | 'drop_oldest' | 'refuse';
+/** What becomes of a PUBLISH beyond max_messages_per_s. */
+export type RateExceeded = 'pause' | 'refuse' | 'disconnect';
 export type Placement = 'round-robin' | 'least-connections';
 
 export type NativeStoreOptions =
@@ -103,6 +105,11 @@ export interface NativeLimits {
   max_subscriptions: number;
   /** Packets of one connection handled before others get their turn; 0 = all that one read brought. */
   fair_packets_per_turn: number;
+  /** PUBLISH packets from a client; 0 = no bound. */
+  max_messages_per_s: number;
+  /** Of all packets from a client; 0 = no bound. */
+  max_bytes_per_s: number;
+  on_rate_exceeded: RateExceeded;
 }
 
 export interface NativeListenSpec {
@@ -119,6 +126,9 @@ export interface NativeListenSpec {
   accept_delay_ms: number;
   /** Accepts per second, with a burst of one second's worth; 0 = no bound. */
   max_connect_rate: number;
+  /** Of all its clients together; 0 = no bound. */
+  total_messages_per_s: number;
+  total_bytes_per_s: number;
   /** Bit set: 1 = 3.1, 2 = 3.1.1, 4 = 5.0. */
   protocol_levels: number;
   limits: NativeLimits;

@@ -160,6 +160,8 @@ export const counterNames = [
   'refused_proxy_header_invalid',
   'refused_websocket_failed',
   'dropped_shutting_down',
+  'paused_rate',
+  'publish_refused_rate',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

@@ -59,6 +59,8 @@ export function linkLimits(mqtt: MqttConfig): NativeLimits {
     max_inflight: kLinkWindow,
     receive_maximum: kLinkWindow,
     fair_packets_per_turn: 0,
+    max_messages_per_s: 0,
+    max_bytes_per_s: 0,
     allow_empty_client_id: true,
     allow_zero_keep_alive: true,
     sys_read: true,
@@ -84,6 +86,9 @@ function isLoopback(address: string): boolean {
 function nativeLimits(mqtt: MqttConfig, max_connections: number): NativeLimits {
   const { accept_versions: _, sys_readers: __, connection_timeout_ms, ...limits } = mqtt;
   return {
+    max_messages_per_s: 0,
+    max_bytes_per_s: 0,
+    on_rate_exceeded: 'pause',
     ...limits,
     connect_timeout_ms: connection_timeout_ms,
     max_connections,
@@ -106,6 +111,8 @@ export function nativeListenSpec(
     name: listener.name,
     accept_delay_ms: listener.acceptDelayMs,
     max_connect_rate: listener.maxConnectRate,
+    total_messages_per_s: 0,
+    total_bytes_per_s: 0,
     protocol_levels: listener.versions.reduce((bits, version) => bits | versionBits[version], 0),
     limits: listenerLimits(listener, 'host' in place ? place.host : undefined),
   };

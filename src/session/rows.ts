@@ -98,7 +98,7 @@ export interface RetainedFind {
 export type ListenerNames = (listenerId: number) => string;
 
 /** Bits of native/base/pause_cause.hpp. */
-const pauseCauses = ['outbox', 'verdict', 'store', 'queue_full', 'memory_budget'];
+const pauseCauses = ['outbox', 'verdict', 'store', 'queue_full', 'memory_budget', 'rate'];
 
 export function clientRows(json: string, nameOf: ListenerNames): ClientRow[] {
   return (JSON.parse(json) as RawClient[]).map((raw) => clientRow(raw, nameOf));

@@ -57,6 +57,9 @@ export function limits(over: Partial<NativeLimits> = {}): NativeLimits {
     max_topic_levels: 64,
     max_subscriptions: 1000,
     fair_packets_per_turn: 0,
+    max_messages_per_s: 0,
+    max_bytes_per_s: 0,
+    on_rate_exceeded: 'pause',
     ...over,
   };
 }
@@ -72,6 +75,8 @@ export function listenSpec(over: Partial<NativeListenSpec> = {}): NativeListenSp
     name: 'test',
     accept_delay_ms: 0,
     max_connect_rate: 0,
+    total_messages_per_s: 0,
+    total_bytes_per_s: 0,
     protocol_levels: 7,
     limits: limits(),
     ...over,
