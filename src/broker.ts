@@ -6,7 +6,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import type { AuthHandler } from './auth/authenticator.js';
+import type { AuthHandler } from './auth/verdict.js';
 import { compose, makeRecorder, type Owner } from './composition/compose.js';
 import { startServices, stopServices } from './composition/services.js';
 import { embeddingDefaults, objectLayer } from './config/layers.js';

@@ -56,6 +56,8 @@ const texts = {
     `authenticating client "${p.clientId}": ${p.why}; refused with 0x88`,
 
   ST_AUTH_FILE: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
+  ST_AUTH_PROVIDER: (p: { provider: string; clientId: string; why: string }) =>
+    `authenticating client "${p.clientId}" by ${p.provider}: ${p.why}; refused with 0x88`,
 
   ST_LINK_REFUSED: (p: { clientId: string; reasonCode: number; reason: string }) =>
     `opening the link "${p.clientId}": refused with ${describe(p.reasonCode, p.reason)}`,

@@ -1,11 +1,8 @@
 /** What `import … from 'st-mqttd'` gives. */
-export type {
-  Accept,
-  AuthContext,
-  AuthHandler,
-  AuthVerdict,
-  Refuse,
-} from './auth/authenticator.js';
+export type { ClientCertificate, SubjectName } from './auth/client-certificate.js';
+export type { AuthContext } from './auth/context.js';
+export type { Accept, AuthHandler, AuthVerdict, ClientLimits, Refuse } from './auth/verdict.js';
+export type { ClientRule } from './auth/verdict-rules.js';
 export { Broker, type BrokerOptions } from './broker.js';
 export type { ConfigTables, ListenerOptions } from './config/options.js';
 export type { Resolution } from './config/resolve.js';

@@ -97,7 +97,8 @@ void records(std::string& out) {
         F(Reply, cursor_bytes), F(Reply, data_bytes));
   COMMAND(Verdict, verdict, F(Verdict, connection_id), F(Verdict, max_session_expiry_s),
           F(Verdict, server_keep_alive_s), F(Verdict, reason_code), F(Verdict, max_qos),
-          F(Verdict, will_refused), F(Verdict, role), F(Verdict, padding),
+          F(Verdict, will_refused), F(Verdict, role), F(Verdict, anonymous),
+          F(Verdict, padding),
           F(Verdict, client_id_bytes), F(Verdict, username_bytes), F(Verdict, reason_text_bytes),
           F(Verdict, expires_s), F(Verdict, max_messages_per_s), F(Verdict, max_bytes_per_s),
           F(Verdict, max_subscriptions), F(Verdict, max_packet_size), F(Verdict, tenant_bytes),

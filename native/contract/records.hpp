@@ -292,7 +292,8 @@ struct Verdict {
   std::uint8_t max_qos;                ///< kVerdictUnset8 = the listener's
   std::uint8_t will_refused;           ///< 1 = a CONNECT with a Will is refused with 0x87
   std::uint8_t role;                   ///< Role
-  std::uint8_t padding[2];
+  std::uint8_t anonymous;              ///< 1 = nobody stands behind the username: it is dropped
+  std::uint8_t padding[1];
   std::uint32_t client_id_bytes;  ///< replaces the Client Identifier; 0 = unchanged
   std::uint32_t username_bytes;   ///< replaces the username; 0 = unchanged
   std::uint32_t reason_text_bytes;  ///< Reason String of a refusal

@@ -222,13 +222,16 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict,
                               "Will QoS is above the maximum"});
     }
   }
-  if (!texts.client_id.empty() || !texts.username.empty()) {
+  // A username that nobody has verified must find neither a user's session nor a user's rules.
+  const bool is_known = verdict.anonymous == 0;
+  const Bytes kept = is_known ? state.username : Bytes{};
+  if (!texts.client_id.empty() || !texts.username.empty() || kept.size() < state.username.size()) {
     state.id_assigned = state.id_assigned || !texts.client_id.empty();
     override_texts(state, texts.client_id.empty() ? state.client_id : texts.client_id,
-                   texts.username.empty() ? state.username : texts.username);
+                   texts.username.empty() ? kept : texts.username);
   }
   take_identity(state, verdict, texts);
-  state.authenticated = true;
+  state.authenticated = is_known;
   // Resumed first: placing may move the connection away, or end it.
   resume(*client, PauseCause::verdict);
   place(*client);

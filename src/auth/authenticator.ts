@@ -1,210 +1,344 @@
-/** Asks an embedding application whether a client may connect, and answers the native half. */
-import { fail, messageOf } from '../errors.js';
-import { connackRefusals } from '../link/reason-codes.js';
-import { isMqttText, type VerdictCommand } from '../native/commands.js';
-import type { ConnectRequestEvent, ProtocolVersion } from '../native/events.js';
+/** Asks the chain of a client's listener whether it may connect, and answers the native half. */
+import { fail, messageOf, type StMqttdError } from '../errors.js';
+import type { LogRecord } from '../log/logger.js';
+import type { VerdictCommand } from '../native/commands.js';
+import type { AuthRequestEvent, ConnectRequestEvent } from '../native/events.js';
+import type { NativeRule } from '../native/rules.js';
+import { type AuthChain, anonymous, type ListenerAuth, ProviderFailed } from './chain.js';
+import { Context } from './context.js';
+import { deviceIdOf } from './device-id.js';
+import { type EnhancedMethod, type ExchangeStart, Exchanges } from './enhanced.js';
+import { FailedLogins, networkOf } from './failed-logins.js';
+import { type Decision, type Denial, deny, type RefusalCause, refusalCauses } from './provider.js';
+import { kHandlerName } from './providers/handler.js';
+import { certificateTenant, isFitTenant, tenantOf } from './tenant.js';
+import { type Accept, kNotAuthorized, UnfitVerdict } from './verdict.js';
+import { readRules } from './verdict-rules.js';
 
-/** Who wants to connect. */
-export interface AuthContext {
-  /** Assigned already where the client gave none. */
-  readonly clientId: string;
-  readonly username: string | undefined;
-  readonly password: Buffer | undefined;
-  /** "127.0.0.1:52110", "[::1]:4040", "unix". */
-  readonly address: string;
-  /** The listener's name. */
-  readonly listener: string;
-  readonly protocolVersion: ProtocolVersion;
-  readonly cleanStart: boolean;
-  /** Seconds; 0 = none. */
-  readonly keepAlive: number;
-  /** Seconds, as asked for. */
-  readonly sessionExpiry: number | 'never';
-  /** The Will's topic; undefined = no Will. */
-  readonly willTopic: string | undefined;
-  /** Aborted when the verdict would come too late, or the broker stops. */
-  readonly signal: AbortSignal;
+const kContinue = 0x18;
+/** Refusals that wait for auth.failed_logins.delay_ms at once; those beyond are answered at once. */
+const kMaxDelayed = 4096;
+/** What somebody did who guesses: counts against his address. */
+const guesses: ReadonlySet<RefusalCause> = new Set([
+  'bad_credentials',
+  'expired',
+  'not_authorized',
+]);
+
+export interface AuthenticatorDeps {
+  readonly chain: AuthChain;
+  readonly answer: (verdict: VerdictCommand) => void;
+  /** Refuses an address ("192.0.2.7", "2001:db8::/64") from now on, before it can say anything. */
+  readonly ban: (network: string, seconds: number) => void;
+  readonly onError: (error: Error) => void;
+  readonly write: (record: LogRecord) => void;
 }
 
-export interface Accept {
-  readonly accept: true;
-  /** Replaces the Client Identifier. */
-  readonly clientId?: string | undefined;
-  /** Replaces the username. */
-  readonly username?: string | undefined;
-  /** Seconds that the session may outlive its connection at most. */
-  readonly maxSessionExpiry?: number | undefined;
-  readonly maxQos?: 0 | 1 | 2 | undefined;
-  /** Seconds; told to the client (MQTT 5.0) or enforced silently. */
-  readonly serverKeepAlive?: number | undefined;
-  /** false: a client with a Will is refused (0x87). */
-  readonly allowWill?: boolean | undefined;
+export interface AuthCounts {
+  readonly accepted: number;
+  readonly anonymous: number;
+  readonly refused: Readonly<Record<RefusalCause, number>>;
+  /** Addresses that were banned, or refused until their window ends. */
+  readonly addressesLimited: number;
+  /** Clients whose device id cannot be a level of a topic: they have no `me`. */
+  readonly deviceIdsUnfit: number;
 }
-export interface Refuse {
-  readonly accept: false;
-  /** A Reason Code of CONNACK, 0x80 or more; default 0x87 Not authorized. */
-  readonly reasonCode?: number | undefined;
-  /** Told to MQTT 5.0 clients. */
-  readonly reason?: string | undefined;
-}
-export type AuthVerdict = boolean | Accept | Refuse;
-export type AuthHandler = (context: AuthContext) => AuthVerdict | Promise<AuthVerdict>;
-
-const kNotAuthorized = 0x87;
-const kUnavailable = 0x88;
-const kNever = 0xffffffff;
 
 export class Authenticator {
-  readonly #handler: AuthHandler;
-  #timeoutMs: number;
-  readonly #answer: (verdict: VerdictCommand) => void;
-  readonly #onError: (error: Error) => void;
-  readonly #waiting = new Set<Context>();
+  readonly #deps: AuthenticatorDeps;
+  #chain: AuthChain;
+  readonly #failed: FailedLogins;
+  readonly #exchanges: Exchanges;
+  /** Whoever is being judged: aborted at the end. */
+  readonly #waiting = new Set<{ abort(reason: Error): void }>();
+  /** Replaced by a reload; still asked by who came before it. */
+  readonly #retired = new Map<AuthChain, NodeJS.Timeout>();
+  readonly #delayed = new Set<NodeJS.Timeout>();
+  readonly #refused = Object.fromEntries(refusalCauses.map((cause) => [cause, 0])) as Record<
+    RefusalCause,
+    number
+  >;
+  #accepted = 0;
+  #anonymous = 0;
+  #addressesLimited = 0;
+  #deviceIdsUnfit = 0;
 
-  constructor(
-    handler: AuthHandler,
-    timeoutMs: number,
-    answer: (verdict: VerdictCommand) => void,
-    onError: (error: Error) => void,
-  ) {
-    this.#handler = handler;
-    this.#timeoutMs = timeoutMs;
-    this.#answer = answer;
-    this.#onError = onError;
+  constructor(deps: AuthenticatorDeps) {
+    this.#deps = deps;
+    this.#chain = deps.chain;
+    this.#failed = new FailedLogins(deps.chain.options.failedLogins);
+    this.#exchanges = new Exchanges((connectionId, authData) =>
+      deps.answer({ connectionId, reasonCode: kContinue, authData }),
+    );
+  }
+
+  counts(): AuthCounts {
+    return {
+      accepted: this.#accepted,
+      anonymous: this.#anonymous,
+      refused: { ...this.#refused },
+      addressesLimited: this.#addressesLimited,
+      deviceIdsUnfit: this.#deviceIdsUnfit,
+    };
+  }
+
+  /** For who comes from now on. The old one goes on until its last verdict is due. */
+  replace(chain: AuthChain): void {
+    const old = this.#chain;
+    this.#chain = chain;
+    this.#failed.limits = chain.options.failedLogins;
+    const retire = () => {
+      this.#retired.delete(old);
+      old.stop();
+    };
+    this.#retired.set(old, setTimeout(retire, old.options.timeoutMs).unref());
   }
 
   /** Never rejects, never throws. */
   async judge(event: ConnectRequestEvent, listener: string): Promise<void> {
-    const context = new Context(event, listener, this.#timeoutMs);
-    this.#waiting.add(context);
-    let command: VerdictCommand;
-    try {
-      command = toCommand(event.connectionId, await this.#handler(context));
-    } catch (cause) {
-      const why =
-        cause instanceof UnfitVerdict
-          ? cause.message
-          : `the authenticator threw: ${messageOf(cause)}`;
-      this.#onError(fail('ST_AUTHENTICATOR', { clientId: event.clientId, why }, { cause }));
-      command = { connectionId: event.connectionId, reasonCode: kUnavailable };
-    } finally {
-      this.#waiting.delete(context);
-      context.settle();
+    const chain = this.#chain;
+    const network =
+      chain.options.failedLogins.perAddress > 0 ? networkOf(event.address) : undefined;
+    const context = new Context(event, listener, chain.options.timeoutMs);
+    let decision: Decision;
+    if (this.#failed.isLimited(network, performance.now())) {
+      decision = deny('address_limit');
+    } else {
+      this.#waiting.add(context);
+      try {
+        decision = await this.#decide(chain, context, event.connectionId);
+      } catch (cause) {
+        decision = this.#failure(cause, event.clientId);
+      } finally {
+        this.#waiting.delete(context);
+        context.settle();
+      }
     }
+    const command = this.#command(event.connectionId, context, decision, chain);
+    if ('refusal' in command) this.#refuse(command.refusal, event.connectionId, context, network);
     // A late one is dropped there, and counted (verdicts_stale).
-    this.#answer(command);
+    else this.#deps.answer(command);
   }
 
-  /** Of those who come from now on. */
-  setTimeout(timeoutMs: number): void {
-    this.#timeoutMs = timeoutMs;
+  /** An AUTH packet: the answer to a challenge, or the start of a re-authentication. Never throws. */
+  async handleAuth(event: AuthRequestEvent): Promise<void> {
+    const { connectionId } = event;
+    if (this.#exchanges.answer(connectionId, event.authData)) return;
+    const method = event.again ? this.#chain.method(event.authMethod) : undefined;
+    if (method === undefined) {
+      // Its exchange is over, or a reload has removed the method.
+      this.#deps.answer({ connectionId, reasonCode: kNotAuthorized });
+      return;
+    }
+    const controller = new AbortController();
+    const waiting = { abort: (reason: Error) => controller.abort(reason) };
+    const late = new Error('the time for a verdict is over (broker.verdict_timeout_ms)');
+    const timer = setTimeout(() => controller.abort(late), this.#chain.options.timeoutMs).unref();
+    this.#waiting.add(waiting);
+    let decision: Decision;
+    try {
+      decision = await this.#exchange(method, {
+        connectionId,
+        method: event.authMethod,
+        data: event.authData,
+        client: undefined,
+        signal: controller.signal,
+      });
+    } catch (cause) {
+      decision = this.#failure(cause, '');
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(waiting);
+    }
+    if (decision.kind !== 'allow') {
+      const { cause, refuse } = decision.kind === 'deny' ? decision : deny('not_authorized');
+      this.#count(cause);
+      const { reasonCode = kNotAuthorized, reason } = refuse;
+      this.#deps.answer({ connectionId, reasonCode, reasonText: reason });
+      return;
+    }
+    this.#accepted++;
+    // Who it is stays: the native half refuses another username.
+    const { username, expiresIn, groups, authData } = decision.accept;
+    this.#deps.answer({
+      connectionId,
+      reasonCode: 0,
+      username,
+      expiresIn,
+      groups,
+      rules: rulesOf(decision.accept),
+      authData,
+    });
   }
 
   /** The broker stops: nobody waits for verdicts any more. */
   end(): void {
-    for (const context of this.#waiting) context.abort(new Error('the broker stops'));
+    const reason = new Error('the broker stops');
+    for (const context of this.#waiting) context.abort(reason);
     this.#waiting.clear();
-  }
-}
-
-class Context implements AuthContext {
-  readonly clientId: string;
-  readonly username: string | undefined;
-  readonly password: Buffer | undefined;
-  readonly address: string;
-  readonly listener: string;
-  readonly protocolVersion: ProtocolVersion;
-  readonly cleanStart: boolean;
-  readonly keepAlive: number;
-  readonly sessionExpiry: number | 'never';
-  readonly willTopic: string | undefined;
-  readonly #deadline: number;
-  #controller: AbortController | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #settled = false;
-
-  constructor(event: ConnectRequestEvent, listener: string, timeoutMs: number) {
-    this.clientId = event.clientId;
-    this.username = event.flags.hasUsername ? event.username : undefined;
-    this.password = event.flags.hasPassword ? event.password : undefined;
-    this.address = event.address;
-    this.listener = listener;
-    this.protocolVersion = event.protocolVersion;
-    this.cleanStart = event.flags.cleanStart;
-    this.keepAlive = event.keepAlive;
-    this.sessionExpiry = event.sessionExpiry;
-    this.willTopic = event.flags.hasWill ? event.willTopic : undefined;
-    this.#deadline = performance.now() + timeoutMs;
-  }
-
-  /** Made when it is asked for: most handlers do not, and connects come by the thousand. */
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      const left = Math.max(0, this.#deadline - performance.now());
-      if (!this.#settled) {
-        const late = new Error('the time for a verdict is over (broker.verdict_timeout_ms)');
-        this.#timer = setTimeout(() => this.abort(late), left).unref();
-      }
+    for (const timer of this.#delayed) clearTimeout(timer);
+    this.#delayed.clear();
+    for (const [chain, timer] of this.#retired) {
+      clearTimeout(timer);
+      chain.stop();
     }
-    return this.#controller.signal;
+    this.#retired.clear();
+    this.#chain.stop();
   }
 
-  abort(reason: Error): void {
-    clearTimeout(this.#timer);
-    this.#controller?.abort(reason);
+  #decide(chain: AuthChain, context: Context, connectionId: bigint): Decision | Promise<Decision> {
+    const { authMethod, authData = Buffer.alloc(0) } = context;
+    if (authMethod === undefined) return chain.judge(context);
+    const method = chain.listener(context.listener)?.methods.get(authMethod);
+    if (method === undefined) return deny('bad_method');
+    return this.#exchange(method, {
+      connectionId,
+      method: authMethod,
+      data: authData,
+      client: context,
+      signal: context.signal,
+    });
   }
 
-  settle(): void {
-    this.#settled = true;
-    clearTimeout(this.#timer);
-  }
-}
-
-class UnfitVerdict extends TypeError {}
-
-function toCommand(connectionId: bigint, verdict: AuthVerdict): VerdictCommand {
-  if (verdict === true) return { connectionId, reasonCode: 0 };
-  if (verdict === false) return { connectionId, reasonCode: kNotAuthorized };
-  // What comes here is an application's: types do not hold at run time.
-  const given: unknown = verdict;
-  if (typeof given !== 'object' || given === null || typeof verdict.accept !== 'boolean') {
-    throw new UnfitVerdict('its verdict is neither true, false nor an object with `accept`');
-  }
-  if (!verdict.accept) {
-    const reasonCode = verdict.reasonCode ?? kNotAuthorized;
-    if (!connackRefusals.has(reasonCode)) {
-      throw new UnfitVerdict(`its reasonCode ${reasonCode} is not a refusal of CONNACK`);
+  async #exchange(method: EnhancedMethod, start: ExchangeStart): Promise<Decision> {
+    try {
+      return await this.#exchanges.run(method, start);
+    } catch (cause) {
+      throw new ProviderFailed(method.name, cause);
     }
-    if (verdict.reason !== undefined && !isMqttText(verdict.reason)) {
-      throw new UnfitVerdict('its reason is not text of at most 65535 bytes without U+0000');
-    }
-    return { connectionId, reasonCode, reasonText: verdict.reason };
   }
-  check('maxSessionExpiry', verdict.maxSessionExpiry, kNever);
-  check('serverKeepAlive', verdict.serverKeepAlive, 0xfffe);
-  check('maxQos', verdict.maxQos, 2);
-  checkText('clientId', verdict.clientId);
-  checkText('username', verdict.username);
-  return {
-    connectionId,
-    reasonCode: 0,
-    maxSessionExpiry: verdict.maxSessionExpiry,
-    serverKeepAlive: verdict.serverKeepAlive,
-    maxQos: verdict.maxQos,
-    refuseWill: verdict.allowWill === false,
-    clientId: verdict.clientId,
-    username: verdict.username,
-  };
+
+  #failure(thrown: unknown, clientId: string): Decision {
+    const provider = thrown instanceof ProviderFailed ? thrown.provider : '';
+    const cause = thrown instanceof ProviderFailed ? thrown.cause : thrown;
+    this.#deps.onError(failureOf(provider, clientId, cause));
+    return deny('unavailable');
+  }
+
+  #command(
+    connectionId: bigint,
+    context: Context,
+    decision: Decision,
+    chain: AuthChain,
+  ): VerdictCommand | { readonly refusal: Denial } {
+    const at = chain.listener(context.listener);
+    if (decision.kind === 'deny') return { refusal: decision };
+    if (decision.kind === 'ignore' || at === undefined) return { refusal: deny('unavailable') };
+    const { accept } = decision;
+    const isAnonymous = decision === anonymous;
+    const username = isAnonymous ? undefined : (accept.username ?? context.username);
+    const tenant = tenantFor(chain, at, context, accept.tenant, username);
+    if (tenant.why !== undefined) return { refusal: deny('not_authorized', tenant.why) };
+    const device = deviceIdOf({
+      from: chain.options.deviceIdFrom,
+      verdict: accept.deviceId,
+      username,
+      isAuthenticated: at.isGuarded,
+      context,
+      clientId: accept.clientId ?? context.clientId,
+    });
+    if (device.kind === 'unfit') this.#deviceIdsUnfit++;
+    this.#accepted++;
+    if (isAnonymous) this.#anonymous++;
+    return {
+      connectionId,
+      reasonCode: 0,
+      maxSessionExpiry: accept.maxSessionExpiry,
+      serverKeepAlive: accept.serverKeepAlive,
+      maxQos: accept.maxQos,
+      refuseWill: accept.allowWill === false,
+      clientId: accept.clientId,
+      username: accept.username,
+      anonymous: isAnonymous,
+      expiresIn: accept.expiresIn,
+      role: accept.role,
+      tenant: tenant.tenant,
+      deviceId: device.kind === 'device' ? device.id : undefined,
+      groups: accept.groups,
+      certificateName: context.certificate?.cn,
+      rules: rulesOf(accept),
+      authData: accept.authData,
+      limits: accept.limits,
+    };
+  }
+
+  #refuse(
+    { cause, refuse }: Denial,
+    connectionId: bigint,
+    { clientId, address, listener }: Context,
+    network: string | undefined,
+  ): void {
+    this.#count(cause);
+    const fields = { clientId, address, listener, cause };
+    this.#deps.write({ level: 'info', module: 'auth', text: 'login refused', fields });
+    const { reasonCode = kNotAuthorized, reason } = refuse;
+    const answer = () => this.#deps.answer({ connectionId, reasonCode, reasonText: reason });
+    const delayMs = guesses.has(cause) ? this.#guessed(address, network) : 0;
+    if (delayMs > 0 && this.#delayed.size < kMaxDelayed) this.#later(answer, delayMs);
+    else answer();
+  }
+
+  /** Returns how long the answer is to wait. */
+  #guessed(address: string, network: string | undefined): number {
+    const { banS, delayMs } = this.#failed.limits;
+    if (this.#failed.failed(network, performance.now()) && network !== undefined) {
+      this.#addressesLimited++;
+      const text = `too many failed logins from ${network}`;
+      const fields = banS === 0 ? { address } : { address, banned_s: banS };
+      this.#deps.write({ level: 'warn', module: 'auth', text, fields });
+      if (banS > 0) this.#deps.ban(network, banS);
+    }
+    // The native half waits for verdicts no longer than that.
+    return Math.min(delayMs, this.#chain.options.timeoutMs / 2);
+  }
+
+  #later(answer: () => void, delayMs: number): void {
+    const timer = setTimeout(() => {
+      this.#delayed.delete(timer);
+      answer();
+    }, delayMs).unref();
+    this.#delayed.add(timer);
+  }
+
+  #count(cause: RefusalCause): void {
+    this.#refused[cause]++;
+  }
 }
 
-function check(name: string, value: number | undefined, max: number): void {
-  if (value === undefined || (Number.isInteger(value) && value >= 0 && value <= max)) return;
-  throw new UnfitVerdict(`its ${name} is ${value}; allowed: 0 to ${max}`);
+/** They have been checked by then. */
+function rulesOf({ rules }: Accept): readonly NativeRule[] | undefined {
+  return rules === undefined ? undefined : readRules(rules);
 }
 
-function checkText(name: string, value: string | undefined): void {
-  if (value === undefined) return;
-  if (!isMqttText(value) || value === '')
-    throw new UnfitVerdict(`its ${name} is not 1 to 65535 bytes of text`);
+function tenantFor(
+  chain: AuthChain,
+  at: ListenerAuth,
+  context: Context,
+  verdict: string | undefined,
+  username: string | undefined,
+): { readonly tenant: string | undefined; readonly why?: string } {
+  const { isOn, from } = chain.options.tenants;
+  if (at.requireTenantCertificate) {
+    const tenant = certificateTenant(context);
+    const why = 'the certificate has no Organization of letters and digits';
+    return tenant === undefined ? { tenant, why } : { tenant };
+  }
+  const tenant = isOn
+    ? tenantOf({ from, verdict, username, context, listener: at.tenant })
+    : verdict;
+  if (tenant === undefined || isFitTenant(tenant)) return { tenant };
+  return { tenant: undefined, why: 'the tenant is not of letters, digits, _ and -' };
+}
+
+function failureOf(provider: string, clientId: string, cause: unknown): StMqttdError {
+  const why = cause instanceof UnfitVerdict ? cause.message : messageOf(cause);
+  if (provider !== kHandlerName) {
+    return fail(
+      'ST_AUTH_PROVIDER',
+      { provider: provider || 'the chain', clientId, why },
+      { cause },
+    );
+  }
+  const text = cause instanceof UnfitVerdict ? why : `the authenticator threw: ${why}`;
+  return fail('ST_AUTHENTICATOR', { clientId, why: text }, { cause });
 }

@@ -1,5 +1,7 @@
 /** Makes what one run of the broker consists of. Nothing is started here: broker.ts keeps the order. */
-import { Authenticator, type AuthHandler } from '../auth/authenticator.js';
+import { Authenticator } from '../auth/authenticator.js';
+import { handlerChain } from '../auth/handler-chain.js';
+import type { AuthHandler } from '../auth/verdict.js';
 import type { BrokerConfig, Resolution } from '../config/resolve.js';
 import type { Internals } from '../internal.js';
 import { Links } from '../link/links.js';
@@ -84,12 +86,13 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
   const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
   const authenticator =
     authHandler &&
-    new Authenticator(
-      authHandler,
-      config.broker.verdict_timeout_ms,
-      (verdict) => writer.verdict(verdict),
-      (error) => recorder.error('auth', error),
-    );
+    new Authenticator({
+      chain: handlerChain(config.listeners, config.broker.verdict_timeout_ms, authHandler),
+      answer: (verdict) => writer.verdict(verdict),
+      ban: () => undefined,
+      onError: (error) => recorder.error('auth', error),
+      write: (record) => recorder.write(record),
+    });
   const listeners = new Listeners(native, config.listeners);
   const links = new Links(writer, (error) => recorder.error('link', error));
   const registry = new NativeRegistry({
@@ -127,7 +130,10 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
     apply: (next) => {
       owner.took(next);
       applyNative(next.config);
-      authenticator?.setTimeout(next.config.broker.verdict_timeout_ms);
+      if (authHandler !== undefined) {
+        const { listeners: now, broker } = next.config;
+        authenticator?.replace(handlerChain(now, broker.verdict_timeout_ms, authHandler));
+      }
       for (const service of services) service.apply?.(next.config);
     },
   });

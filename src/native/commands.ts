@@ -37,6 +37,8 @@ export interface VerdictCommand {
   /** Seconds from now; the client is disconnected then. */
   readonly expiresIn?: number | undefined;
   readonly role?: 'device' | 'service' | undefined;
+  /** Nobody stands behind the username: it is dropped. */
+  readonly anonymous?: boolean | undefined;
   /** Letters, digits, `_` and `-`: it becomes a level of topics and part of the Client Identifier. */
   readonly tenant?: string | undefined;
   readonly deviceId?: string | undefined;
@@ -134,6 +136,7 @@ export class CommandWriter {
     b.writeUInt32LE(username.length, at + l.username_bytes);
     b.writeUInt32LE(reason.length, at + l.reason_text_bytes);
     b.writeUInt8(Role[command.role ?? 'unset'], at + l.role);
+    b.writeUInt8(command.anonymous === true ? 1 : 0, at + l.anonymous);
     b.writeUInt32LE(command.expiresIn ?? kVerdictUnset32, at + l.expires_s);
     const { limits } = command;
     b.writeUInt32LE(limits?.maxMessagesPerSecond ?? kVerdictUnset32, at + l.max_messages_per_s);

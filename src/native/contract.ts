@@ -278,6 +278,7 @@ export const Verdict = layout('Verdict', {
   max_qos: 'u8',
   will_refused: 'u8',
   role: 'u8',
+  anonymous: 'u8',
   client_id_bytes: 'u32',
   username_bytes: 'u32',
   reason_text_bytes: 'u32',

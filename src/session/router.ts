@@ -21,7 +21,7 @@ interface Outlets {
   readonly listeners: Pick<Listeners, 'nameOf'>;
   readonly links: Pick<Links, 'handle'>;
   readonly registry: { handle(reply: ReplyEvent): void };
-  readonly authenticator: Pick<Authenticator, 'judge'> | undefined;
+  readonly authenticator: Pick<Authenticator, 'judge' | 'handleAuth'> | undefined;
   /** Whether anyone sees records about sessions of this level. */
   readonly logs: (level: RecordLevel) => boolean;
   readonly write: (record: LogRecord) => void;
@@ -50,7 +50,7 @@ export class EventRouter {
         void authenticator?.judge(event, listeners.nameOf(event.listenerId));
         return;
       case 'auth_request':
-        // Comes only where CONNECT packets with an Authentication Method are let through.
+        void authenticator?.handleAuth(event);
         return;
       case 'connected': {
         const info = connectInfo(event, listeners.nameOf(event.listenerId));

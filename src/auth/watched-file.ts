@@ -1,0 +1,72 @@
+/**
+ * What a file says, read anew when it changes. Looks at it by time and size rather than by
+ * notification: that works for mounts and for the symbolic links of Kubernetes too. A content that
+ * cannot be used leaves what was there, and is told.
+ */
+import { type StatsListener, unwatchFile, watchFile } from 'node:fs';
+
+const kIntervalMs = 2000;
+
+export interface WatchedFileOptions<T> {
+  readonly path: string;
+  readonly read: (path: string) => Promise<T>;
+  readonly onError: (error: unknown) => void;
+  readonly onChange?: (value: T) => void;
+  readonly intervalMs?: number;
+}
+
+export class WatchedFile<T> {
+  readonly #options: WatchedFileOptions<T>;
+  readonly #listener: StatsListener;
+  #value: T;
+  #reading: Promise<void> | undefined;
+  #again = false;
+  #isStopped = false;
+
+  /** Rejects where the file cannot be used. */
+  static async open<T>(options: WatchedFileOptions<T>): Promise<WatchedFile<T>> {
+    return new WatchedFile(options, await options.read(options.path));
+  }
+
+  private constructor(options: WatchedFileOptions<T>, value: T) {
+    this.#options = options;
+    this.#value = value;
+    this.#listener = () => this.#changed();
+    const interval = options.intervalMs ?? kIntervalMs;
+    watchFile(options.path, { interval, persistent: false }, this.#listener);
+  }
+
+  get value(): T {
+    return this.#value;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    unwatchFile(this.#options.path, this.#listener);
+  }
+
+  #changed(): void {
+    if (this.#reading !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#reading = this.#read().finally(() => {
+      this.#reading = undefined;
+      if (!this.#again || this.#isStopped) return;
+      this.#again = false;
+      this.#changed();
+    });
+  }
+
+  async #read(): Promise<void> {
+    const { path, read, onError, onChange } = this.#options;
+    try {
+      const value = await read(path);
+      if (this.#isStopped) return;
+      this.#value = value;
+      onChange?.(value);
+    } catch (error) {
+      if (!this.#isStopped) onError(error);
+    }
+  }
+}
