@@ -94,6 +94,36 @@ void OutboundQueue::append_queue(OutboundQueue&& other) noexcept {
   other.bytes_ = 0;
 }
 
+std::size_t OutboundQueue::front_bytes(std::size_t n) const noexcept {
+  std::size_t bytes = 0;
+  for (const Node* node = head_; node != nullptr && bytes < n; node = node->next) {
+    bytes += node->bytes;
+  }
+  return bytes;
+}
+
+void OutboundQueue::append_front(OutboundQueue& other, std::size_t n) noexcept {
+  if (n >= other.bytes_) return append_queue(std::move(other));
+  Node* const first = other.head_;
+  Node* last = first;
+  std::size_t bytes = first->bytes;
+  while (bytes < n) {
+    last = last->next;
+    bytes += last->bytes;
+  }
+  other.head_ = last->next;
+  other.bytes_ -= bytes;
+  if (other.head_ == nullptr) other.tail_ = nullptr;
+  last->next = nullptr;
+  if (tail_ == nullptr) {
+    head_ = first;
+  } else {
+    tail_->next = first;
+  }
+  tail_ = last;
+  bytes_ += bytes;
+}
+
 std::size_t OutboundQueue::gather(Slice* out, std::size_t max) const noexcept {
   std::size_t count = 0;
   for (const Node* node = head_; node != nullptr && count < max; node = node->next) {

@@ -63,6 +63,11 @@ class OutboundQueue {
   void append_shared(MessageRef message, Bytes view) noexcept;
   /// Takes over everything in `other`, behind what is here.
   void append_queue(OutboundQueue&& other) noexcept;
+  /// Takes over the blocks at the front of `other` until they hold `n` bytes or all is taken; nothing
+  /// is copied, so it may be more. n > 0.
+  void append_front(OutboundQueue& other, std::size_t n) noexcept;
+  /// How many bytes append_front(*this, n) takes.
+  [[nodiscard]] std::size_t front_bytes(std::size_t n) const noexcept;
 
   /// Fills `out` with the stretches at the front; returns how many.
   [[nodiscard]] std::size_t gather(Slice* out, std::size_t max) const noexcept;

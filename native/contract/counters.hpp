@@ -86,7 +86,12 @@ namespace stmqtt::contract {
   X(refused_websocket_failed)                                                                       \
   X(dropped_shutting_down)                                                                          \
   /* limits */                                                                                      \
-  X(paused_rate)                 X(publish_refused_rate)
+  X(paused_rate)                 X(publish_refused_rate) \
+  /* WebSocket: requests that were answered with 101, and those that were not, by cause */         \
+  X(websocket_upgrades)                                                                            \
+  X(websocket_refused_malformed) X(websocket_refused_too_large) X(websocket_refused_not_upgrade)   \
+  X(websocket_refused_version)   X(websocket_refused_subprotocol)                                  \
+  X(websocket_refused_path)      X(websocket_refused_origin)
 // clang-format on
 
 /// Index of a counter in a thread's block.

@@ -12,6 +12,7 @@
 
 #include "base/bytes.hpp"
 #include "base/outbound_queue.hpp"
+#include "contract/counters.hpp"
 #include "io/peer_address.hpp"
 
 namespace stmqtt {
@@ -26,6 +27,7 @@ struct ChannelInput {
   /// kMaxHeldBytes ahead of what was taken in.
   std::uint8_t* room;
   PeerAddress& peer;  ///< the connection's: who knows better may change it
+  contract::Counters& counters;  ///< the thread's
 };
 
 struct ChannelOutput {

@@ -84,7 +84,7 @@ void IoThread::receive_through(Connection& connection) noexcept {
   std::span<std::uint8_t> bytes(raw, static_cast<std::size_t>(got));
   for (Channel** at = &connection.channel_; *at != nullptr && !bytes.empty();) {
     Channel& channel = **at;
-    const ChannelOutput output = channel.receive({bytes, room, connection.peer_});
+    const ChannelOutput output = channel.receive({bytes, room, connection.peer_, counters_});
     bytes = output.bytes;
     if (output.state == ChannelOutput::State::finished) {
       *at = std::exchange(channel.above_, nullptr);

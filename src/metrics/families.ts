@@ -45,6 +45,16 @@ const publishRefused = [
 ] as const;
 const publishSent = ['publish_sent_qos0', 'publish_sent_qos1', 'publish_sent_qos2'] as const;
 
+const websocketRefusals = [
+  'malformed',
+  'too_large',
+  'not_upgrade',
+  'version',
+  'subprotocol',
+  'path',
+  'origin',
+] as const;
+
 /** Clients that are connected: the two counters are read one after the other. */
 function connected({ counters }: Sample, version: number): number {
   const on = connects[version];
@@ -149,6 +159,17 @@ export const sections: readonly Section[] = [
         'Connections and links that ended, those refused after they were accepted among them, by cause.',
         'cause',
         each('closed_', causes),
+      ),
+      counter(
+        'websocket_upgrades_total',
+        'HTTP requests that became WebSocket connections.',
+        'websocket_upgrades',
+      ),
+      byLabel(
+        'websocket_refused_total',
+        'HTTP requests that did not become WebSocket connections, by cause.',
+        'cause',
+        each('websocket_refused_', websocketRefusals),
       ),
       counter('takeovers_total', 'Sessions taken over by a newer connection.', 'takeovers'),
       counter(

@@ -162,6 +162,14 @@ export const counterNames = [
   'dropped_shutting_down',
   'paused_rate',
   'publish_refused_rate',
+  'websocket_upgrades',
+  'websocket_refused_malformed',
+  'websocket_refused_too_large',
+  'websocket_refused_not_upgrade',
+  'websocket_refused_version',
+  'websocket_refused_subprotocol',
+  'websocket_refused_path',
+  'websocket_refused_origin',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

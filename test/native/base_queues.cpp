@@ -1,4 +1,5 @@
 // native/base: RingQueue, OutboundQueue, Outlet and FlushList, SpscQueue, against plain models.
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <string>
@@ -233,6 +234,35 @@ STMQTT_TEST("outlet: a batch that is moved keeps what was there") {
   CHECK(batch.take() == &first);
   second.unmark();
   CHECK(batch.empty());
+}
+
+STMQTT_TEST("outbound queue: blocks at the front are handed on whole, and nothing is copied") {
+  OutboundQueue from;
+  std::string all;
+  for (int i = 0; i < 200; i++) {
+    const std::string piece(static_cast<std::size_t>(i) * 7 % 300 + 1, static_cast<char>('a' + i % 26));
+    from.append(as_bytes(piece));
+    all += piece;
+  }
+  OutboundQueue to;
+  std::string got;
+  for (std::size_t n : {std::size_t{1}, std::size_t{1000}, std::size_t{4096}, all.size()}) {
+    const std::size_t expected = from.front_bytes(n);
+    CHECK(expected >= std::min(n, from.bytes()));
+    const std::size_t before = from.bytes();
+    if (before > 0) to.append_front(from, n);
+    CHECK_EQ(before - from.bytes(), expected);
+    CHECK_EQ(to.bytes() + from.bytes(), all.size());
+    from.append(as_bytes("+"));  // it goes on where it was
+    all += "+";
+  }
+  to.append_queue(std::move(from));
+  to.for_each_slice([&](const Slice& slice) { got += as_text({slice.data, slice.bytes}); });
+  CHECK_EQ(got.size(), all.size());
+  CHECK(std::count(got.begin(), got.end(), '+') == 4);
+  std::erase(got, '+');
+  std::erase(all, '+');
+  CHECK(got == all);
 }
 
 STMQTT_TEST("spsc queue: bounded, first in first out, batches appear when published") {
