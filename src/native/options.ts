@@ -86,9 +86,6 @@ function isLoopback(address: string): boolean {
 function nativeLimits(mqtt: MqttConfig, max_connections: number): NativeLimits {
   const { accept_versions: _, sys_readers: __, connection_timeout_ms, ...limits } = mqtt;
   return {
-    max_messages_per_s: 0,
-    max_bytes_per_s: 0,
-    on_rate_exceeded: 'pause',
     ...limits,
     connect_timeout_ms: connection_timeout_ms,
     max_connections,
