@@ -144,6 +144,8 @@ export interface AclRule {
   readonly role: ClientRole | undefined;
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean | undefined;
+  /** What logs call it; '' = by its number. */
+  readonly name: string;
 }
 export interface AclConfig {
   readonly rules: readonly AclRule[];

@@ -1,6 +1,6 @@
 /** The rows of `[acl]`: what clients may publish and subscribe to. */
 import { isCidr, kCidrs } from './cidr.js';
-import { boolean, integer, oneOf, strings } from './rows.js';
+import { boolean, integer, oneOf, string, strings } from './rows.js';
 import { isTopicFilter } from './topic-filter.js';
 
 export const aclRows = {
@@ -68,8 +68,8 @@ export const ruleRows = {
   certificates: names('Common names of verified client certificates.'),
   addresses: strings({
     default: [],
-    allowed: kCidrs,
-    check: isCidr,
+    allowed: `${kCidrs}; "unix" is a Unix socket`,
+    check: (value) => value === 'unix' || isCidr(value),
     reload: 'live',
     help: 'Where the client comes from.',
   }),
@@ -96,5 +96,12 @@ export const ruleRows = {
     default: { text: 'either', value: () => undefined },
     reload: 'live',
     help: 'Without RETAIN only (false).',
+  }),
+  name: string({
+    default: '',
+    allowed: 'text of 1 to 128 characters without control characters',
+    check: (value) => value !== '' && value.length <= 128 && !/\p{Cc}/u.test(value),
+    reload: 'live',
+    help: 'What logs call it; else it has its number.',
   }),
 } as const;

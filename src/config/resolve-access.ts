@@ -61,6 +61,7 @@ function readRule(reader: Reader, node: TableNode, table: string): AclRule {
     role: rows.role,
     qos: rows.qos as 0 | 1 | 2,
     retain: rows.retain as boolean | undefined,
+    name: rows.name,
   };
 }
 

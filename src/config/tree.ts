@@ -67,8 +67,9 @@ export function listOf(node: TreeNode): readonly TableNode[] | undefined {
     const at = [...path, indexStep(index)];
     const root: TableNode = { kind: 'table', source: { layer, path: at }, children: new Map() };
     const source = { layer, path: at };
-    lay(root, layer, element, at);
+    // Before its keys, so that its place is its own.
     tables.push(descend(root, at, source));
+    lay(root, layer, element, at);
   }
   return tables;
 }

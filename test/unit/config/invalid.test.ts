@@ -1,8 +1,18 @@
 // Whatever is wrong in a configuration: one error, one line, its place, and no stack.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { aclRows, ruleRows } from '../../../src/config/acl-options.ts';
+import {
+  anyProviderRows,
+  failedLoginRows,
+  providerKinds,
+  providerRows,
+} from '../../../src/config/auth-options.ts';
 import { parseConfigText } from '../../../src/config/files.ts';
+import { deviceRows, tenantsRows } from '../../../src/config/identity-options.ts';
 import { environmentLayer } from '../../../src/config/layers.ts';
+import { flappingRows, limitsRows } from '../../../src/config/limits-options.ts';
+import { connectionsOwnRows, webSocketRows } from '../../../src/config/listener-options.ts';
 import {
   brokerRows,
   listenerRows,
@@ -14,6 +24,7 @@ import {
 import { resolveConfig } from '../../../src/config/resolve.ts';
 import { checkValue, type Row, type Rows } from '../../../src/config/rows.ts';
 import { consoleRows, prometheusRows, tokenRows } from '../../../src/config/service-options.ts';
+import { sniRows, tlsRows } from '../../../src/config/tls-options.ts';
 import { StMqttdError } from '../../../src/errors.ts';
 
 const tables: readonly (readonly [path: readonly string[], rows: Rows])[] = [
@@ -28,7 +39,29 @@ const tables: readonly (readonly [path: readonly string[], rows: Rows])[] = [
   [['v4', '1'], listenerRows],
   [['unified', 'plant'], listenerRows],
   [['v5', '1', 'connections'], mqttTableRows],
+  [['v5', '1', 'connections'], connectionsOwnRows],
+  [['ws', 'x'], { ...listenerRows, ...webSocketRows }],
+  [['v4', '1', 'tls'], tlsRows],
+  [['auth', 'failed_logins'], failedLoginRows],
+  [['acl'], aclRows],
+  [['limits'], limitsRows],
+  [['limits', 'flapping'], flappingRows],
+  [['tenants'], tenantsRows],
+  [['device'], deviceRows],
 ];
+/** Lists of tables; `kind` = what the table must say for the row to be one of its. */
+const lists: readonly (readonly [path: readonly string[], rows: Rows, kind?: string])[] = [
+  [['ws', 'x', 'tls', 'sni'], sniRows],
+  [['acl', 'rules'], ruleRows],
+  ...providerKinds.map((kind) => {
+    const { kind: _, ...common } = anyProviderRows;
+    return [['auth', 'providers'], { ...common, ...providerRows[kind] }, kind] as const;
+  }),
+];
+const elements = lists.flatMap(([path, rows, kind]) =>
+  Object.entries(rows).map(([key, row]) => ({ path, key, row, kind })),
+);
+const certificate = { certpath: '/c', keypath: '/k' };
 const places = tables.flatMap(([path, rows]) =>
   Object.entries(rows)
     // $SYS is the broker's, no listener's.
@@ -66,6 +99,19 @@ const writers = {
     at: '3:2',
   }),
 } as const;
+
+const tomlOf = (table: Readonly<Record<string, unknown>>) =>
+  Object.entries(table)
+    .map(([key, value]) => `${key} = ${literal(value)}\n`)
+    .join('');
+
+/** The innermost table of ws is one with TLS, else it would not be read so far. */
+function nested(path: readonly string[], inner: unknown): unknown {
+  return path.reduceRight<unknown>(
+    (value, step) => ({ ...(step === 'sni' ? certificate : {}), [step]: value }),
+    inner,
+  );
+}
 
 const anything = fc.oneof(
   fc.integer(),
@@ -106,6 +152,43 @@ describe.each(Object.entries(writers))('%s', (file, write) => {
         }
       }),
       { numRuns: 400 },
+    );
+  });
+
+  test('any wrong value in any list of tables: its place, and which table it is', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...elements),
+        anything,
+        async ({ path, key, row, kind }, value) => {
+          fc.pre(isWrong(row, value));
+          const table = { ...(kind !== undefined && { kind }), [key]: value };
+          const { text } = file.endsWith('toml')
+            ? {
+                text:
+                  (path[0] === 'ws' ? `[ws.x.tls]\n${tomlOf(certificate)}` : '') +
+                  `[[${path.join('.')}]]\n${tomlOf(table)}`,
+              }
+            : { text: JSON.stringify(nested(path, [table]), null, 1) };
+          const error = await failure(file, text);
+          expect(error?.code).toBe('ST_CONFIG_VALUE');
+          const place = text.slice(
+            0,
+            text.lastIndexOf(file.endsWith('toml') ? `\n${key} =` : `"${key}"`),
+          );
+          const line = place.split('\n').length + (file.endsWith('toml') ? 1 : 0);
+          expect(error?.message).toMatch(
+            new RegExp(
+              `^${file}:${line}:\\d+: ${path.join('\\.')}\\[0\\]\\.${key} is .*; allowed: `,
+            ),
+          );
+          expect(error?.message).not.toContain('\n');
+          if (row.secret === true && typeof value === 'string' && value.length > 4) {
+            expect(error?.message).not.toContain(literal(value).slice(1, -1));
+          }
+        },
+      ),
+      { numRuns: 300 },
     );
   });
 
