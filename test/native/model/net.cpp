@@ -88,6 +88,7 @@ class Net::Logical final : public Host {
       case EventKind::trace:
       case EventKind::trace_end:
       case EventKind::drained:
+      case EventKind::auth_request:
       case EventKind::reply:
         return true;
     }
