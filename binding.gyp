@@ -15,6 +15,8 @@
     'cflags_cc': [ '-std=c++20', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden',
                    '-fvisibility-inlines-hidden', '-fPIC', '-pthread', '-Wall', '-Wextra' ],
     'ldflags': [ '-pthread', '-static-libstdc++', '-static-libgcc' ],
+    # dlsym, for C libraries older than glibc 2.34.
+    'libraries': [ '-ldl' ],
     'configurations': {
       'Release': { 'cflags!': [ '-O2' ], 'cflags_cc!': [ '-O2' ], 'cflags_cc': [ '-O3' ] },
       'Debug': { 'cflags_cc!': [ '-O3' ], 'cflags_cc': [ '-O0', '-g' ], 'defines': [ 'STMQTT_DEBUG=1' ] },

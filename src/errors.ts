@@ -38,6 +38,14 @@ const texts = {
   ST_RESOLVE: (p: { address: string; why: string }) =>
     `cannot listen on ${p.address}: the host name does not resolve (${p.why}); use an address, as 0.0.0.0 or [::]`,
 
+  ST_TLS_READ: (p: { listener: string; what: string; file: string; why: string }) =>
+    `listener "${p.listener}": the ${p.what} ${p.file} cannot be read: ${p.why}`,
+  ST_TLS_ITEM: (p: { listener: string; what: string; why: string; next: string }) =>
+    `listener "${p.listener}": the ${p.what} ${p.why}; ${p.next}`,
+  ST_TLS_UNAVAILABLE: (p: { listener: string; why: string }) =>
+    `listener "${p.listener}": TLS cannot be had: ${p.why}; run the broker in Node.js 20 or later, ` +
+    'or put a TLS proxy in front of a listener without TLS',
+
   /** `where`: in the configuration; undefined = it was given otherwise. */
   ST_LOG_FILTER: (p: {
     where: string | undefined;

@@ -5,6 +5,7 @@
 
 #include "addon/contract_layout.hpp"
 #include "addon/native_broker.hpp"
+#include "addon/tls_reader.hpp"
 #include "io/notify.hpp"
 
 namespace {
@@ -38,6 +39,29 @@ Napi::Value notify(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, stmqtt::notify_supervisor(socket, text).code);
 }
 
+/// tlsAvailable(): null, or why not.
+Napi::Value tls_available(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (stmqtt::openssl::functions() != nullptr) return env.Null();
+  return Napi::String::New(env, std::string("this runtime does not export OpenSSL 3: no ") +
+                                    stmqtt::openssl::missing_function());
+}
+
+/// tlsCheck(options): throws as tlsContext() does, and keeps nothing.
+void tls_check(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() < 1 || !info[0].IsObject()) {
+    Napi::TypeError::New(env, "tlsCheck(options: object)").ThrowAsJavaScriptException();
+    return;
+  }
+  stmqtt::TlsOptions options;
+  if (!stmqtt::read_tls_options(env, info[0].As<Napi::Object>(), options)) return;
+  stmqtt::TlsFailure failure;
+  stmqtt::TlsContext* context = stmqtt::TlsContext::make(options, failure);
+  if (context == nullptr) return stmqtt::throw_tls_failure(env, failure);
+  context->release();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData;
   data->broker_class = Napi::Persistent(stmqtt::NativeBroker::define(env));
@@ -46,6 +70,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("contractLayout", Napi::Function::New(env, contract_layout, "contractLayout"));
   exports.Set("createBroker", Napi::Function::New(env, create_broker, "createBroker"));
   exports.Set("notify", Napi::Function::New(env, notify, "notify"));
+  exports.Set("tlsAvailable", Napi::Function::New(env, tls_available, "tlsAvailable"));
+  exports.Set("tlsCheck", Napi::Function::New(env, tls_check, "tlsCheck"));
   return exports;
 }
 

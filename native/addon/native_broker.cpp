@@ -4,6 +4,7 @@
 
 #include "addon/error_names.hpp"
 #include "addon/options_reader.hpp"
+#include "addon/tls_reader.hpp"
 
 namespace stmqtt {
 namespace {
@@ -43,6 +44,10 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                       InstanceMethod<&NativeBroker::listener_connections>("listenerConnections"),
                       InstanceMethod<&NativeBroker::reaches>("reaches"),
                       InstanceMethod<&NativeBroker::table_counts>("tableCounts"),
+                      InstanceMethod<&NativeBroker::tls_context>("tlsContext"),
+                      InstanceMethod<&NativeBroker::set_tls>("setTls"),
+                      InstanceMethod<&NativeBroker::set_handshake_timeout>("setHandshakeTimeout"),
+                      InstanceMethod<&NativeBroker::release_tls>("releaseTls"),
                       InstanceMethod<&NativeBroker::stop>("stop")});
 }
 
@@ -286,6 +291,45 @@ void NativeBroker::trace(const Napi::CallbackInfo& info) {
 void NativeBroker::untrace(const Napi::CallbackInfo& info) {
   if (engine_ == nullptr || info.Length() < 1 || !info[0].IsNumber()) return;
   engine_->untrace(info[0].As<Napi::Number>().Uint32Value());
+}
+
+Napi::Value NativeBroker::tls_context(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr || info.Length() < 1 || !info[0].IsObject()) {
+    Napi::Error::New(env, "tlsContext(options) on a running broker").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  TlsOptions options;
+  if (!read_tls_options(env, info[0].As<Napi::Object>(), options)) return env.Undefined();
+  TlsFailure failure;
+  const std::uint32_t id = engine_->make_tls(options, failure);
+  if (id == 0) throw_tls_failure(env, failure);
+  return Napi::Number::New(env, id);
+}
+
+void NativeBroker::set_tls(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return;
+  if (info.Length() < 2 || !info[0].IsNumber() || !info[1].IsNumber() ||
+      !engine_->set_tls(info[0].As<Napi::Number>().Uint32Value(),
+                        info[1].As<Napi::Number>().Uint32Value())) {
+    Napi::RangeError::New(info.Env(), "setTls: there is no such context, or no such TLS listener")
+        .ThrowAsJavaScriptException();
+  }
+}
+
+void NativeBroker::set_handshake_timeout(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return;
+  if (info.Length() < 2 || !info[0].IsNumber() || !info[1].IsNumber() ||
+      !engine_->set_handshake_timeout(info[0].As<Napi::Number>().Uint32Value(),
+                                      info[1].As<Napi::Number>().Uint32Value())) {
+    Napi::RangeError::New(info.Env(), "setHandshakeTimeout: there is no such listener")
+        .ThrowAsJavaScriptException();
+  }
+}
+
+void NativeBroker::release_tls(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr || info.Length() < 1 || !info[0].IsNumber()) return;
+  engine_->release_tls(info[0].As<Napi::Number>().Uint32Value());
 }
 
 void NativeBroker::stop(const Napi::CallbackInfo&) {

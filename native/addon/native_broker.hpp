@@ -37,6 +37,10 @@ class NativeBroker final : public Napi::ObjectWrap<NativeBroker> {
   void trace(const Napi::CallbackInfo& info);
   void untrace(const Napi::CallbackInfo& info);
   Napi::Value listener_connections(const Napi::CallbackInfo& info);
+  Napi::Value tls_context(const Napi::CallbackInfo& info);
+  void set_tls(const Napi::CallbackInfo& info);
+  void set_handshake_timeout(const Napi::CallbackInfo& info);
+  void release_tls(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);
 
   void shut_down() noexcept;

@@ -296,6 +296,10 @@ bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec&
   reader.number("max_connect_rate", to.pacing.max_per_s);
   reader.number("total_messages_per_s", to.total_messages_per_s);
   reader.number("total_bytes_per_s", to.total_bytes_per_s);
+  if (reader.has("tls")) reader.number("tls", to.tls);
+  if (reader.has("handshake_timeout_ms")) {
+    reader.number("handshake_timeout_ms", to.handshake_timeout_ms);
+  }
   std::uint8_t levels = 0;
   reader.number("protocol_levels", levels);
   const Napi::Object limits = reader.object("limits");

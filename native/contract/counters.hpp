@@ -86,12 +86,16 @@ namespace stmqtt::contract {
   X(refused_websocket_failed)                                                                       \
   X(dropped_shutting_down)                                                                          \
   /* limits */                                                                                      \
-  X(paused_rate)                 X(publish_refused_rate) \
+  X(paused_rate)                 X(publish_refused_rate)                                            \
   /* WebSocket: requests that were answered with 101, and those that were not, by cause */         \
   X(websocket_upgrades)                                                                            \
   X(websocket_refused_malformed) X(websocket_refused_too_large) X(websocket_refused_not_upgrade)   \
   X(websocket_refused_version)   X(websocket_refused_subprotocol)                                  \
-  X(websocket_refused_path)      X(websocket_refused_origin)
+  X(websocket_refused_path)      X(websocket_refused_origin)                                       \
+  /* TLS handshakes; those that failed by cause too */                                             \
+  X(tls_handshakes)              X(tls_resumed)                 X(tls_handshakes_failed)          \
+  X(tls_failed_unfinished)       X(tls_failed_not_tls)          X(tls_failed_version)             \
+  X(tls_failed_certificate)      X(tls_failed_refused)          X(tls_failed_protocol)
 // clang-format on
 
 /// Index of a counter in a thread's block.

@@ -132,6 +132,11 @@ ListenResult Engine::listen(const EngineListenSpec& spec) {
     result.error = {EMFILE, "listen"};
     return result;
   }
+  const auto tls = tls_contexts_.find(spec.tls);
+  if (spec.tls != 0 && tls == tls_contexts_.end()) {
+    result.error = {EINVAL, "listen"};
+    return result;
+  }
   Limits limits = spec.limits;
   std::unique_ptr<SharedRates> together;
   if ((spec.total_messages_per_s | spec.total_bytes_per_s) != 0) {
@@ -142,6 +147,7 @@ ListenResult Engine::listen(const EngineListenSpec& spec) {
   }
   auto entry = std::make_unique<ListenerEntry>(id, keep_limits(limits), spec);
   entry->together = std::move(together);
+  if (spec.tls != 0) entry->tls.set(tls->second);
   result.error = entry->socket.open(spec.socket);
   if (result.error) return result;
   result.id = id;

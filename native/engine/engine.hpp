@@ -14,6 +14,7 @@
 
 #include "engine/options.hpp"
 #include "engine/worker.hpp"
+#include "io/tls_slot.hpp"
 #include "session/rate_bucket.hpp"
 #include "session/tables.hpp"
 #include "store/store.hpp"
@@ -24,10 +25,18 @@ namespace stmqtt {
 /// connections count in it.
 struct ListenerEntry {
   ListenerEntry(ListenerId id, const Limits* with, const EngineListenSpec& spec)
-      : socket(id), pacing(spec.pacing), limits(with), max_connections(spec.max_connections) {}
+      : socket(id),
+        pacing(spec.pacing),
+        has_tls(spec.tls != 0),
+        handshake_timeout_ms(spec.handshake_timeout_ms),
+        limits(with),
+        max_connections(spec.max_connections) {}
   Listener socket;
   const AcceptPacing pacing;
   std::unique_ptr<SharedRates> together;       ///< null = no bound
+  const bool has_tls;
+  std::atomic<std::uint32_t> handshake_timeout_ms;
+  TlsSlot tls{TlsContextRef()};  ///< of those who come; set wherever has_tls
   std::atomic<const Limits*> limits;           ///< of those who come; Engine::kept_limits_ owns
   std::atomic<std::uint32_t> max_connections;  ///< 0 = no bound
   std::atomic<std::uint32_t> connections{0};
@@ -67,6 +76,15 @@ class Engine {
   /// For connections of this listener that come from now on; 0 = for links. Those that are there
   /// keep what they have. False: there is no such listener.
   bool set_limits(ListenerId id, const Limits& limits, std::uint32_t max_connections);
+  /// 0, and `failure` says why; else a number for EngineListenSpec::tls and set_tls().
+  [[nodiscard]] std::uint32_t make_tls(const TlsOptions& options, TlsFailure& failure);
+  /// For connections of this listener that come from now on. False: there is no such listener or
+  /// context, or the listener has no TLS.
+  bool set_tls(ListenerId id, std::uint32_t tls);
+  /// Likewise. False: there is no such listener.
+  bool set_handshake_timeout(ListenerId id, std::uint32_t timeout_ms);
+  /// Listeners and connections that have it keep it.
+  void release_tls(std::uint32_t tls) { tls_contexts_.erase(tls); }
   /// Null: there is no such listener.
   [[nodiscard]] const Limits* limits_of(ListenerId id) noexcept;
   /// Whether somebody may be subscribed to Topic Names that begin with these levels.
@@ -166,6 +184,8 @@ class Engine {
   LiveOptions live_;  ///< JavaScript's thread
   std::vector<TraceRef> traces_;  ///< JavaScript's thread; the ended ones too, for a while
   std::vector<std::unique_ptr<const Limits>> kept_limits_;  ///< JavaScript's thread
+  std::unordered_map<std::uint32_t, TlsContextRef> tls_contexts_;  ///< JavaScript's thread
+  std::uint32_t next_tls_ = 1;
   std::atomic<const Limits*> link_limits_;
   std::atomic<std::uint32_t> max_connections_;
   const JavascriptWake wake_;

@@ -50,6 +50,9 @@ struct EngineListenSpec {
   AcceptPacing pacing;
   std::uint32_t total_messages_per_s = 0;  ///< of all its clients together; 0 = no bound
   std::uint32_t total_bytes_per_s = 0;
+  std::uint32_t tls = 0;  ///< of Engine::make_tls(); 0 = none
+  /// From accept until TLS (and what else lies before MQTT) is ready for the first packet.
+  std::uint32_t handshake_timeout_ms = 10'000;
 };
 
 }  // namespace stmqtt

@@ -21,6 +21,7 @@
 namespace stmqtt {
 
 class Engine;
+class TlsChannel;
 struct ListenerEntry;
 
 /// The connection under an in-process client: bytes go to TypeScript instead of a socket.
@@ -120,6 +121,7 @@ class Worker final : private Handler, private Host {
   void on_accept_failed(ListenerId listener, int error, unsigned shed) noexcept override;
   [[nodiscard]] std::size_t on_bytes(Connection& connection, Bytes bytes) noexcept override;
   void on_writable(Connection& connection) noexcept override;
+  void on_open(Connection& connection) noexcept override;
   void on_end(Connection& connection, EndReason reason) noexcept override;
   void on_wake() noexcept override;
   void on_timers(std::uint64_t now_ms) noexcept override;
@@ -148,6 +150,7 @@ class Worker final : private Handler, private Host {
   void resume(Client& client, PauseCause cause) noexcept override;
   [[nodiscard]] Bytes address(const Client& client, char* buffer) const noexcept override;
   [[nodiscard]] contract::Transport transport(const Client& client) const noexcept override;
+  [[nodiscard]] Bytes certificate(const Client& client) const noexcept override;
   [[nodiscard]] std::uint64_t random() noexcept override { return random_.next(); }
   void make_uuid(char out[36]) noexcept override;
   /// event() without the mask and without leaving out.
@@ -170,6 +173,12 @@ class Worker final : private Handler, private Host {
   [[nodiscard]] bool admit_log(contract::Log& record, Bytes client_id) noexcept;
   void release(Connection& connection) noexcept;
   void take_crossed() noexcept;
+
+  // worker_channels.cpp
+  void add_channels(ListenerEntry& entry, DetachedConnection& to) noexcept;
+  [[nodiscard]] static contract::CloseCause cause_of(const EndReason& reason) noexcept;
+  void count_tls(TlsChannel& tls) noexcept;
+  void count_channel_end(const Connection& connection) noexcept;
 
   // worker_queries.cpp
   struct Asked;

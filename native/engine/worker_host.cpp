@@ -155,6 +155,7 @@ void Worker::close_client(Client& client, CloseMode mode,
   }
   Connection& connection = *socket_of(client);
   connection.user = nullptr;
+  if (connection.channel() != nullptr) count_channel_end(connection);
   if (mode == CloseMode::now) {
     release(connection);
     return;
@@ -200,13 +201,6 @@ Bytes Worker::address(const Client& client, char* buffer) const noexcept {
   const std::size_t bytes =
       connection->peer().to_text(*reinterpret_cast<char(*)[PeerAddress::kMaxTextBytes]>(buffer));
   return {reinterpret_cast<const std::uint8_t*>(buffer), bytes};
-}
-
-contract::Transport Worker::transport(const Client& client) const noexcept {
-  const auto* connection = static_cast<const Connection*>(client.transport);
-  return !client.is_link && connection->peer().family == PeerAddress::Family::unix_socket
-             ? contract::Transport::unix_socket
-             : contract::Transport::tcp;
 }
 
 void Worker::make_uuid(char out[36]) noexcept {

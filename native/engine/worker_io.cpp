@@ -74,6 +74,7 @@ void Worker::on_accepted(int fd, ListenerId listener, const PeerAddress& peer) n
   Arrival arrival;
   arrival.socket = DetachedConnection(fd, 0, listener, peer);
   arrival.limits = entry->limits.load(std::memory_order_acquire);
+  add_channels(*entry, arrival.socket);
   const ThreadIndex to = engine_.choose_thread();
   if (to == index_) {
     take_arrival(arrival);
@@ -118,8 +119,7 @@ void Worker::on_end(Connection& connection, EndReason reason) noexcept {
   shard_.set_turn(io_.turn_ns());
   if (auto* client = static_cast<Client*>(connection.user)) {
     // close_client() releases it.
-    shard_.on_end(*client, reason.kind == EndKind::peer_closed ? CloseCause::peer_closed
-                                                               : CloseCause::socket_error);
+    shard_.on_end(*client, cause_of(reason), as_bytes(reason.text));
     return;
   }
   if (reason.kind == EndKind::deadline_passed && drain_deadline_ms_ != 0) {

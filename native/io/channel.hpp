@@ -94,6 +94,7 @@ class Channel {
   ChannelKind kind_;
   ChannelOutput::State state_ = ChannelOutput::State::more;
   bool finish_called_ = false;     // of the lowest: for the whole stack
+  bool open_told_ = false;         // likewise
   std::uint32_t counted_bytes_ = 0;  // of the lowest: bytes of all `out` that the gauge holds
 };
 

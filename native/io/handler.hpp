@@ -43,6 +43,9 @@ class Handler {
   /// met, or on the next turn where it is met already, or after resume() where it is paused. After
   /// release() or detach() of this connection the result is ignored.
   [[nodiscard]] virtual std::size_t on_bytes(Connection& connection, Bytes bytes) noexcept = 0;
+  /// All channels are open: the handshake and the upgrade are done. Called once, before the first
+  /// on_bytes, for a connection that was adopted with channels.
+  virtual void on_open(Connection& /*connection*/) noexcept {}
   /// The outbound queue was above the high watermark and now is at or below the low one.
   virtual void on_writable(Connection& connection) noexcept = 0;
   /// The socket ended; called once, unless release() or detach() came first. The handler answers

@@ -197,6 +197,7 @@ class IoThread {
 
   // io_thread_channel.cpp: connections with channels
   void receive_through(Connection& connection) noexcept;
+  [[nodiscard]] static bool open_told(const Connection& connection) noexcept;
   void keep_large(Connection& connection, Bytes bytes) noexcept;
   void end_by_channel(Connection& connection) noexcept;
   [[nodiscard]] static bool ended_in_channel(const Connection& connection) noexcept;

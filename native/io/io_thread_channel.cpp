@@ -68,6 +68,11 @@ std::size_t channel_bytes(const Channel* lowest) noexcept {
 
 // ---- in ----
 
+// Of a stack that is all gone (a PROXY header alone) nobody asks any more.
+bool IoThread::open_told(const Connection& connection) noexcept {
+  return connection.channel_ != nullptr && connection.channel_->open_told_;
+}
+
 void IoThread::receive_through(Connection& connection) noexcept {
   const std::size_t left = connection.pending_bytes();
   const bool large = connection.pending_ != nullptr &&
@@ -94,8 +99,11 @@ void IoThread::receive_through(Connection& connection) noexcept {
     channel.state_ = output.state;
     at = &channel.above_;
   }
-  if (connection.deadline_index_ != Connection::kNoDeadline && all_open(connection.channel_)) {
+  if (!open_told(connection) && all_open(connection.channel_)) {
+    if (connection.channel_ != nullptr) connection.channel_->open_told_ = true;
     forget_deadline(connection);
+    handler_.on_open(connection);
+    if (connection.state_ != Connection::State::open || connection.has(Connection::kEnded)) return;
   }
   if (!connection.queue.empty() || channel_bytes(connection.channel_) > 0) connection.mark();
   if (!bytes.empty()) {

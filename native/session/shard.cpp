@@ -263,8 +263,8 @@ Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes fr
   return Handled::done;
 }
 
-void Shard::on_end(Client& client, CloseCause cause) noexcept {
-  close(client, {cause, ReasonCode::success, nullptr});
+void Shard::on_end(Client& client, CloseCause cause, Bytes detail) noexcept {
+  close(client, {cause, ReasonCode::success, nullptr, detail});
 }
 
 void Shard::on_writable(Client& client) noexcept {

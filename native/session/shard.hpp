@@ -90,7 +90,8 @@ class Shard {
   /// Handles whole packets. Stops early where the client gets paused or closed.
   [[nodiscard]] Received on_bytes(Client& client, Bytes bytes) noexcept;
   /// The connection ended by itself.
-  void on_end(Client& client, contract::CloseCause cause) noexcept;
+  /// `detail`: for the log; may be empty.
+  void on_end(Client& client, contract::CloseCause cause, Bytes detail = {}) noexcept;
   /// The outbound queue fell below its low watermark.
   void on_writable(Client& client) noexcept;
 

@@ -51,6 +51,9 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
     case CloseCause::peer_closed:
     case CloseCause::socket_error:
     case CloseCause::link_closed:
+    case CloseCause::tls_failed:  // these three said their last words themselves
+    case CloseCause::proxy_header_invalid:
+    case CloseCause::websocket_failed:
       mode = CloseMode::now;
       break;
     case CloseCause::client_disconnect:

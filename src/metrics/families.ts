@@ -18,6 +18,14 @@ import { processSection } from './process-families.js';
 import type { Sample } from './sample.js';
 
 const causes = closeCauseNames.filter((name): name is CloseCauseName => name !== undefined);
+const tlsFailures = [
+  'unfinished',
+  'not_tls',
+  'version',
+  'certificate',
+  'refused',
+  'protocol',
+] as const;
 const versions = ['3.1', '3.1.1', '5.0'] as const;
 const connects = [
   'clients_connected_v31',
@@ -170,6 +178,23 @@ export const sections: readonly Section[] = [
         'HTTP requests that did not become WebSocket connections, by cause.',
         'cause',
         each('websocket_refused_', websocketRefusals),
+      ),
+      counter('tls_handshakes_total', 'TLS handshakes done.', 'tls_handshakes'),
+      counter(
+        'tls_resumed_total',
+        'TLS handshakes that resumed a session, among those done.',
+        'tls_resumed',
+      ),
+      counter(
+        'tls_handshakes_failed_total',
+        'TLS handshakes that failed.',
+        'tls_handshakes_failed',
+      ),
+      byLabel(
+        'tls_failures_total',
+        'TLS handshakes that failed, by cause.',
+        'cause',
+        each('tls_failed_', tlsFailures),
       ),
       counter('takeovers_total', 'Sessions taken over by a newer connection.', 'takeovers'),
       counter(

@@ -131,7 +131,62 @@ export interface NativeListenSpec {
   total_bytes_per_s: number;
   /** Bit set: 1 = 3.1, 2 = 3.1.1, 4 = 5.0. */
   protocol_levels: number;
+  /** Of tlsContext(); 0 = no TLS. */
+  tls: number;
+  /** From accept until TLS, and what else lies before MQTT, is ready for the first packet. */
+  handshake_timeout_ms: number;
   limits: NativeLimits;
+}
+
+/** `names`: of the hosts (SNI) that it is for, "*.example.com" too; [] = the default one. */
+export type NativeTlsIdentity = {
+  names: readonly string[];
+  /** Of the key, or of the PKCS#12 file. */
+  passphrase?: string;
+} & (
+  | {
+      /** PEM: the server's certificate, then those in between. */
+      certificate: Buffer;
+      key: Buffer;
+    }
+  | { pkcs12: Buffer }
+);
+
+export interface NativeTlsOptions {
+  /** At least one. */
+  identities: readonly NativeTlsIdentity[];
+  /** PEM, several certificates in one allowed. */
+  ca: readonly Buffer[];
+  crl: readonly Buffer[];
+  verify: 'none' | 'optional' | 'require';
+  min_version: '1.2' | '1.3';
+  /** Of TLS 1.2; '' = ours. */
+  ciphers: string;
+  /** Of TLS 1.3; '' = ours. */
+  ciphersuites: string;
+  /** By preference; [] = what a client offers is not looked at. */
+  alpn: readonly string[];
+  /** A client that offers protocols, and none of these, is refused; else it gets none. */
+  alpn_required: boolean;
+}
+
+/** What tlsContext() and tlsCheck() throw, code ST_NATIVE_TLS. */
+export interface NativeTlsFailure extends Error {
+  item:
+    | 'openssl'
+    | 'certificate'
+    | 'key'
+    | 'passphrase'
+    | 'pkcs12'
+    | 'ca'
+    | 'crl'
+    | 'ciphers'
+    | 'ciphersuites'
+    | 'alpn';
+  /** Of the identity, the CA or the CRL. */
+  index: number;
+  /** Continues a sentence that begins with the item. */
+  reason: string;
 }
 
 export interface NativeBound {
@@ -176,6 +231,14 @@ export interface NativeBroker {
   ioThreads(): number;
   /** Open connections that came by a listener, closed ones too; 0 = there is no such listener. */
   listenerConnections(id: number): number;
+  /** A number for NativeListenSpec.tls and setTls(). Throws a NativeTlsFailure. */
+  tlsContext(options: NativeTlsOptions): number;
+  /** For connections of a TLS listener that begin from now on. Throws a RangeError. */
+  setTls(listenerId: number, tls: number): void;
+  /** Likewise, of any listener. */
+  setHandshakeTimeout(listenerId: number, timeoutMs: number): void;
+  /** Listeners and connections that have it keep it. */
+  releaseTls(tls: number): void;
   /** Joins all threads and frees; blocks briefly; idempotent. */
   stop(): void;
 }
@@ -185,6 +248,10 @@ export interface NativeAddon {
   contractLayout(): string;
   /** One datagram to a supervisor's Unix socket, "@" in front = abstract. 0, or the errno. */
   notify(socket: string, text: string): number;
+  /** null, or why TLS cannot be had in this process. */
+  tlsAvailable(): string | null;
+  /** Throws as tlsContext() does, and keeps nothing. */
+  tlsCheck(options: NativeTlsOptions): void;
   /** `wake` is called on the JavaScript thread, at most once per pending batch. */
   createBroker(options: NativeBrokerOptions, wake: () => void): NativeBroker;
 }

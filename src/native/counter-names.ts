@@ -170,6 +170,15 @@ export const counterNames = [
   'websocket_refused_subprotocol',
   'websocket_refused_path',
   'websocket_refused_origin',
+  'tls_handshakes',
+  'tls_resumed',
+  'tls_handshakes_failed',
+  'tls_failed_unfinished',
+  'tls_failed_not_tls',
+  'tls_failed_version',
+  'tls_failed_certificate',
+  'tls_failed_refused',
+  'tls_failed_protocol',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

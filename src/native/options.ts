@@ -110,6 +110,8 @@ export function nativeListenSpec(
     max_connect_rate: listener.maxConnectRate,
     total_messages_per_s: 0,
     total_bytes_per_s: 0,
+    tls: 0,
+    handshake_timeout_ms: listener.handshakeTimeoutMs,
     protocol_levels: listener.versions.reduce((bits, version) => bits | versionBits[version], 0),
     limits: listenerLimits(listener, 'host' in place ? place.host : undefined),
   };

@@ -78,6 +78,8 @@ export function listenSpec(over: Partial<NativeListenSpec> = {}): NativeListenSp
     total_messages_per_s: 0,
     total_bytes_per_s: 0,
     protocol_levels: 7,
+    tls: 0,
+    handshake_timeout_ms: 10_000,
     limits: limits(),
     ...over,
   };

@@ -60,6 +60,7 @@ class FrameHandler final : public Handler {
   std::function<void(int, ListenerId, const PeerAddress&)> accepted;
   std::function<void(Connection&, std::string_view)> frame;
   std::function<void(Connection&)> writable;
+  std::function<void(Connection&)> open;
   std::function<void(Connection&, EndReason)> ended;
   std::function<void(ListenerId, int, unsigned)> accept_failed;
   std::function<void()> turn_end;
@@ -130,6 +131,9 @@ class FrameHandler final : public Handler {
       if (gone || connection.paused() || connection.closing()) return at;
     }
     return at;
+  }
+  void on_open(Connection& connection) noexcept override {
+    if (open) open(connection);
   }
   void on_writable(Connection& connection) noexcept override {
     if (writable) writable(connection);

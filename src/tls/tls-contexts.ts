@@ -1,0 +1,143 @@
+/**
+ * The TLS contexts of all listeners: made from files, replaced when these change or on SIGHUP.
+ * Connections that are there keep what they began with. A file that is wrong leaves everything of its
+ * listener as it was, and says so.
+ */
+import type { TlsConfig } from '../config/access-config.js';
+import { messageOf } from '../errors.js';
+import type { LogRecord } from '../log/logger.js';
+import type { NativeBroker, NativeTlsOptions } from '../native/addon.js';
+import { FileWatch, type FileWatchTimes } from './file-watch.js';
+import {
+  filesOf,
+  isTlsFailure,
+  readTlsFiles,
+  type TlsFiles,
+  type TlsTransport,
+  tlsFailure,
+} from './identity-files.js';
+
+type Native = Pick<NativeBroker, 'tlsContext' | 'setTls' | 'releaseTls'>;
+
+export interface TlsContextsParts {
+  readonly native: Native;
+  readonly write: (record: LogRecord) => void;
+  readonly watchTimes?: FileWatchTimes;
+}
+
+/** What of a listener concerns TLS. */
+export interface TlsListener {
+  readonly name: string;
+  readonly tls: TlsConfig;
+  readonly transport: TlsTransport;
+}
+
+interface Entry {
+  listener: TlsListener;
+  /** The native half's number. */
+  context: number;
+  readonly sockets: Set<number>;
+}
+
+export class TlsContexts {
+  readonly #native: Native;
+  readonly #write: (record: LogRecord) => void;
+  readonly #watch: FileWatch;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor({ native, write, watchTimes }: TlsContextsParts) {
+    this.#native = native;
+    this.#write = write;
+    this.#watch = new FileWatch(() => this.reload('a file has changed'), watchTimes);
+  }
+
+  /**
+   * The number for NativeListenSpec.tls, the same for all sockets of a listener. `key` names the
+   * listener through reloads (its table). Throws ST_TLS_….
+   */
+  contextOf(key: string, listener: TlsListener): number {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) return entry.context;
+    const context = makeContext(listener, (options) => this.#native.tlsContext(options));
+    this.#entries.set(key, { listener, context, sockets: new Set() });
+    this.#watchAll();
+    return context;
+  }
+
+  /** A listening socket has the context; a reload gives it the next one. */
+  bind(key: string, listenerId: number): void {
+    this.#entries.get(key)?.sockets.add(listenerId);
+  }
+
+  /** It is closed; the last one takes the context with it. */
+  unbind(key: string, listenerId: number): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    entry.sockets.delete(listenerId);
+    if (entry.sockets.size > 0) return;
+    this.#native.releaseTls(entry.context);
+    this.#entries.delete(key);
+    this.#watchAll();
+  }
+
+  /** The configuration changed. Throws ST_TLS_…: then everything is as it was. */
+  change(key: string, listener: TlsListener): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#replace(entry, listener);
+    entry.listener = listener;
+    this.#watchAll();
+  }
+
+  /** Reads all files again. Never throws: what is wrong is logged, and its listener stays as it was. */
+  reload(why: string): void {
+    for (const entry of this.#entries.values()) {
+      const { name } = entry.listener;
+      try {
+        this.#replace(entry, entry.listener);
+        this.#log('info', `TLS of listener "${name}" read anew: ${why}`, name);
+      } catch (error) {
+        this.#log('error', `${messageOf(error)}; new connections get what was there before`, name);
+      }
+    }
+    this.#watchAll();
+  }
+
+  stop(): void {
+    this.#watch.stop();
+    for (const { context } of this.#entries.values()) this.#native.releaseTls(context);
+    this.#entries.clear();
+  }
+
+  #replace(entry: Entry, listener: TlsListener): void {
+    const before = entry.context;
+    entry.context = makeContext(listener, (options) => this.#native.tlsContext(options));
+    for (const id of entry.sockets) this.#native.setTls(id, entry.context);
+    this.#native.releaseTls(before);
+  }
+
+  #watchAll(): void {
+    this.#watch.set([...this.#entries.values()].flatMap(({ listener }) => filesOf(listener.tls)));
+  }
+
+  #log(level: 'info' | 'error', text: string, listener: string): void {
+    this.#write({ level, module: 'listener', text, fields: { listener } });
+  }
+}
+
+/** Reads and checks, for `check` and before a change. Throws ST_TLS_…. */
+export function checkTls(listener: TlsListener, check: (options: NativeTlsOptions) => void): void {
+  makeContext(listener, check);
+}
+
+function makeContext<T>(
+  { name, tls, transport }: TlsListener,
+  make: (options: NativeTlsOptions) => T,
+): T {
+  const files: TlsFiles = readTlsFiles(name, tls, transport);
+  try {
+    return make(files.options);
+  } catch (cause) {
+    throw isTlsFailure(cause) ? tlsFailure(name, files, cause) : cause;
+  }
+}
