@@ -1,5 +1,6 @@
 /** The commands that print and end: check, generate-config, import. */
 import { writeFileSync } from 'node:fs';
+import { adviceOn } from '../config/advice.js';
 import type { ImportSource } from '../config/import.js';
 import { loadConfig } from '../config/load.js';
 import { effectiveText, effectiveValues } from '../config/report.js';
@@ -10,12 +11,12 @@ import type { CommandLine } from './flags.js';
 /** Warnings go to stderr: what is on stdout is a configuration, or JSON. */
 export async function check(line: CommandLine): Promise<void> {
   const resolution = await loadConfig({ files: line.config, flags: line });
-  for (const warning of resolution.warnings) console.error(`st-mqttd: ${warning}`);
+  const warnings = [...resolution.warnings, ...adviceOn(resolution)];
+  for (const warning of warnings) console.error(`st-mqttd: ${warning}`);
   if (!line.json) {
     process.stdout.write(effectiveText(resolution));
     return;
   }
-  const { warnings } = resolution;
   const values = effectiveValues(resolution);
   process.stdout.write(`${JSON.stringify({ warnings, values }, null, 2)}\n`);
 }

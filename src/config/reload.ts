@@ -24,6 +24,8 @@ export interface ListenerChange {
   readonly unixClosed: string | undefined;
   /** What the sockets themselves carry has changed (name, versions, pace, mode): close and open all. */
   readonly reopen: boolean;
+  /** It has TLS before and after, and something of that has changed. */
+  readonly tls: boolean;
   /** The limits of new connections have changed. */
   readonly limits: boolean;
 }
@@ -41,7 +43,6 @@ export interface ReloadPlan {
 }
 
 const kService = /^(console|prometheus)(\.|$)/;
-const kListenerTable = /^(?:v4|v5|unified)\./;
 
 export function diffConfig(before: Resolution, after: Resolution): ReloadPlan {
   const plan = {
@@ -51,13 +52,16 @@ export function diffConfig(before: Resolution, after: Resolution): ReloadPlan {
   };
   const old = byKey(before);
   const now = byKey(after);
+  const [olds, news] = [tablesOf(before), tablesOf(after)];
+  const inOne = [...olds, ...news].filter((table) => !(olds.has(table) && news.has(table)));
+  const isOfOne = (table: string) =>
+    inOne.some((one) => table === one || table.startsWith(`${one}.`));
   for (const key of new Set([...old.keys(), ...now.keys()])) {
     const [from, to] = [old.get(key), now.get(key)];
     const entry = from ?? to;
     if (entry === undefined || isDeepStrictEqual(from?.value, to?.value)) continue;
     // A listener that is only in one of them is told as a whole.
-    const isListener = kListenerTable.test(entry.table);
-    if (isListener && (from === undefined || to === undefined)) continue;
+    if (isOfOne(entry.table)) continue;
     // A service that was not started, or is no longer asked for, takes over nothing.
     const isService = kService.test(entry.table) && (from === undefined || to === undefined);
     const comesOrGoes = isService && isThere(old, entry.table) !== isThere(now, entry.table);
@@ -79,6 +83,9 @@ function byKey({ effective }: Resolution): Map<string, EffectiveEntry> {
     ]),
   );
 }
+
+const tablesOf = ({ config }: Resolution): Set<string> =>
+  new Set(config.listeners.map(({ table }) => table));
 
 function isThere(values: ReadonlyMap<string, EffectiveEntry>, table: string): boolean {
   return values.has(`${kService.exec(table)?.[1]}.listen`);
@@ -108,12 +115,28 @@ function diffListeners(
 
 function changeOf(before: ListenerConfig, after: ListenerConfig): ListenerChange {
   const unixMoved = before.unix?.path !== after.unix?.path;
-  const carried = ({ name, versions, acceptDelayMs, maxConnectRate, unix }: ListenerConfig) => [
-    name,
-    versions,
-    acceptDelayMs,
-    maxConnectRate,
-    unixMoved ? 0 : (unix?.mode ?? 0),
+  const carried = (listener: ListenerConfig) => [
+    listener.name,
+    listener.versions,
+    listener.acceptDelayMs,
+    listener.maxConnectRate,
+    unixMoved ? 0 : (listener.unix?.mode ?? 0),
+    listener.tls === undefined,
+    listener.ws,
+    listener.proxyProtocol,
+    listener.trustedProxies,
+    listener.handshakeTimeoutMs,
+    listener.maxHandshakes,
+    listener.maxConnectionsPerAddress,
+    listener.maxConnectRatePerAddress,
+    listener.totalMessagesPerS,
+    listener.totalBytesPerS,
+  ];
+  const limits = ({ maxConnections, mqtt, role, validateTenantPrefix }: ListenerConfig) => [
+    maxConnections,
+    mqtt,
+    role,
+    validateTenantPrefix,
   ];
   return {
     before,
@@ -123,8 +146,11 @@ function changeOf(before: ListenerConfig, after: ListenerConfig): ListenerChange
     unixOpened: unixMoved ? after.unix?.path : undefined,
     unixClosed: unixMoved ? before.unix?.path : undefined,
     reopen: !isDeepStrictEqual(carried(before), carried(after)),
-    limits:
-      before.maxConnections !== after.maxConnections || !isDeepStrictEqual(before.mqtt, after.mqtt),
+    tls:
+      before.tls !== undefined &&
+      after.tls !== undefined &&
+      !isDeepStrictEqual(before.tls, after.tls),
+    limits: !isDeepStrictEqual(limits(before), limits(after)),
   };
 }
 

@@ -23,7 +23,7 @@ export function reportOf(
   warnings: readonly string[],
 ): ReloadReport {
   // A listener's address and name are told by the listener, not by its keys.
-  const isOwn = ({ key }: ChangedValue) => !/^(v4|v5|unified)\./.test(key);
+  const isOwn = ({ key }: ChangedValue) => !/^(v4|v5|unified|ws)\./.test(key);
   const names = (of: readonly { readonly name: string }[]) => of.map(({ name }) => name);
   return {
     live: plan.live,

@@ -138,6 +138,11 @@ describe('listeners', () => {
     ['max_connect_rate = 5', { reopen: true, limits: false }],
     ['next_connection_delay_ms = 5', { reopen: true, limits: false }],
     ['max_connections = 5', { reopen: false, limits: true }],
+    ['role = "service"', { reopen: false, limits: true, tls: false }],
+    ['max_handshakes = 5', { reopen: true, limits: false }],
+    ['proxy_protocol = "v2"\ntrusted_proxies = "10.0.0.0/8"', { reopen: true }],
+    ['[unified.1.tls]\ncertpath = "/c"\nkeypath = "/k"', { reopen: true, tls: false }],
+    ['[unified.1.auth]\nalice = "x"', { reopen: false, limits: false, tls: false }],
     ['[unified.1.connections]\nmax_inflight = 5', { reopen: false, limits: true }],
     ['[unified.1.connections]\naccept_versions = ["5.0"]', { reopen: true }],
     ['unix = "/tmp/a"', { reopen: false, unixOpened: '/tmp/a', unixClosed: undefined }],
@@ -145,6 +150,25 @@ describe('listeners', () => {
     const { listenersChanged } = await diff(listener, `${listener}${line}\n`);
     expect(listenersChanged).toHaveLength(1);
     expect(listenersChanged[0]).toMatchObject(expected);
+  });
+
+  test('TLS that stays TLS needs no other socket; its keys are told', async () => {
+    const tls = (lines: string) =>
+      `${listener}[unified.1.tls]\ncertpath = "/c"\nkeypath = "/k"\n${lines}`;
+    const plan = await diff(tls(''), tls('min_version = "1.3"\n'));
+    expect(plan.listenersChanged).toMatchObject([{ reopen: false, limits: false, tls: true }]);
+    expect(plan.newConnections).toEqual([
+      { key: 'unified.1.tls.min_version', from: '1.2', to: '1.3' },
+    ]);
+  });
+
+  test('a table that comes or goes is told key by key; one of a listener that goes is not', async () => {
+    const comes = await diff(listener, `${listener}[unified.1.auth]\nalice = "x"\n`);
+    expect(comes.live).toEqual([{ key: 'unified.1.auth.alice', from: undefined, to: '(secret)' }]);
+    const other = '[ws.1]\nlisten = "127.0.0.1:1"\n[ws.1.auth]\nalice = "x"\n';
+    const goes = await diff(`${listener}${other}`, listener);
+    expect([...goes.live, ...goes.newConnections, ...goes.restart]).toEqual([]);
+    expect(goes.listenersRemoved.map(({ name }) => name)).toEqual(['ws-1']);
   });
 
   test('the mode of a socket that stays', async () => {
