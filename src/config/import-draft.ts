@@ -2,9 +2,12 @@
  * A configuration that is being written from another broker's file: what has a counterpart, notes on
  * what has none, and what is about access, which keeps the result from starting until it is seen to.
  */
+import { aclRows, ruleRows } from './acl-options.js';
+import { webSocketRows } from './listener-options.js';
 import { brokerRows, listenerRows, logRows, mqttTableRows, topRows } from './options.js';
 import { checkValue, type Rows } from './rows.js';
-import { quoteKey } from './tree.js';
+import { tlsRows } from './tls-options.js';
+import { indexStep, quoteKey } from './tree.js';
 
 /** Tables that are written as they are: their rows come with the version that serves them. */
 const rowsOf: Readonly<Record<string, Rows>> = {
@@ -12,7 +15,10 @@ const rowsOf: Readonly<Record<string, Rows>> = {
   mqtt: mqttTableRows,
   broker: brokerRows,
   log: logRows,
-  listener: listenerRows,
+  acl: aclRows,
+  'acl.rules': ruleRows,
+  listener: { ...listenerRows, ...webSocketRows },
+  tls: tlsRows,
   connections: mqttTableRows,
 };
 
@@ -43,6 +49,9 @@ export class Draft {
   /** By table, in the order of their first use; '' is the top. */
   readonly #tables = new Map<string, Line[]>();
 
+  /** How many there are of each list of tables. */
+  readonly #elements = new Map<string, number>();
+
   constructor(title: string) {
     this.#title = title;
   }
@@ -68,6 +77,14 @@ export class Draft {
     if (replaced !== undefined) comment = `${replaced.comment}; ${comment}`;
     comment = oneLine(comment);
     lines.push({ key, text: `${key} = ${tomlText(taken)}   # ${comment}`, comment });
+  }
+
+  /** A new one of a list of tables, as [[auth.providers]]: the path to set its keys by. */
+  element(list: readonly string[]): readonly string[] {
+    const name = list.join('.');
+    const index = this.#elements.get(name) ?? 0;
+    this.#elements.set(name, index + 1);
+    return [...list, indexStep(index)];
   }
 
   /** A comment in a table: something without a counterpart. */
@@ -102,13 +119,13 @@ export class Draft {
     const top = this.#tables.get('') ?? [];
     if (top.length > 0) lines.push('', ...top.map(({ text }) => text));
     for (const [header, table] of this.#tables) {
-      if (header !== '') lines.push('', `[${header}]`, ...table.map(({ text }) => text));
+      if (header !== '') lines.push('', headerLine(header), ...table.map(({ text }) => text));
     }
     return `${lines.join('\n')}\n`;
   }
 
   #linesOf(path: readonly string[]): Line[] {
-    const header = path.map(quoteKey).join('.');
+    const header = path.map((step) => (isIndex(step) ? step : quoteKey(step))).join('.');
     let lines = this.#tables.get(header);
     if (lines === undefined) {
       lines = [];
@@ -118,7 +135,16 @@ export class Draft {
   }
 }
 
+const isIndex = (step: string) => /^\[\d+\]$/.test(step);
+
+/** "acl.rules.[0]" is [[acl.rules]]. */
+function headerLine(header: string): string {
+  const list = /^(.*)\.\[\d+\]$/.exec(header)?.[1];
+  return list === undefined ? `[${header}]` : `[[${list}]]`;
+}
+
 function kindOf(path: readonly string[]): string {
+  if (path.some(isIndex)) return path.filter((step) => !isIndex(step)).join('.');
   if (path.length <= 1) return path[0] ?? '';
   return path.length === 2 ? 'listener' : (path[2] ?? '');
 }

@@ -6,6 +6,8 @@ const kUnlimited = Number.MAX_SAFE_INTEGER;
 
 /** Said elsewhere: by the listener as a whole. */
 export const kNothing: ReadonlySet<string> = new Set([
+  'acl_file',
+  'password_file',
   'allow_anonymous',
   'listener_allow_anonymous',
   'per_listener_settings',
@@ -90,7 +92,7 @@ const persistence: Rule = (value, to) => {
 };
 
 const kLimit = 'quotas of this kind are not there';
-const kAuth = 'authentication and rules of access are not there yet';
+const kAuth = 'plugins are not there; see [[auth.providers]] and [[acl.rules]]';
 
 export const mosquittoGlobals: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['max_inflight_messages', number('mqtt', 'max_inflight', { when: 0, value: 65_535 })],
@@ -127,15 +129,13 @@ export const mosquittoGlobals: ReadonlyMap<string, Rule> = new Map<string, Rule>
     },
   ],
   ['persistence_file', note('what mosquitto has stored there is not read')],
-  ['password_file', unhandled(kAuth)],
-  ['acl_file', unhandled(kAuth)],
-  ['psk_file', unhandled(kAuth)],
+  ['psk_file', unhandled('TLS by shared keys is not there')],
   ['plugin', unhandled(kAuth)],
   ['global_plugin', unhandled(kAuth)],
   ['auth_plugin', unhandled(kAuth)],
   ['auth_plugin_deny_special_chars', unhandled(kAuth)],
-  ['clientid_prefixes', unhandled(kAuth)],
-  ['check_retain_source', unhandled(kAuth)],
+  ['clientid_prefixes', unhandled('see clients of [[acl.rules]]')],
+  ['check_retain_source', note('rules hold for retained messages when they are delivered too')],
   ['global_max_clients', note(kLimit)],
   ['max_connections', note('stands before any listener')],
   [
@@ -201,10 +201,18 @@ export const mosquittoListener: ReadonlyMap<string, Rule> = new Map<string, Rule
       if (value === 'true') to.set(['tls'], 'identity', 'dn');
     },
   ],
-  ['tls_version', (value, to) => to.set(['tls'], 'min_version', value)],
+  [
+    'tls_version',
+    (value, to) => {
+      const version = /^tlsv1\.([123])$/.exec(value)?.[1];
+      if (version === undefined) return to.note('no version of TLS; left out');
+      to.set(['tls'], 'min_version', version === '3' ? '1.3' : '1.2');
+      if (version === '1') to.note('the oldest version here is TLS 1.2');
+    },
+  ],
   ['capath', unhandled('a folder of certificates is not possible here: join them in one file')],
-  ['ciphers_tls1.3', unhandled('TLS 1.3 ciphers are those of OpenSSL')],
-  ['dhparamfile', unhandled('TLS parameters of this kind are not there')],
+  ['ciphers_tls1.3', (value, to) => to.set(['tls'], 'ciphersuites', value)],
+  ['dhparamfile', note('keys are agreed on over elliptic curves alone')],
   ['tls_engine', unhandled('TLS engines are not there')],
   ['tls_engine_kpass_sha1', unhandled('TLS engines are not there')],
   ['tls_keyform', unhandled('TLS engines are not there')],
@@ -213,9 +221,7 @@ export const mosquittoListener: ReadonlyMap<string, Rule> = new Map<string, Rule
   ['use_username_as_clientid', unhandled('Client Identifiers are what clients say')],
   ['mount_point', unhandled('topics are what clients say; nothing is put before them')],
   ['bind_interface', unhandled('give the address of that interface as listen')],
-  ['websockets_origin', unhandled('see allowed_origins of a ws listener')],
-  ['password_file', unhandled(kAuth)],
-  ['acl_file', unhandled(kAuth)],
+  ['websockets_origin', (value, to) => to.set([], 'allowed_origins', value)],
   ['plugin', unhandled(kAuth)],
   ['auth_plugin', unhandled(kAuth)],
   ['http_dir', note('no files are served')],

@@ -40,16 +40,53 @@ export function importMosquitto(file: string): string {
     const said = heard.findLast(({ name }) => /allow_anonymous$/.test(name));
     // mosquitto 2: without a listener only this machine connects, and anonymously.
     if (said === undefined) return sources.length === 0;
-    return said.value === 'true' ? true : said;
+    return said;
   };
   if (sources.length === 0) {
     const path = ['unified', '1'];
     const from = 'mosquitto without a listener: this machine only';
     draft.set(path, 'listen', ['127.0.0.1:1883', '[::1]:1883'], from);
-    closed(draft, path, isOpen(unopened), 'its default listener');
+    open(draft, path, isOpen(unopened));
+    access(draft, perListener ? [] : globals, [], 1);
+    access(draft, unopened, [], 1);
   }
-  for (const [index, source] of sources.entries()) writeListener(draft, source, index, isOpen);
+  for (const [index, source] of sources.entries()) {
+    const name = writeListener(draft, source, index, isOpen);
+    // With per_listener_settings, its files are about its clients alone.
+    if (perListener) access(draft, source.settings, [name], sources.length);
+  }
+  if (!perListener && sources.length > 0) {
+    access(draft, [...globals, ...sources.flatMap(({ settings }) => settings)], [], 1);
+  }
   return draft.text();
+}
+
+/** password_file and acl_file; `only`: the listeners that they are about, none = all of them. */
+function access(
+  draft: Draft,
+  settings: readonly Setting[],
+  only: readonly string[],
+  listeners: number,
+): void {
+  const last = (wanted: string) => settings.findLast(({ name }) => name === wanted);
+  const passwords = last('password_file');
+  if (passwords !== undefined) {
+    const from = `${passwords.where} password_file`;
+    const path = draft.element(['auth', 'providers']);
+    draft.set(path, 'kind', 'password_file', from);
+    draft.set(path, 'path', passwords.value, from);
+    if (only.length > 0 && listeners > 1) draft.set(path, 'listeners', only, from);
+  }
+  const acl = last('acl_file');
+  if (acl === undefined) return;
+  const from = `${acl.where} acl_file ${acl.value}`;
+  if (only.length > 0 && listeners > 1) {
+    const why = `its rules are about ${only.join()} alone, and files of rules here are about all listeners`;
+    draft.unhandled(`${from}: ${why}; write them as [[acl.rules]] with listeners`);
+    return;
+  }
+  draft.set(['acl'], 'files', [acl.value], from);
+  draft.set(['acl'], 'narrow', true, `${from}: there a subscription wider than the rules is taken`);
 }
 
 /** Options of a listener that writeListener() reads by itself. */
@@ -192,12 +229,13 @@ function apply(
   });
 }
 
+/** Its name here. */
 function writeListener(
   draft: Draft,
   { settings, listen }: Source,
   index: number,
   isOpen: (own: readonly Setting[]) => Setting | boolean,
-): void {
+): string {
   const value = (wanted: string) => settings.findLast(({ name }) => name === wanted)?.value;
   const kind = value('protocol') === 'websockets' ? 'ws' : 'unified';
   const path = [kind, String(index + 1)];
@@ -221,21 +259,16 @@ function writeListener(
   for (const setting of settings) {
     if (!kNothing.has(setting.name)) apply(draft, path, setting, mosquittoListener, new Set());
   }
-  closed(draft, path, isOpen(settings), `the listener of ${listen.where}`);
+  open(draft, path, isOpen(settings));
+  return path.join('-');
 }
 
-/** Where the source lets in only whom it knows, so must the result: it does not start. */
-function closed(
-  draft: Draft,
-  path: readonly string[],
-  open: Setting | boolean,
-  listener: string,
-): void {
-  if (open === true) return;
+/** Whether it takes clients that nobody knows, as the source says or by its default. */
+function open(draft: Draft, path: readonly string[], said: Setting | boolean): void {
+  if (said === true) return;
   const why =
-    open === false
+    said === false
       ? 'allow_anonymous is not there, which is false beside a listener'
-      : `${open.where} allow_anonymous ${open.value}`;
-  draft.set(path, 'allow_anonymous', false, why);
-  draft.unhandled(`${listener} takes no anonymous clients: ${why}`);
+      : `${said.where} allow_anonymous ${said.value}`;
+  draft.set(path, 'allow_anonymous', said !== false && said.value === 'true', why);
 }
