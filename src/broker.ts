@@ -6,6 +6,8 @@
  */
 import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import type { AuthMethodHandler } from './auth/enhanced.js';
+import { AuthGate } from './auth/gate.js';
 import type { AuthHandler } from './auth/verdict.js';
 import { compose, makeRecorder, type Owner } from './composition/compose.js';
 import { startServices, stopServices } from './composition/services.js';
@@ -21,6 +23,7 @@ import { boundRecords, loopbackRecord } from './listener/announce.js';
 import { type BoundAddress, socketAddress } from './listener/listeners.js';
 import type { Recorder } from './log/recorder.js';
 import { Counters, type Metrics } from './metrics/counters.js';
+import { isMqttText } from './native/commands.js';
 import type { Resolve } from './reload/reloader.js';
 import type { ReloadReport } from './reload/report.js';
 import { fromFile, fromTables } from './reload/sources.js';
@@ -50,6 +53,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #authHandler: AuthHandler | undefined;
+  readonly #authMethods = new Map<string, AuthMethodHandler>();
   readonly #counters = new Counters();
 
   /** Throws where a value is not allowed; a file is read by start(). */
@@ -164,14 +168,23 @@ export class Broker extends EventEmitter<BrokerEvents> {
    * the client is refused with 0x88. Links of this process are not asked about.
    */
   authenticate(handler: AuthHandler): this {
-    if (this.#state !== 'new' && this.#state !== 'stopped') {
-      throw fail('ST_BROKER_STATE', {
-        doing: 'setting the authenticator',
-        state: this.#state,
-        next: 'call authenticate() before start(): who is connected was not judged by it',
-      });
-    }
+    this.#beforeStart('setting the authenticator', 'authenticate()');
     this.#authHandler = handler;
+    return this;
+  }
+
+  /**
+   * Sets who conducts enhanced authentication (MQTT 5.0, 4.12) by this Authentication Method, on
+   * every listener, before start(). Clients that name no method are not asked about.
+   */
+  authenticateWith(method: string, handler: AuthMethodHandler): this {
+    this.#beforeStart('setting an Authentication Method', 'authenticateWith()');
+    if (!isMqttText(method) || method === '') {
+      const allowed = 'text of 1 to 65535 bytes';
+      const doing = 'setting an Authentication Method';
+      throw fail('ST_ARGUMENT', { doing, name: 'method', found: JSON.stringify(method), allowed });
+    }
+    this.#authMethods.set(method, handler);
     return this;
   }
 
@@ -204,6 +217,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
 
   async #start(): Promise<void> {
     let recorder: Recorder | undefined;
+    let auth: AuthGate | undefined;
     const emit: Owner['emit'] = (name, ...values) => this.#emit(name, ...values);
     try {
       if (this.#resolution === undefined || this.#readsAnew) {
@@ -215,10 +229,12 @@ export class Broker extends EventEmitter<BrokerEvents> {
         emit,
       });
       for (const text of warnings) recorder.say('warn', 'config', text);
+      auth = this.#makeGate(recorder);
+      (await auth.prepare(config)).commit();
       const run = compose(this.#resolution, recorder, {
         internals: this.#internals,
         counters: this.#counters,
-        authHandler: this.#authHandler,
+        auth,
         emit,
         took: (next) => {
           this.#resolution = next;
@@ -237,6 +253,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
       this.#state = 'stopped';
       await stopServices(this.#run);
       this.#release();
+      auth?.end();
       await recorder?.logger.end();
       throw error;
     }
@@ -268,7 +285,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
   #release(): void {
     const run = this.#run;
     if (run === undefined) return;
-    run.authenticator?.end();
+    run.auth.end();
     run.writer.flush();
     this.#counters.read(run.native);
     run.native.stop();
@@ -277,6 +294,21 @@ export class Broker extends EventEmitter<BrokerEvents> {
     run.links.end();
     run.registry.end();
     this.#run = undefined;
+  }
+
+  #makeGate(recorder: Recorder): AuthGate {
+    return new AuthGate({
+      handler: this.#authHandler,
+      methods: this.#authMethods,
+      write: (record) => recorder.write(record),
+      onError: (error) => recorder.error('auth', error),
+    });
+  }
+
+  #beforeStart(doing: string, method: string): void {
+    if (this.#state === 'new' || this.#state === 'stopped') return;
+    const next = `call ${method} before start(): who is connected was not judged by it`;
+    throw fail('ST_BROKER_STATE', { doing, state: this.#state, next });
   }
 
   #running(doing: string): Run {

@@ -63,6 +63,7 @@ const texts = {
   ST_AUTHENTICATOR: (p: { clientId: string; why: string }) =>
     `authenticating client "${p.clientId}": ${p.why}; refused with 0x88`,
 
+  ST_AUTH_CONFIG: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
   ST_AUTH_FILE: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
   ST_AUTH_PROVIDER: (p: { provider: string; clientId: string; why: string }) =>
     `authenticating client "${p.clientId}" by ${p.provider}: ${p.why}; refused with 0x88`,

@@ -1,6 +1,7 @@
 /** What `import … from 'st-mqttd'` gives. */
 export type { ClientCertificate, SubjectName } from './auth/client-certificate.js';
 export type { AuthContext } from './auth/context.js';
+export type { AuthExchange, AuthMethodHandler } from './auth/enhanced.js';
 export type { Accept, AuthHandler, AuthVerdict, ClientLimits, Refuse } from './auth/verdict.js';
 export type { ClientRule } from './auth/verdict-rules.js';
 export { Broker, type BrokerOptions } from './broker.js';

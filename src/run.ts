@@ -1,5 +1,5 @@
 /** What one run of the broker consists of. Types only: composition/ makes all of it. */
-import type { Authenticator } from './auth/authenticator.js';
+import type { AuthGate } from './auth/gate.js';
 import type { BrokerConfig } from './config/resolve.js';
 import type { Links } from './link/links.js';
 import type { Listeners } from './listener/listeners.js';
@@ -21,7 +21,7 @@ export interface Run {
   readonly listeners: Listeners;
   readonly links: Links;
   readonly registry: NativeRegistry;
-  readonly authenticator: Authenticator | undefined;
+  readonly auth: AuthGate;
   readonly router: EventRouter;
   readonly reloader: Reloader;
   readonly sys: SysTopics;

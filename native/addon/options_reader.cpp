@@ -203,6 +203,9 @@ bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
   number("outbound_low_watermark_bytes", to.outbound_low_watermark_bytes);
   number("event_mask", to.event_mask);
   number("verdict_timeout_ms", to.verdict_timeout_ms);
+  if (wanted == Wanted::all || reader.has("authenticate")) {
+    reader.flag("authenticate", to.authenticate);
+  }
   number("log_level", to.log.level);
   if (reader.good() && to.log.level > kFinestLog) reader.fail("log_level", "0 to 5");
   if (reader.has("log_modules")) read_log_modules(reader, to.log);
@@ -252,7 +255,6 @@ bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions&
   reader.choice("placement", to.placement,
                 {{"round-robin", Placement::round_robin},
                  {"least-connections", Placement::least_connections}});
-  reader.flag("authenticate", to.authenticate);
   reader.text("client_id_prefix", to.client_id_prefix);
   if (!read_live_options(reader, Wanted::all, to)) return false;
   if (to.io_threads == 0 || to.io_threads > kMaxIoThreads) {

@@ -32,12 +32,12 @@ struct LiveOptions {
   std::uint32_t event_mask = ~contract::kMaskEndsWithConnection;
   LogRules log;
   std::uint32_t verdict_timeout_ms = 10'000;
+  bool authenticate = false;  ///< each CONNECT waits for a verdict
 };
 
 struct EngineOptions : LiveOptions {
   unsigned io_threads = 1;
   Placement placement = Placement::round_robin;
-  bool authenticate = false;
   std::string client_id_prefix = "st-mqttd-";
   StoreKind store = StoreKind::memory;
   TrialStoreOptions trial_store;

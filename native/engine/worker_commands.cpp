@@ -99,7 +99,8 @@ void Worker::take_listener(const ListenerChange& change) noexcept {
 void Worker::take_settings(const LiveOptions& live) noexcept {
   live_ = live;
   io_.set_watermarks(live.outbound_high_watermark_bytes, live.outbound_low_watermark_bytes);
-  shard_.set_verdict_timeout(live.verdict_timeout_ms);
+  shard_.set_verdicts(live.authenticate ? Verdicts::wanted : Verdicts::none,
+                      live.verdict_timeout_ms);
   shard_.set_match_cache(live.match_cache_bytes);
   shard_.set_log_rules(live_.log);
   tap_changed();

@@ -23,6 +23,9 @@
 
 namespace stmqtt {
 
+/// Whether each CONNECT waits for one.
+enum class Verdicts : std::uint8_t { none, wanted };
+
 struct ShardOptions {
   ThreadIndex thread = 0;
   std::size_t match_cache_bytes = 4 << 20;
@@ -115,7 +118,8 @@ class Shard {
 
   // --- options that change while it runs
   /// For requests that come from now on.
-  void set_verdict_timeout(std::uint32_t timeout_ms) noexcept {
+  void set_verdicts(Verdicts verdicts, std::uint32_t timeout_ms) noexcept {
+    options_.authenticate = verdicts == Verdicts::wanted;
     options_.verdict_timeout_ms = timeout_ms;
   }
   void set_match_cache(std::size_t max_bytes) noexcept { cache_.set_max_bytes(max_bytes); }

@@ -26,8 +26,8 @@ export interface ListenerAuth {
 export interface ChainOptions {
   /** By the listener's name. */
   readonly listeners: ReadonlyMap<string, ListenerAuth>;
-  /** All of them, for the end. */
-  readonly providers: readonly AuthProvider[];
+  /** All that is to be stopped at the end. */
+  readonly providers: readonly { stop?(): void }[];
   readonly tenants: { readonly isOn: boolean; readonly from: readonly TenantFrom[] };
   readonly deviceIdFrom: DeviceIdFrom | undefined;
   readonly failedLogins: FailedLoginLimits;

@@ -17,8 +17,8 @@ export interface FailedLoginLimits {
 
 interface Window {
   failures: number;
-  /** ms. */
-  readonly start: number;
+  /** ms: then it is forgotten. */
+  until: number;
 }
 
 const kMaxAddresses = 16_384;
@@ -55,22 +55,27 @@ export class FailedLogins {
   failed(network: string | undefined, now: number): boolean {
     const { perAddress } = this.#limits;
     if (network === undefined || perAddress === 0) return false;
-    const window = this.#current(network, now);
-    if (window === undefined) {
-      for (const oldest of this.#windows.keys()) {
-        if (this.#windows.size < kMaxAddresses) break;
-        this.#windows.delete(oldest);
-      }
-      this.#windows.set(network, { failures: 1, start: now });
-      return perAddress === 1;
-    }
+    const { windowS, banS } = this.#limits;
+    const window = this.#current(network, now) ?? this.#open(network, now + windowS * 1000);
     window.failures++;
-    return window.failures === perAddress;
+    if (window.failures !== perAddress) return false;
+    if (banS > 0) window.until = now + banS * 1000;
+    return true;
+  }
+
+  #open(network: string, until: number): Window {
+    for (const oldest of this.#windows.keys()) {
+      if (this.#windows.size < kMaxAddresses) break;
+      this.#windows.delete(oldest);
+    }
+    const window = { failures: 0, until };
+    this.#windows.set(network, window);
+    return window;
   }
 
   #current(network: string, now: number): Window | undefined {
     const window = this.#windows.get(network);
-    if (window === undefined || now - window.start < this.#limits.windowS * 1000) return window;
+    if (window === undefined || now < window.until) return window;
     this.#windows.delete(network);
     return undefined;
   }

@@ -1,7 +1,5 @@
 /** Makes what one run of the broker consists of. Nothing is started here: broker.ts keeps the order. */
-import { Authenticator } from '../auth/authenticator.js';
-import { handlerChain } from '../auth/handler-chain.js';
-import type { AuthHandler } from '../auth/verdict.js';
+import type { AuthGate } from '../auth/gate.js';
 import type { BrokerConfig, Resolution } from '../config/resolve.js';
 import type { Internals } from '../internal.js';
 import { Links } from '../link/links.js';
@@ -27,7 +25,8 @@ type Emit = <K extends keyof BrokerEvents>(name: K, ...values: BrokerEvents[K]) 
 export interface Owner {
   readonly internals: Internals;
   readonly counters: Counters;
-  readonly authHandler: AuthHandler | undefined;
+  /** With the chain of the configuration that it starts with. */
+  readonly auth: AuthGate;
   readonly emit: Emit;
   /** A reload has taken effect. */
   readonly took: (next: Resolution) => void;
@@ -47,7 +46,7 @@ export function makeRecorder(
 
 export function compose(resolution: Resolution, recorder: Recorder, owner: Owner): Run {
   const { config } = resolution;
-  const { internals, counters, authHandler } = owner;
+  const { internals, counters, auth } = owner;
   const addon = internals.addon ?? loadAddon();
   const { logger } = recorder;
 
@@ -63,7 +62,7 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
   const options = nativeBrokerOptions(config, {
     placement: internals.placement ?? 'least-connections',
     store: internals.store ?? { kind: 'memory' },
-    authenticate: authHandler !== undefined,
+    authenticate: auth.isNeeded,
     event_mask: mask(config),
     log_level: logger.filter.native.log_level,
   });
@@ -75,24 +74,21 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
   }
   const applyNative = (next: BrokerConfig) => {
     const levels = logger.filter.native;
-    native.configure({
-      ...nativeLiveOptions(next, { event_mask: mask(next), log_level: levels.log_level }),
-      ...levels,
-    });
+    const own = {
+      event_mask: mask(next),
+      log_level: levels.log_level,
+      authenticate: auth.isNeeded,
+    };
+    native.configure({ ...nativeLiveOptions(next, own), ...levels });
     native.setLimits(0, linkLimits(next.mqtt));
   };
 
   const dispatcher = new Dispatcher(native, (event) => router.handle(event));
   const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
-  const authenticator =
-    authHandler &&
-    new Authenticator({
-      chain: handlerChain(config.listeners, config.broker.verdict_timeout_ms, authHandler),
-      answer: (verdict) => writer.verdict(verdict),
-      ban: () => undefined,
-      onError: (error) => recorder.error('auth', error),
-      write: (record) => recorder.write(record),
-    });
+  auth.connect({
+    answer: (verdict) => writer.verdict(verdict),
+    ban: () => undefined,
+  });
   const listeners = new Listeners(native, config.listeners);
   const links = new Links(writer, (error) => recorder.error('link', error));
   const registry = new NativeRegistry({
@@ -106,7 +102,7 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
     listeners,
     links,
     registry,
-    authenticator,
+    auth,
     logs: (level) => recorder.sees(level, 'session'),
     write: (record) => recorder.write(record),
     emit: (name, ...values) => {
@@ -127,13 +123,10 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
   const reloader = new Reloader(resolution, {
     recorder,
     listeners,
+    prepareAuth: (next) => auth.prepare(next.config),
     apply: (next) => {
       owner.took(next);
       applyNative(next.config);
-      if (authHandler !== undefined) {
-        const { listeners: now, broker } = next.config;
-        authenticator?.replace(handlerChain(now, broker.verdict_timeout_ms, authHandler));
-      }
       for (const service of services) service.apply?.(next.config);
     },
   });
@@ -145,7 +138,7 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
     listeners,
     links,
     registry,
-    authenticator,
+    auth,
     router,
     reloader,
     sys,

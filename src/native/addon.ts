@@ -48,6 +48,7 @@ export type NativeLiveOptions = Pick<
   | 'log_level'
   | 'event_mask'
   | 'verdict_timeout_ms'
+  | 'authenticate'
   | 'match_cache_bytes'
 > & {
   /** Levels of single parts of the broker, 0 = off; the others have log_level. */

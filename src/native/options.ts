@@ -36,11 +36,16 @@ export function nativeBrokerOptions(config: BrokerConfig, own: OwnOptions): Nati
 
 export function nativeLiveOptions(
   { broker, router }: Pick<BrokerConfig, 'broker' | 'router'>,
-  { event_mask, log_level }: Pick<OwnOptions, 'event_mask' | 'log_level'>,
+  {
+    event_mask,
+    log_level,
+    authenticate,
+  }: Pick<OwnOptions, 'event_mask' | 'log_level' | 'authenticate'>,
 ): NativeLiveOptions {
   return {
     event_mask,
     log_level,
+    authenticate,
     shared_strategy: router.shared_subscriptions_strategy,
     max_connections: broker.max_connections,
     max_memory_bytes: broker.max_memory_bytes,

@@ -3,6 +3,7 @@
  * can fail comes first: reading it, the log filter, binding what is new. What follows cannot.
  */
 
+import type { PreparedAuth } from '../auth/gate.js';
 import { diffConfig, type ReloadPlan } from '../config/reload.js';
 import type { Resolution } from '../config/resolve.js';
 import type { Layer } from '../config/tree.js';
@@ -18,6 +19,8 @@ export type Resolve = (extra: readonly Layer[]) => Promise<Resolution>;
 export interface ReloaderParts {
   readonly recorder: Recorder;
   readonly listeners: Pick<Listeners, 'change' | 'bound'>;
+  /** Opens what authentication needs; takes effect with the rest, or is discarded. */
+  readonly prepareAuth: (next: Resolution) => Promise<PreparedAuth>;
   /** Everything else that takes over values while it runs. Must not fail. */
   readonly apply: (next: Resolution) => void;
 }
@@ -78,10 +81,17 @@ export class Reloader {
   }
 
   async #apply(plan: ReloadPlan, next: Resolution): Promise<void> {
-    const { recorder, listeners, apply } = this.#parts;
+    const { recorder, listeners, prepareAuth, apply } = this.#parts;
     const { config } = next;
+    const auth = await prepareAuth(next);
     const before = new Set(listeners.bound);
-    await listeners.change(plan, config.listeners);
+    try {
+      await listeners.change(plan, config.listeners);
+    } catch (error) {
+      auth.discard();
+      throw error;
+    }
+    auth.commit();
     const opened = listeners.bound.filter((bound) => !before.has(bound));
     for (const record of boundRecords(opened)) recorder.write(record);
     await recorder.logger.reconfigure(config.log);

@@ -1,5 +1,5 @@
 /** Takes each event of the native half to whom it concerns: links, authenticator, log, application. */
-import type { Authenticator } from '../auth/authenticator.js';
+import type { AuthGate } from '../auth/gate.js';
 import { assertNever } from '../errors.js';
 import type { Links } from '../link/links.js';
 import type { Listeners } from '../listener/listeners.js';
@@ -21,7 +21,7 @@ interface Outlets {
   readonly listeners: Pick<Listeners, 'nameOf'>;
   readonly links: Pick<Links, 'handle'>;
   readonly registry: { handle(reply: ReplyEvent): void };
-  readonly authenticator: Pick<Authenticator, 'judge' | 'handleAuth'> | undefined;
+  readonly auth: Pick<AuthGate, 'judge' | 'handleAuth'>;
   /** Whether anyone sees records about sessions of this level. */
   readonly logs: (level: RecordLevel) => boolean;
   readonly write: (record: LogRecord) => void;
@@ -40,17 +40,17 @@ export class EventRouter {
   }
 
   handle(event: NativeEvent): void {
-    const { listeners, links, authenticator, logs, write, emit } = this.#to;
+    const { listeners, links, auth, logs, write, emit } = this.#to;
     switch (event.kind) {
       case 'link_bytes':
       case 'link_closed':
         links.handle(event);
         return;
       case 'connect_request':
-        void authenticator?.judge(event, listeners.nameOf(event.listenerId));
+        auth.judge(event, listeners.nameOf(event.listenerId));
         return;
       case 'auth_request':
-        void authenticator?.handleAuth(event);
+        auth.handleAuth(event);
         return;
       case 'connected': {
         const info = connectInfo(event, listeners.nameOf(event.listenerId));

@@ -2,7 +2,7 @@
 // kept in order, bounded, and served or thrown away by the verdict.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { AuthHandler } from '../../src/auth/authenticator.js';
+import type { AuthHandler } from '../../src/auth/verdict.js';
 import { Broker } from '../../src/broker.js';
 import type { ConfigTables } from '../../src/config/options.js';
 import { Client, connectPacket, publishPacket, subscription, unique } from '../harness/client.js';

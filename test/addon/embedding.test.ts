@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import mqtt from 'mqtt';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { AuthHandler } from '../../src/auth/authenticator.js';
+import type { AuthHandler } from '../../src/auth/verdict.js';
 import { Broker } from '../../src/broker.js';
 import type { ConfigTables } from '../../src/config/options.js';
 import { eventually } from '../harness/eventually.js';

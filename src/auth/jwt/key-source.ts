@@ -8,13 +8,20 @@ import { keysOfFile, keysOfJson, type TokenKey } from './keys.js';
 export interface KeySource {
   /** Those that are known; at once where possible. */
   keys(): readonly TokenKey[] | Promise<readonly TokenKey[]>;
+  /** Those that are known without asking anybody; undefined = nobody was asked yet. */
+  known(): readonly TokenKey[] | undefined;
   /** For a token that none of those fits: newer ones, if it may be asked again now. */
   newer(): Promise<readonly TokenKey[] | undefined>;
   stop(): void;
 }
 
 export function fixedKeys(keys: readonly TokenKey[]): KeySource {
-  return { keys: () => keys, newer: async () => undefined, stop: () => undefined };
+  return {
+    keys: () => keys,
+    known: () => keys,
+    newer: async () => undefined,
+    stop: () => undefined,
+  };
 }
 
 /** Rejects where the file cannot be used. */
@@ -28,7 +35,12 @@ export async function fileKeys(
     return keys;
   };
   const file = await WatchedFile.open<readonly TokenKey[]>({ path, read, onError });
-  return { keys: () => file.value, newer: async () => undefined, stop: () => file.stop() };
+  return {
+    keys: () => file.value,
+    known: () => file.value,
+    newer: async () => undefined,
+    stop: () => file.stop(),
+  };
 }
 
 export interface JwksOptions {
@@ -68,6 +80,10 @@ export class JwksKeys implements KeySource {
       // In the background: those that are here are still good.
       this.#ask().catch(this.#options.onError);
     }
+    return this.#keys;
+  }
+
+  known(): readonly TokenKey[] | undefined {
     return this.#keys;
   }
 

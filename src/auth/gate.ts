@@ -1,0 +1,131 @@
+/**
+ * Authentication of one run of the broker. Where nobody asks for it nothing of it is loaded, and
+ * CONNECTs do not come to TypeScript; a reload may turn it on, change it and turn it off.
+ */
+import type { BrokerConfig } from '../config/broker-config.js';
+import type { LogRecord } from '../log/logger.js';
+import type { VerdictCommand } from '../native/commands.js';
+import type { AuthRequestEvent, ConnectRequestEvent } from '../native/events.js';
+import type { AuthCounts, Authenticator } from './authenticator.js';
+import type { AuthChain } from './chain.js';
+import type { AuthMethodHandler } from './enhanced.js';
+import { openWarning } from './open-warning.js';
+import type { AuthHandler } from './verdict.js';
+
+export type AuthParts = Pick<BrokerConfig, 'auth' | 'tenants' | 'device' | 'listeners' | 'broker'>;
+
+export interface GateDeps {
+  readonly handler: AuthHandler | undefined;
+  readonly methods: ReadonlyMap<string, AuthMethodHandler>;
+  readonly write: (record: LogRecord) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** The native half, when it is there. */
+export interface GateOutlets {
+  readonly answer: (verdict: VerdictCommand) => void;
+  readonly ban: (network: string, seconds: number) => void;
+}
+
+/** A configuration that can take effect without failing. */
+export interface PreparedAuth {
+  commit(): void;
+  /** It does not take effect after all. */
+  discard(): void;
+}
+
+export class AuthGate {
+  readonly #deps: GateDeps;
+  #outlets: GateOutlets | undefined;
+  #authenticator: Authenticator | undefined;
+  #chain: AuthChain | undefined;
+
+  constructor(deps: GateDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether each CONNECT must come to TypeScript. */
+  get isNeeded(): boolean {
+    return this.#chain?.needed === true;
+  }
+
+  /** Whether those with an Authentication Method must not be refused. */
+  get isEnhanced(): boolean {
+    return this.#chain?.enhanced === true;
+  }
+
+  counts(): AuthCounts | undefined {
+    return this.#authenticator?.counts();
+  }
+
+  connect(outlets: GateOutlets): void {
+    this.#outlets = outlets;
+  }
+
+  /** Rejects with ST_AUTH_…: then nothing has changed. */
+  async prepare(config: AuthParts): Promise<PreparedAuth> {
+    const { handler, methods, onError, write } = this.#deps;
+    const warn = (text: string) => write({ level: 'warn', module: 'auth', text, fields: {} });
+    const isOpen = openWarning(config, handler !== undefined || methods.size > 0);
+    let chain: AuthChain | undefined;
+    let Class: typeof Authenticator | undefined;
+    if (handler !== undefined || methods.size > 0 || asksForAuth(config)) {
+      const [{ buildAuth }, loaded] = await Promise.all([
+        import('./build.js'),
+        import('./authenticator.js'),
+      ]);
+      chain = await buildAuth(config, { handler, methods, onError, warn });
+      Class = loaded.Authenticator;
+    }
+    return {
+      commit: () => {
+        if (isOpen !== undefined) warn(isOpen);
+        this.#take(chain, Class);
+      },
+      discard: () => chain?.stop(),
+    };
+  }
+
+  judge(event: ConnectRequestEvent, listener: string): void {
+    void this.#authenticator?.judge(event, listener);
+  }
+
+  handleAuth(event: AuthRequestEvent): void {
+    void this.#authenticator?.handleAuth(event);
+  }
+
+  end(): void {
+    this.#authenticator?.end();
+    this.#authenticator = undefined;
+    this.#chain = undefined;
+  }
+
+  #take(chain: AuthChain | undefined, Class: typeof Authenticator | undefined): void {
+    this.#chain = chain;
+    // Turned off: who has been asked about by then is still answered, by the old chain.
+    if (chain === undefined || Class === undefined) return;
+    if (this.#authenticator !== undefined) {
+      this.#authenticator.replace(chain);
+      return;
+    }
+    this.#authenticator = new Class({
+      chain,
+      answer: (verdict) => this.#outlets?.answer(verdict),
+      ban: (network, seconds) => this.#outlets?.ban(network, seconds),
+      onError: this.#deps.onError,
+      write: this.#deps.write,
+    });
+  }
+}
+
+function asksForAuth({ auth, tenants, device, listeners }: AuthParts): boolean {
+  if ((auth?.providers.length ?? 0) > 0 || tenants.mode !== 'off') return true;
+  if (device.deviceIdFrom === 'cert_cn') return true;
+  return listeners.some(
+    ({ users, allowAnonymous, validateTenantPrefix, tls }) =>
+      users.length > 0 ||
+      allowAnonymous === false ||
+      validateTenantPrefix ||
+      (tls !== undefined && tls.identity !== 'none'),
+  );
+}

@@ -1,0 +1,200 @@
+/**
+ * Providers from their configuration. What a provider needs is loaded where one of its kind is
+ * configured. Whatever is wrong with one is ST_AUTH_CONFIG or ST_AUTH_FILE, before anything listens.
+ */
+import { readFile } from 'node:fs/promises';
+import type { HttpProvider, JwtProvider, ProviderConfig } from '../config/broker-config.js';
+import { readFailure } from '../config/read-failure.js';
+import { assertNever, fail, messageOf, type StMqttdError } from '../errors.js';
+import type { EnhancedMethod } from './enhanced.js';
+import type { KeySource } from './jwt/key-source.js';
+import type { AuthProvider } from './provider.js';
+import { HandlerProvider } from './providers/handler.js';
+import type { AuthHandler } from './verdict.js';
+
+export interface ProviderDeps {
+  readonly handler: AuthHandler | undefined;
+  /** What goes wrong later: a file that changes to something wrong, a server that does not answer. */
+  readonly onError: (error: unknown) => void;
+  readonly warn: (text: string) => void;
+}
+
+/** What one table of auth.providers makes: something that is asked, or methods, not both. */
+export interface Opened {
+  readonly config: ProviderConfig;
+  readonly provider: AuthProvider | undefined;
+  readonly methods: ReadonlyMap<string, EnhancedMethod>;
+  stop(): void;
+}
+
+const kMaxJwksBytes = 1024 * 1024;
+const kMaxAnswerBytes = 256 * 1024;
+
+/** Those of all tables, in their order; where one cannot be opened, none stays open. */
+export async function openProviders(
+  configs: readonly ProviderConfig[],
+  deps: ProviderDeps,
+): Promise<Opened[]> {
+  const opened: Opened[] = [];
+  try {
+    for (const config of configs) opened.push(await open(config, deps));
+    return opened;
+  } catch (error) {
+    for (const one of opened) one.stop();
+    throw error;
+  }
+}
+
+async function open(config: ProviderConfig, deps: ProviderDeps): Promise<Opened> {
+  if (config.kind === 'scram') return openScram(config, deps);
+  const provider = await openOne(config, deps);
+  return { config, provider, methods: new Map(), stop: () => provider.stop?.() };
+}
+
+async function openOne(
+  config: Exclude<ProviderConfig, { kind: 'scram' }>,
+  deps: ProviderDeps,
+): Promise<AuthProvider> {
+  const { name } = config;
+  switch (config.kind) {
+    case 'static': {
+      const { StaticUsers } = await import('./providers/static-users.js');
+      return new StaticUsers(name, config.users);
+    }
+    case 'password_file': {
+      const { PasswordFile } = await import('./providers/password-file.js');
+      return PasswordFile.open(config, deps.onError);
+    }
+    case 'certificate': {
+      const { CertificateIdentity } = await import('./providers/certificate-identity.js');
+      return new CertificateIdentity(name, config.username);
+    }
+    case 'jwt':
+      return openJwt(config, deps);
+    case 'http':
+      return openHttp(config, deps);
+    case 'handler':
+      if (deps.handler === undefined) {
+        throw wrong(config, 'the application has not called broker.authenticate()');
+      }
+      return new HandlerProvider(deps.handler);
+    default:
+      return assertNever(config);
+  }
+}
+
+async function openScram(
+  config: Extract<ProviderConfig, { kind: 'scram' }>,
+  { onError }: ProviderDeps,
+): Promise<Opened> {
+  const { ScramMethod, ScramUsers } = await import('./providers/scram.js');
+  const users = await ScramUsers.open(config.path, onError);
+  const methods = new Map(
+    config.methods.map((method) => [method, new ScramMethod(config.name, method, users)] as const),
+  );
+  return { config, provider: undefined, methods, stop: () => users.stop() };
+}
+
+async function openJwt(config: JwtProvider, deps: ProviderDeps): Promise<AuthProvider> {
+  const { JwtTokens } = await import('./providers/jwt.js');
+  const { algorithmOf } = await import('./jwt/algorithms.js');
+  for (const name of config.algorithms) {
+    if (algorithmOf(name) === undefined) throw wrong(config, `there is no algorithm ${name}`);
+  }
+  const keys = await keySource(config, deps);
+  const known = keys.known();
+  for (const name of config.algorithms) {
+    if (known === undefined || known.some(({ key }) => algorithmOf(name)?.fits(key) === true)) {
+      continue;
+    }
+    keys.stop();
+    throw wrong(config, `no key fits ${name} (HS256 wants 32 bytes or more, RSA 2048 bits)`);
+  }
+  return new JwtTokens(config, keys);
+}
+
+async function keySource(config: JwtProvider, deps: ProviderDeps): Promise<KeySource> {
+  const { fileKeys, fixedKeys, JwksKeys } = await import('./jwt/key-source.js');
+  if (config.secret !== undefined) {
+    const { secretKey } = await import('./jwt/keys.js');
+    return fixedKeys([secretKey(config.secret)]);
+  }
+  if (config.keyPath !== undefined) {
+    const { keyPath } = config;
+    const about = (cause: unknown) => wrong(config, `${keyPath}: ${readFailure(cause)}`, cause);
+    return fileKeys(keyPath, (cause) => deps.onError(about(cause))).catch((cause: unknown) => {
+      throw about(cause);
+    });
+  }
+  if (config.jwksUrl === undefined) {
+    throw wrong(config, 'it has neither secret nor key_path nor jwks_url');
+  }
+  if (config.algorithms.some((name) => name.startsWith('HS'))) {
+    throw wrong(config, 'what a jwks_url publishes is no secret, so HS… cannot be used with it');
+  }
+  const { HttpClient } = await import('./http/client.js');
+  const client = new HttpClient({
+    url: urlOf(config, config.jwksUrl, 'keys could be replaced on the way', deps),
+    timeoutMs: config.jwksTimeoutMs,
+    maxSockets: 1,
+    maxBytes: kMaxJwksBytes,
+    ca: await pem(config, config.caPath),
+  });
+  return new JwksKeys(client, {
+    cacheS: config.jwksCacheS,
+    cooldownS: config.jwksCooldownS,
+    onError: (cause) => deps.onError(wrong(config, messageOf(cause), cause)),
+  });
+}
+
+async function openHttp(config: HttpProvider, deps: ProviderDeps): Promise<AuthProvider> {
+  const { HttpClient } = await import('./http/client.js');
+  const { HttpServer } = await import('./providers/http.js');
+  const url = urlOf(config, config.url, 'passwords go over the network in the clear', deps);
+  const { caPath, certPath, keyPath, timeoutMs, maxConcurrent } = config;
+  const tls = {
+    ca: await pem(config, caPath),
+    cert: await pem(config, certPath),
+    key: await pem(config, keyPath),
+  };
+  let client: InstanceType<typeof HttpClient>;
+  try {
+    const bounds = { timeoutMs, maxSockets: maxConcurrent, maxBytes: kMaxAnswerBytes };
+    client = new HttpClient({ url, ...bounds, ...tls });
+  } catch (cause) {
+    throw wrong(config, `its certificate or key cannot be used: ${messageOf(cause)}`, cause);
+  }
+  return new HttpServer(config, client);
+}
+
+/** Shown without what may be a secret: what stands behind the host. */
+function urlOf(config: ProviderConfig, text: string, danger: string, deps: ProviderDeps): string {
+  if (!URL.canParse(text)) throw wrong(config, 'its URL is none');
+  const { protocol, hostname, origin, username, password } = new URL(text);
+  if (protocol !== 'http:' && protocol !== 'https:') {
+    throw wrong(config, 'its URL is neither http:// nor https://');
+  }
+  if (username !== '' || password !== '') {
+    throw wrong(config, 'its URL has a user or a password; use headers instead');
+  }
+  const isLocal = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+  if (protocol === 'http:' && !isLocal) {
+    deps.warn(`${config.where}: ${config.name} uses ${origin} without TLS: ${danger}`);
+  }
+  return text;
+}
+
+async function pem(config: ProviderConfig, path: string | undefined): Promise<Buffer | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw wrong(config, `${path}: ${readFailure(cause)}`, cause);
+  }
+}
+
+function wrong({ where, name, kind }: ProviderConfig, why: string, cause?: unknown): StMqttdError {
+  const place = where === '' ? 'auth.providers' : where;
+  const options = cause === undefined ? {} : { cause };
+  return fail('ST_AUTH_CONFIG', { where: place, why: `${kind} "${name}": ${why}` }, options);
+}
