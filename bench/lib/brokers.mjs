@@ -243,5 +243,13 @@ export async function startBroker(name, { cores, shape, ioThreads = 1, transport
   }
   const startMs = Number(process.hrtime.bigint() - began) / 1e6;
   const served = secure?.port ?? port;
-  return { name, port: served, credentials: known, pids: family(child.pid), startMs, stop };
+  return {
+    name,
+    port: served,
+    plainPort: port,
+    credentials: known,
+    pids: family(child.pid),
+    startMs,
+    stop,
+  };
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <csignal>
 #include <cstring>
 
 #include "ledger.hpp"
@@ -19,6 +20,9 @@ constexpr std::uint32_t kOpenLoopRemembered = 1u << 14;
 constexpr std::uint64_t kLongestSleepNs = 100'000'000;
 constexpr std::uint32_t kPooledRemembered = 64;
 constexpr std::uint64_t kStallNs = 5'000'000'000;
+
+volatile std::sig_atomic_t was_interrupted = 0;
+bool interrupted() { return was_interrupted != 0; }
 
 struct Stamp {
   std::uint32_t publisher;
@@ -271,7 +275,7 @@ void Flow::run_for(double seconds) {
   const std::uint64_t end = now_ns() + static_cast<std::uint64_t>(seconds * 1e9);
   std::uint64_t progress_ns = now_ns();
   std::uint64_t seen = counts_.delivered;
-  for (std::uint64_t now = progress_ns; now < end; now = now_ns()) {
+  for (std::uint64_t now = progress_ns; now < end && !interrupted(); now = now_ns()) {
     // An open loop spins: waking up late would be measured as the broker's latency.
     if (plan_.sleeps) loop_.wait(until_due(now));
     loop_.turn(interval_ns_ > 0 ? 0 : 100, *this);
@@ -362,6 +366,8 @@ void Flow::run(Report& report) {
 }  // namespace
 
 void run_flow(const Target& target, const FlowPlan& plan, const Processes& broker, Report& report) {
+  // The window that is being measured ends; what was published is still waited for.
+  std::signal(SIGINT, [](int) { was_interrupted = 1; });
   if (plan.payload_bytes < kStampBytes) fail("reading --size: at least 16 bytes");
   Flow(target, plan, broker).run(report);
 }
