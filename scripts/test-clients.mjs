@@ -1,5 +1,5 @@
 // `npm run test:clients [-- ARGUMENTS]`: real clients against the broker. What can be installed into
-// the checkout is (paho-mqtt, rumqttc); a client that is missing all the same is counted as skipped,
+// the checkout is (paho-mqtt, rumqttc, sslyze); a client that is missing all the same is counted as skipped,
 // with its cure.
 import { join } from 'node:path';
 import { root } from './native-sources.mjs';
@@ -14,6 +14,13 @@ async function pythonWithPaho() {
   if (works('python3') !== undefined) return 'python3';
   const python = (bin) => join(bin, 'python');
   return python(await installFromPyPI('paho-mqtt', '2.1.0', (bin) => works(python(bin)) === ''));
+}
+
+/** The TLS scanner. */
+async function installSslyze() {
+  const program = (bin) => join(bin, 'sslyze');
+  const works = (bin) => ask(program(bin), ['--help']) !== undefined;
+  return program(await installFromPyPI('sslyze', '6.3.1', works));
 }
 
 /** Builds the cases for rumqttc; cargo itself knows what is up to date. */
@@ -48,6 +55,7 @@ await main(async () => {
     }
   };
   await prepare('paho-mqtt', 'STMQTTD_PAHO_PYTHON', pythonWithPaho);
+  await prepare('sslyze', 'STMQTTD_SSLYZE', installSslyze);
   await prepare('rumqttc', 'STMQTTD_RUMQTTC_CASES', buildRumqttcCases);
   const args = process.argv.slice(2);
   const folders = ['test/clients', 'test/e2e'];

@@ -1,6 +1,5 @@
-"""Cases for paho-mqtt against a broker: python cases.py CASE VERSION PORT, exit code 0 if it holds.
-
-VERSION is 3.1, 3.1.1 or 5.0. Each case is a function below; the test file names them too.
+"""Cases for paho-mqtt against a broker: python cases.py CASE VERSION PORT [TRANSPORT [CAFILE]], exit code
+0 if it holds. VERSION is 3.1, 3.1.1 or 5.0; TRANSPORT tcp, tls, ws or wss, by TLS to "localhost". Each case is a function below; the test file names them too.
 """
 
 import queue
@@ -17,6 +16,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 PROTOCOLS = {"3.1": mqtt.MQTTv31, "3.1.1": mqtt.MQTTv311, "5.0": mqtt.MQTTv5}
 TIMEOUT_S = 15
+TRANSPORT = (sys.argv[4:5] or ["tcp"])[0]
+HOST = "localhost" if TRANSPORT in ("tls", "wss") else "127.0.0.1"
 
 
 class Client:
@@ -31,9 +32,13 @@ class Client:
         self.flags = self.connack = self.reason = None
         name = client_id if client_id is not None else "paho-" + uuid.uuid4().hex[:10]
         session = {} if version == "5.0" else {"clean_session": clean}
+        if TRANSPORT in ("ws", "wss"):
+            session["transport"] = "websockets"
         self.paho = mqtt.Client(
             mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=PROTOCOLS[version], **session
         )
+        if TRANSPORT in ("tls", "wss"):
+            self.paho.tls_set(ca_certs=sys.argv[5])
         self.paho.on_connect = self._on_connect
         self.paho.on_disconnect = self._on_disconnect
         self.paho.on_message = lambda _client, _data, message: self.messages.put(message)
@@ -53,9 +58,9 @@ class Client:
             properties = properties or Properties(PacketTypes.CONNECT)
             if not self.clean:
                 properties.SessionExpiryInterval = self.expiry_s
-            self.paho.connect("127.0.0.1", self.port, clean_start=self.clean, properties=properties)
+            self.paho.connect(HOST, self.port, clean_start=self.clean, properties=properties)
         else:
-            self.paho.connect("127.0.0.1", self.port)
+            self.paho.connect(HOST, self.port)
         self.paho.loop_start()
         assert self.connected.wait(TIMEOUT_S), "no CONNACK"
         return self
