@@ -116,6 +116,7 @@ export class FakeBroker implements NativeBroker {
   #events: Buffer[] = [];
   #woken = false;
   #stopped = false;
+  #contexts = 0;
 
   constructor(options: NativeBrokerOptions, wake: () => void) {
     this.options = options;
@@ -206,6 +207,20 @@ export class FakeBroker implements NativeBroker {
     this.#woken = true;
     setImmediate(this.#wake);
   }
+  tlsContext(): number {
+    this.#contexts++;
+    this.calls.push(`tlsContext ${this.#contexts}`);
+    return this.#contexts;
+  }
+  setTls(listenerId: number, tls: number): void {
+    this.calls.push(`setTls ${listenerId} ${tls}`);
+  }
+  setHandshakeTimeout(listenerId: number, timeoutMs: number): void {
+    this.calls.push(`setHandshakeTimeout ${listenerId} ${timeoutMs}`);
+  }
+  releaseTls(tls: number): void {
+    this.calls.push(`releaseTls ${tls}`);
+  }
   sent(kind: CommandName): FakeCommand[] {
     return this.commands.filter((command) => command.kind === kind);
   }
@@ -228,6 +243,10 @@ export class FakeAddon implements NativeAddon {
   notify(): number {
     return 0;
   }
+  tlsAvailable(): string | null {
+    return null;
+  }
+  tlsCheck(): void {}
   createBroker(options: NativeBrokerOptions, wake: () => void): NativeBroker {
     const broker = new FakeBroker(options, wake);
     this.prepare(broker);
