@@ -289,6 +289,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     run.writer.flush();
     this.#counters.read(run.native);
     run.native.stop();
+    run.listeners.stop();
     run.dispatcher.drainAll();
     run.dispatcher.close();
     run.links.end();

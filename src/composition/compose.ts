@@ -89,7 +89,10 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
     answer: (verdict) => writer.verdict(verdict),
     ban: () => undefined,
   });
-  const listeners = new Listeners(native, config.listeners);
+  const listeners = new Listeners(native, config.listeners, async () => {
+    const { TlsContexts } = await import('../tls/tls-contexts.js');
+    return new TlsContexts({ native, write: (record) => recorder.write(record) });
+  });
   const links = new Links(writer, (error) => recorder.error('link', error));
   const registry = new NativeRegistry({
     writer,
@@ -127,6 +130,7 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
     apply: (next) => {
       owner.took(next);
       applyNative(next.config);
+      listeners.reloadTls();
       for (const service of services) service.apply?.(next.config);
     },
   });

@@ -11,12 +11,11 @@ const kWs = 'not yet supported in this version: WebSocket listeners; skipped';
 const kWhy = 'this version cannot do it yet, and would leave open what the file wants closed';
 
 const refused: readonly (readonly [table: RegExp, keys?: readonly string[]])[] = [
-  [/^(v4|v5|unified|ws)\..*\.tls(\.sni\[\d+\])?$/],
   [
     /^(v4|v5|unified|ws)\./,
     [
       ...['role', 'tenant', 'proxy_protocol', 'trusted_proxies'],
-      ...['handshake_timeout_ms', 'max_handshakes', 'max_connections_per_address'],
+      ...['max_handshakes', 'max_connections_per_address'],
       ...['max_connect_rate_per_address', 'total_messages_per_s', 'total_bytes_per_s'],
       ...['validate_tenant_prefix', 'path', 'allowed_origins'],
     ],

@@ -4,9 +4,10 @@ import { type AddressInfo, isIP } from 'node:net';
 import { formatAddress, type ListenAddress } from '../config/address.js';
 import type { ListenerChange } from '../config/reload.js';
 import type { ListenerConfig, ListenerKind } from '../config/resolve.js';
-import { fail, messageOf, systemCode } from '../errors.js';
+import { fail, messageOf, StMqttdError, systemCode } from '../errors.js';
 import type { NativeBroker } from '../native/addon.js';
 import { listenerLimits, nativeListenSpec } from '../native/options.js';
+import type { PreparedTls, TlsContexts, TlsListener } from '../tls/tls-contexts.js';
 
 /** Where the broker listens. */
 export interface BoundAddress {
@@ -56,7 +57,13 @@ interface Entry {
   readonly bound: BoundAddress;
 }
 
-type Native = Pick<NativeBroker, 'listen' | 'unlisten' | 'setLimits' | 'listenerConnections'>;
+type Native = Pick<
+  NativeBroker,
+  'listen' | 'unlisten' | 'setLimits' | 'setHandshakeTimeout' | 'listenerConnections'
+>;
+
+/** Loads what TLS listeners need; called where there is one. */
+export type LoadTls = () => Promise<TlsContexts>;
 
 /** undefined = a Unix socket. */
 const hostOf = ({ host, port }: BoundAddress) => (port === 0 ? undefined : host);
@@ -73,10 +80,14 @@ export class Listeners {
   /** By the native half's listener id; of closed ones too, for their connections stay. */
   readonly #names = new Map<number, string>();
   readonly #isUnix = new Set<number>();
+  readonly #loadTls: LoadTls;
+  /** Once a listener has TLS. */
+  #tls: TlsContexts | undefined;
 
-  constructor(native: Native, configured: readonly ListenerConfig[]) {
+  constructor(native: Native, configured: readonly ListenerConfig[], loadTls: LoadTls) {
     this.#native = native;
     this.#configured = configured;
+    this.#loadTls = loadTls;
   }
 
   get bound(): readonly BoundAddress[] {
@@ -101,6 +112,7 @@ export class Listeners {
 
   /** Opens all of them, in order. Throws at the first that cannot be opened. */
   async open(): Promise<void> {
+    await this.#prepareTls(this.#configured);
     for (const listener of this.#configured) this.#entries.push(...(await this.#openAll(listener)));
   }
 
@@ -114,7 +126,14 @@ export class Listeners {
     const opened: Entry[] = [];
     const closed = this.#closedBy(changes);
     const reopened: Entry[] = [];
+    const prepared: PreparedTls[] = [];
     try {
+      await this.#prepareTls(configured);
+      for (const { after, tls } of changes.listenersChanged) {
+        const next = tlsOf(after);
+        if (!tls || next === undefined || this.#tls === undefined) continue;
+        prepared.push(this.#tls.prepare(after.table, next));
+      }
       for (const listener of changes.listenersAdded)
         opened.push(...(await this.#openAll(listener)));
       for (const { after, opened: addresses, unixOpened } of changes.listenersChanged) {
@@ -126,26 +145,49 @@ export class Listeners {
         if (!change.reopen) continue;
         for (const entry of this.#entriesOf(change.before)) {
           if (closed.has(entry)) continue;
-          this.#native.unlisten(entry.id);
+          this.#close(entry);
           reopened.push(entry);
           opened.push(this.#openAgain(entry, change.after));
         }
       }
     } catch (error) {
-      for (const { id } of opened) this.#native.unlisten(id);
+      for (const each of prepared) each.drop();
+      for (const entry of opened) this.#close(entry);
       this.#configured = before;
       for (const entry of reopened) this.#restore(entry);
+      this.#tls?.dropUnused();
       throw error;
     }
-    for (const { id } of closed) this.#native.unlisten(id);
+    for (const entry of closed) this.#close(entry);
+    for (const each of prepared) each.take();
     const gone = new Set([...closed, ...reopened]);
     this.#entries = [...this.#entries.filter((entry) => !gone.has(entry)), ...opened];
     for (const { after } of changes.listenersChanged) {
       for (const entry of this.#entriesOf(after)) {
         entry.listener = after;
         this.#native.setLimits(entry.id, listenerLimits(after, hostOf(entry.bound)));
+        this.#native.setHandshakeTimeout(entry.id, after.handshakeTimeoutMs);
       }
     }
+  }
+
+  /** Reads certificates and keys anew: on SIGHUP. What is wrong with them is logged. */
+  reloadTls(): void {
+    this.#tls?.reload('the configuration was');
+  }
+
+  /** After the native half has stopped. */
+  stop(): void {
+    this.#tls?.stop();
+  }
+
+  async #prepareTls(listeners: readonly ListenerConfig[]): Promise<void> {
+    if (listeners.some(({ tls }) => tls !== undefined)) this.#tls ??= await this.#loadTls();
+  }
+
+  #close({ id, listener }: Pick<Entry, 'id' | 'listener'>): void {
+    this.#native.unlisten(id);
+    this.#tls?.unbind(listener.table, id);
   }
 
   #entriesOf({ table }: ListenerConfig): Entry[] {
@@ -173,7 +215,8 @@ export class Listeners {
       }
       if (listener.unix !== undefined) opened.push(this.#openUnix(listener));
     } catch (error) {
-      for (const { id } of opened) this.#native.unlisten(id);
+      for (const entry of opened) this.#close(entry);
+      this.#tls?.dropUnused();
       throw error;
     }
     return opened;
@@ -196,7 +239,7 @@ export class Listeners {
           opened.length > 0 && address.port === 0 && systemCode(error) === 'EADDRINUSE';
         const isAbsent = absent.has(systemCode(error) ?? '');
         if (!portOfFirst && !isAbsent) {
-          for (const { id } of opened) this.#native.unlisten(id);
+          for (const entry of opened) this.#close(entry);
           throw listenFailure(formatAddress(host, address.port), error);
         }
         failure = error;
@@ -208,7 +251,8 @@ export class Listeners {
 
   #listen(listener: ListenerConfig, asked: string, host: string, port: number): Entry {
     const ipv6Only = host === '::' && this.#hasIpv4Wildcard(port);
-    const bound = this.#native.listen(nativeListenSpec(listener, { host, port, ipv6Only }));
+    const tls = this.#contextOf(listener);
+    const bound = this.#native.listen(nativeListenSpec(listener, { host, port, ipv6Only }, tls));
     const text = formatAddress(bound.address, bound.port);
     return this.#entry(listener, asked, bound.id, bound.address, bound.port, text);
   }
@@ -223,7 +267,8 @@ export class Listeners {
   #openUnix(listener: ListenerConfig): Entry {
     const { path, mode } = listener.unix ?? { path: '', mode: 0 };
     try {
-      const bound = this.#native.listen(nativeListenSpec(listener, { path, mode }));
+      const tls = this.#contextOf(listener);
+      const bound = this.#native.listen(nativeListenSpec(listener, { path, mode }, tls));
       return this.#entry(listener, unixText(path), bound.id, path, 0, unixText(path));
     } catch (error) {
       throw listenFailure(unixText(path), error);
@@ -241,7 +286,14 @@ export class Listeners {
     const { name, kind } = listener;
     this.#names.set(id, name);
     if (port === 0) this.#isUnix.add(id);
+    if (listener.tls !== undefined) this.#tls?.bind(listener.table, id);
     return { id, listener, asked, bound: { listener: name, kind, host, port, text } };
+  }
+
+  /** 0 = no TLS. */
+  #contextOf(listener: ListenerConfig): number {
+    const tls = tlsOf(listener);
+    return tls === undefined ? 0 : (this.#tls?.contextOf(listener.table, tls) ?? 0);
   }
 
   /** The same address, with what its listener says now. */
@@ -265,6 +317,10 @@ export class Listeners {
   }
 }
 
+function tlsOf({ name, tls, transport }: ListenerConfig): TlsListener | undefined {
+  return tls === undefined ? undefined : { name, tls, transport };
+}
+
 /** The addresses of a host name, each once; an address is its own. */
 export async function resolveHost({ host, port }: ListenAddress): Promise<readonly string[]> {
   // An address with a zone ("fe80::1%eth0") is one for the system, not for isIP.
@@ -280,6 +336,7 @@ export async function resolveHost({ host, port }: ListenAddress): Promise<readon
 
 /** The error of an address that cannot be listened on, in words that help. */
 export function listenFailure(address: string, cause: unknown): Error {
+  if (cause instanceof StMqttdError) return cause;
   const [why, next] = explain(systemCode(cause), cause);
   return fail('ST_LISTEN', { address, why, next }, { cause });
 }

@@ -102,6 +102,7 @@ function nativeLimits(mqtt: MqttConfig, max_connections: number): NativeLimits {
 export function nativeListenSpec(
   listener: ListenerConfig,
   place: { host: string; port: number; ipv6Only?: boolean } | { path: string; mode: number },
+  tls = 0,
 ): NativeListenSpec {
   return {
     host: 'host' in place ? place.host : '',
@@ -115,7 +116,7 @@ export function nativeListenSpec(
     max_connect_rate: listener.maxConnectRate,
     total_messages_per_s: 0,
     total_bytes_per_s: 0,
-    tls: 0,
+    tls,
     handshake_timeout_ms: listener.handshakeTimeoutMs,
     protocol_levels: listener.versions.reduce((bits, version) => bits | versionBits[version], 0),
     limits: listenerLimits(listener, 'host' in place ? place.host : undefined),

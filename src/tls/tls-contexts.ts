@@ -32,6 +32,11 @@ export interface TlsListener {
   readonly transport: TlsTransport;
 }
 
+export interface PreparedTls {
+  readonly take: () => void;
+  readonly drop: () => void;
+}
+
 interface Entry {
   listener: TlsListener;
   /** The native half's number. */
@@ -80,13 +85,32 @@ export class TlsContexts {
     this.#watchAll();
   }
 
-  /** The configuration changed. Throws ST_TLS_…: then everything is as it was. */
-  change(key: string, listener: TlsListener): void {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return;
-    this.#replace(entry, listener);
-    entry.listener = listener;
+  /** Those of listeners that could not be opened. */
+  dropUnused(): void {
+    for (const [key, { context, sockets }] of this.#entries) {
+      if (sockets.size > 0) continue;
+      this.#native.releaseTls(context);
+      this.#entries.delete(key);
+    }
     this.#watchAll();
+  }
+
+  /**
+   * For another configuration: makes what it says, and changes nothing yet. Throws ST_TLS_…. One of
+   * the two that it returns must be called.
+   */
+  prepare(key: string, listener: TlsListener): PreparedTls {
+    const next = makeContext(listener, (options) => this.#native.tlsContext(options));
+    return {
+      take: () => {
+        const entry = this.#entries.get(key);
+        if (entry === undefined) return this.#native.releaseTls(next);
+        entry.listener = listener;
+        this.#replace(entry, next);
+        this.#watchAll();
+      },
+      drop: () => this.#native.releaseTls(next),
+    };
   }
 
   /** Reads all files again. Never throws: what is wrong is logged, and its listener stays as it was. */
@@ -94,7 +118,10 @@ export class TlsContexts {
     for (const entry of this.#entries.values()) {
       const { name } = entry.listener;
       try {
-        this.#replace(entry, entry.listener);
+        this.#replace(
+          entry,
+          makeContext(entry.listener, (options) => this.#native.tlsContext(options)),
+        );
         this.#log('info', `TLS of listener "${name}" read anew: ${why}`, name);
       } catch (error) {
         this.#log('error', `${messageOf(error)}; new connections get what was there before`, name);
@@ -109,9 +136,9 @@ export class TlsContexts {
     this.#entries.clear();
   }
 
-  #replace(entry: Entry, listener: TlsListener): void {
+  #replace(entry: Entry, next: number): void {
     const before = entry.context;
-    entry.context = makeContext(listener, (options) => this.#native.tlsContext(options));
+    entry.context = next;
     for (const id of entry.sockets) this.#native.setTls(id, entry.context);
     this.#native.releaseTls(before);
   }

@@ -117,13 +117,15 @@ class TlsClient {
     context_ = library().context_new(library().client_method());
     if (with.max_version != 0) f.SSL_CTX_ctrl(context_, 124, with.max_version, nullptr);
     if (with.certificate) {
-      const auto block = [&](const char* text, auto read, auto use) {
+      const auto block = [&](const char* text, auto read, auto use, auto release) {
         BIO* bio = f.BIO_new_mem_buf(text, -1);
-        CHECK_EQ(use(context_, read(bio, nullptr, nullptr, nullptr)), 1);
+        auto* item = read(bio, nullptr, nullptr, nullptr);
+        CHECK_EQ(use(context_, item), 1);
+        release(item);
         f.BIO_free(bio);
       };
-      block(kClientCertificate, f.PEM_read_bio_X509, f.SSL_CTX_use_certificate);
-      block(kClientKey, f.PEM_read_bio_PrivateKey, f.SSL_CTX_use_PrivateKey);
+      block(kClientCertificate, f.PEM_read_bio_X509, f.SSL_CTX_use_certificate, f.X509_free);
+      block(kClientKey, f.PEM_read_bio_PrivateKey, f.SSL_CTX_use_PrivateKey, f.EVP_PKEY_free);
     }
     ssl_ = f.SSL_new(context_);
     library().set_fd(ssl_, socket_.fd());

@@ -253,11 +253,14 @@ describe('files that change', () => {
   test('another configuration: all or nothing', () => {
     contexts.contextOf('1', listener());
     contexts.bind('1', 10);
-    expect(() => contexts.change('1', listener({ certpath: path('none') }))).toThrow(
+    expect(() => contexts.prepare('1', listener({ certpath: path('none') }))).toThrow(
       /no such file/,
     );
     expect(native.sockets.size).toBe(0);
-    contexts.change('1', listener({ verify: 'optional' }));
+    contexts.prepare('1', listener({ verify: 'optional' })).drop();
+    expect(native.sockets.size).toBe(0);
+    expect(native.released).toEqual([2]);
+    contexts.prepare('1', listener({ verify: 'optional' })).take();
     expect(native.made.get(native.sockets.get(10) ?? 0)?.verify).toBe('optional');
   });
 });
