@@ -33,6 +33,7 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                       InstanceMethod<&NativeBroker::unlisten>("unlisten"),
                       InstanceMethod<&NativeBroker::set_limits>("setLimits"),
                       InstanceMethod<&NativeBroker::configure>("configure"),
+                      InstanceMethod<&NativeBroker::set_rules>("setRules"),
                       InstanceMethod<&NativeBroker::drain_events>("drainEvents"),
                       InstanceMethod<&NativeBroker::submit>("submit"),
                       InstanceMethod<&NativeBroker::counters>("counters"),
@@ -172,6 +173,30 @@ void NativeBroker::configure(const Napi::CallbackInfo& info) {
   }
   LiveOptions live = engine_->live();
   if (read_changed_options(env, info[0].As<Napi::Object>(), live)) engine_->configure(live);
+}
+
+void NativeBroker::set_rules(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr) return;
+  if (info.Length() < 2 || !is_array_of(info[0], napi_uint8_array) || !info[1].IsObject()) {
+    Napi::TypeError::New(env, "setRules(rules: Uint8Array, options: object)")
+        .ThrowAsJavaScriptException();
+    return;
+  }
+  RuleOptions options;
+  if (!read_rule_options(env, info[1].As<Napi::Object>(), options)) return;
+  const auto form = info[0].As<Napi::Uint8Array>();
+  RuleError wrong;
+  auto rules = RuleSet::read({form.Data(), form.ByteLength()}, options, wrong);
+  if (rules == nullptr) {
+    Napi::Error error = Napi::RangeError::New(
+        env, "rule " + std::to_string(wrong.rule + 1) + ": " + wrong.text);
+    error.Set("code", Napi::String::New(env, "ST_NATIVE_RULE"));
+    error.Set("rule", Napi::Number::New(env, wrong.rule));
+    error.ThrowAsJavaScriptException();
+    return;
+  }
+  engine_->set_rules(std::move(rules));
 }
 
 Napi::Value NativeBroker::drain_events(const Napi::CallbackInfo& info) {

@@ -119,6 +119,17 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   reader.number("max_client_id_bytes", to.max_client_id_bytes);
   reader.number("max_topic_levels", to.max_topic_levels);
   reader.number("max_subscriptions", to.max_subscriptions);
+  if (reader.has("tenant_mode")) {
+    reader.choice("tenant_mode", to.tenant_mode,
+                  {{"off", TenantMode::off},
+                   {"enforced", TenantMode::enforced},
+                   {"transparent", TenantMode::transparent}});
+  }
+  if (reader.has("tenant")) reader.text("tenant", to.tenant);
+  if (reader.has("role")) {
+    reader.choice("role", to.role,
+                  {{"device", contract::Role::device}, {"service", contract::Role::service}});
+  }
   reader.number("max_messages_per_s", to.max_messages_per_s);
   reader.number("max_bytes_per_s", to.max_bytes_per_s);
   reader.choice("on_rate_exceeded", to.on_rate_exceeded,
@@ -228,6 +239,17 @@ bool read_changed_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   return read_limits(env, from, to, max_connections);
 }
 
+bool read_rule_options(Napi::Env env, const Napi::Object& from, RuleOptions& to) {
+  Reader reader(env, from);
+  reader.choice("default", to.fallback,
+                {{"auto", RuleDefault::automatic},
+                 {"allow", RuleDefault::allow},
+                 {"deny", RuleDefault::deny}});
+  reader.choice("v3_denied", to.disconnects_v3, {{"drop", false}, {"disconnect", true}});
+  reader.flag("narrow", to.narrows);
+  return reader.good();
+}
+
 bool read_trace_spec(Napi::Env env, const Napi::Object& from, TraceSpec& to) {
   Reader reader(env, from);
   reader.number("id", to.id);
@@ -294,6 +316,7 @@ bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec&
     reader.number("unix_mode", to.socket.unix_mode);
   }
   reader.number("backlog", to.socket.backlog);
+  reader.text("name", to.name);
   reader.number("accept_delay_ms", to.pacing.delay_ms);
   reader.number("max_connect_rate", to.pacing.max_per_s);
   reader.number("total_messages_per_s", to.total_messages_per_s);

@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include "engine/options.hpp"
+#include "route/rules.hpp"
 #include "session/trace.hpp"
 
 namespace stmqtt {
@@ -17,6 +18,7 @@ namespace stmqtt {
 [[nodiscard]] bool read_changed_options(Napi::Env env, const Napi::Object& from, LiveOptions& to);
 [[nodiscard]] bool read_changed_limits(Napi::Env env, const Napi::Object& from, Limits& to,
                                        std::uint32_t& max_connections);
+[[nodiscard]] bool read_rule_options(Napi::Env env, const Napi::Object& from, RuleOptions& to);
 [[nodiscard]] bool read_trace_spec(Napi::Env env, const Napi::Object& from, TraceSpec& to);
 [[nodiscard]] bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec& to);
 

@@ -91,11 +91,14 @@ namespace stmqtt::contract {
   X(websocket_upgrades)                                                                            \
   X(websocket_refused_malformed) X(websocket_refused_too_large) X(websocket_refused_not_upgrade)   \
   X(websocket_refused_version)   X(websocket_refused_subprotocol)                                  \
-  X(websocket_refused_path)      X(websocket_refused_origin)                                       \
+  X(websocket_refused_path)      X(websocket_refused_origin)                                  \
   /* TLS handshakes; those that failed by cause too */                                             \
   X(tls_handshakes)              X(tls_resumed)                 X(tls_handshakes_failed)          \
   X(tls_failed_unfinished)       X(tls_failed_not_tls)          X(tls_failed_version)             \
-  X(tls_failed_certificate)      X(tls_failed_refused)          X(tls_failed_protocol)
+  X(tls_failed_certificate)      X(tls_failed_refused)          X(tls_failed_protocol)           \
+  /* access */                                                                                     \
+  X(denied_publish)              X(denied_subscribe)            X(denied_will)                      \
+  X(denied_delivery)             X(tenant_violations)
 // clang-format on
 
 /// Index of a counter in a thread's block.

@@ -239,6 +239,11 @@ void Engine::configure(const LiveOptions& live) {
   for (auto& worker : workers_) worker->put(Settings{shared});
 }
 
+void Engine::set_rules(std::shared_ptr<const RuleSet> rules) {
+  if (state_ == State::stopped) return;
+  for (auto& worker : workers_) worker->put(RulesChange{rules});
+}
+
 bool Engine::submit(std::span<const std::uint8_t> commands) {
   std::vector<CommandBytes> batches(workers_.size());
   const auto add = [&](std::size_t thread, std::span<const std::uint8_t> record) {

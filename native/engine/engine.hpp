@@ -26,12 +26,14 @@ namespace stmqtt {
 struct ListenerEntry {
   ListenerEntry(ListenerId id, const Limits* with, const EngineListenSpec& spec)
       : socket(id),
+        name(spec.name),
         pacing(spec.pacing),
         has_tls(spec.tls != 0),
         handshake_timeout_ms(spec.handshake_timeout_ms),
         limits(with),
         max_connections(spec.max_connections) {}
   Listener socket;
+  const std::string name;
   const AcceptPacing pacing;
   std::unique_ptr<SharedRates> together;       ///< null = no bound
   const bool has_tls;
@@ -95,6 +97,8 @@ class Engine {
   void table_counts(std::span<std::int64_t> into) const noexcept;
   /// What was connected, queued or measured before stays as it is; bounds hold from now on.
   void configure(const LiveOptions& live);
+  /// Access rules for everybody, those who are connected too; each thread takes them in its turn.
+  void set_rules(std::shared_ptr<const RuleSet> rules);
   [[nodiscard]] const LiveOptions& live() const noexcept { return live_; }
   static constexpr std::size_t kMaxTraces = 8;
   /// Packets are shown as trace events until it ends by itself or is told to. False: there are

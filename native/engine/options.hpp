@@ -45,6 +45,7 @@ struct EngineOptions : LiveOptions {
 
 struct EngineListenSpec {
   ListenSpec socket;
+  std::string name;  ///< what rules call it
   Limits limits;
   std::uint32_t max_connections = 0;  ///< 0 = no bound of its own
   AcceptPacing pacing;

@@ -78,8 +78,13 @@ struct TraceChange {
   std::uint32_t id;
 };
 
-using InboxItem =
-    std::variant<Arrival, CommandBytes, ListenerChange, LinkGone, Settings, TraceChange>;
+/// Access rules for everybody from now on.
+struct RulesChange {
+  std::shared_ptr<const RuleSet> rules;
+};
+
+using InboxItem = std::variant<Arrival, CommandBytes, ListenerChange, LinkGone, Settings,
+                               TraceChange, RulesChange>;
 
 /// Of Worker::link_routes_.
 [[nodiscard]] constexpr std::uint64_t route_key(std::uint32_t link_id, std::uint32_t hop) noexcept {
@@ -151,6 +156,8 @@ class Worker final : private Handler, private Host {
   [[nodiscard]] Bytes address(const Client& client, char* buffer) const noexcept override;
   [[nodiscard]] contract::Transport transport(const Client& client) const noexcept override;
   [[nodiscard]] Bytes certificate(const Client& client) const noexcept override;
+  [[nodiscard]] IpAddress ip_address(const Client& client) const noexcept override;
+  [[nodiscard]] Bytes listener_name(std::uint32_t id) const noexcept override;
   [[nodiscard]] std::uint64_t random() noexcept override { return random_.next(); }
   void make_uuid(char out[36]) noexcept override;
   /// event() without the mask and without leaving out.

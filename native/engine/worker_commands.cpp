@@ -46,6 +46,9 @@ void Worker::take_inbox() noexcept {
       forget_routes(*gone);
     } else if (auto* trace = std::get_if<TraceChange>(&item)) {
       take_trace(*trace);
+    } else if (auto* change = std::get_if<RulesChange>(&item)) {
+      shard_.set_turn(io_.turn_ns());
+      shard_.set_rules(std::move(change->rules));
     } else if (auto* settings = std::get_if<Settings>(&item)) {
       take_settings(*settings->live);
     } else {

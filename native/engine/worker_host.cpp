@@ -203,6 +203,26 @@ Bytes Worker::address(const Client& client, char* buffer) const noexcept {
   return {reinterpret_cast<const std::uint8_t*>(buffer), bytes};
 }
 
+IpAddress Worker::ip_address(const Client& client) const noexcept {
+  if (client.is_link) return {};
+  const PeerAddress& peer = static_cast<const Connection*>(client.transport)->peer();
+  switch (peer.family) {
+    case PeerAddress::Family::ipv4:
+      return IpAddress::v4(peer.address);
+    case PeerAddress::Family::ipv6:
+      return IpAddress::v6(peer.address);
+    case PeerAddress::Family::none:
+    case PeerAddress::Family::unix_socket:
+      break;
+  }
+  return {};
+}
+
+Bytes Worker::listener_name(std::uint32_t id) const noexcept {
+  const ListenerEntry* entry = engine_.listener(id);
+  return entry == nullptr ? Bytes{} : as_bytes(entry->name);
+}
+
 void Worker::make_uuid(char out[36]) noexcept {
   stmqtt::make_uuid(*reinterpret_cast<char(*)[36]>(out));
 }

@@ -46,12 +46,16 @@ struct ConnectState {
   std::uint16_t keep_alive_s = 0;
   std::uint8_t max_qos = 2;
   bool id_assigned = false;
+  std::uint16_t tenant_prefix_bytes = 0;  ///< of client_id: "<tenant>.", which clients do not see
   bool authenticated = false;    ///< a verdict stands behind the username
   Identity* identity = nullptr;  ///< owned, until the session has it; null = nothing is known
 
   [[nodiscard]] static ConnectState* make(std::uint8_t first_byte, Bytes body) noexcept;
   static void destroy(ConnectState* state) noexcept;
 };
+
+/// One block for the final Client Identifier and username.
+void override_texts(ConnectState& state, Bytes client_id, Bytes username) noexcept;
 
 class Client : public TimerNode {
  public:

@@ -23,4 +23,15 @@ void ConnectState::destroy(ConnectState* state) noexcept {
   pool_delete(state);
 }
 
+void override_texts(ConnectState& state, Bytes client_id, Bytes username) noexcept {
+  const std::size_t bytes = client_id.size() + username.size();
+  auto* text = static_cast<std::uint8_t*>(pool_allocate(bytes == 0 ? 1 : bytes));
+  store_bytes(store_bytes(text, client_id), username);
+  if (state.override_text != nullptr) pool_free(state.override_text, state.override_bytes);
+  state.override_text = text;
+  state.override_bytes = static_cast<std::uint32_t>(bytes == 0 ? 1 : bytes);
+  state.client_id = {text, client_id.size()};
+  state.username = {text + client_id.size(), username.size()};
+}
+
 }  // namespace stmqtt

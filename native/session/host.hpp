@@ -8,6 +8,7 @@
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
+#include "base/ip_address.hpp"
 #include "base/message.hpp"
 #include "base/pause_cause.hpp"
 #include "contract/records.hpp"
@@ -83,6 +84,10 @@ class Host {
   }
   /// DER of the certificate that the client has proven to own; empty = none. Borrowed for the call.
   [[nodiscard]] virtual Bytes certificate(const Client& /*client*/) const noexcept { return {}; }
+  /// Where the client is; unknown for a Unix socket.
+  [[nodiscard]] virtual IpAddress ip_address(const Client& /*client*/) const noexcept { return {}; }
+  /// The name of a listener; empty if there is none. Borrowed; valid as long as the host.
+  [[nodiscard]] virtual Bytes listener_name(std::uint32_t /*id*/) const noexcept { return {}; }
   [[nodiscard]] virtual std::uint64_t random() noexcept = 0;
   /// Writes a version 4 UUID.
   virtual void make_uuid(char out[36]) noexcept = 0;

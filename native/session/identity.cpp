@@ -3,6 +3,7 @@
 #include <new>
 
 #include "base/pool.hpp"
+#include "session/access.hpp"
 
 namespace stmqtt {
 
@@ -45,6 +46,7 @@ Identity* Identity::make(const IdentityParts& parts) noexcept {
 }
 
 void Identity::destroy(Identity* identity) noexcept {
+  if (identity->access != nullptr) pool_delete(identity->access);
   const std::size_t bytes = identity->block_bytes();
   identity->~Identity();
   pool_free(identity, bytes);

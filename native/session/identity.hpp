@@ -12,6 +12,8 @@
 
 namespace stmqtt {
 
+struct Access;
+
 /// The byte strings of a verdict record, in their order. Borrowed for the call.
 struct VerdictTexts {
   Bytes client_id;
@@ -47,6 +49,12 @@ struct IdentityParts {
   std::uint64_t expires_at_ms = 0;  ///< of the monotonic clock; 0 = never
   contract::Role role = contract::Role::unset;
   OwnLimits limits;
+
+  /// Whether anything is.
+  [[nodiscard]] bool known() const noexcept {
+    return !tenant.empty() || !device_id.empty() || !groups.empty() || !certificate_name.empty() ||
+           expires_at_ms != 0 || role != contract::Role::unset || limits != OwnLimits{};
+  }
 };
 
 class Identity {
@@ -66,6 +74,7 @@ class Identity {
   }
 
   std::uint64_t expires_at_ms = 0;  ///< 0 = never
+  Access* access = nullptr;  ///< owned; null = nothing is checked
   OwnLimits limits;
   contract::Role role = contract::Role::unset;
 

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+
+#include "contract/records.hpp"
 
 namespace stmqtt {
 
@@ -24,6 +27,13 @@ struct SharedRates;
 
 /// Bits of Limits::protocol_levels.
 enum ProtocolLevelBit : std::uint8_t { kLevelV31 = 1, kLevelV311 = 2, kLevelV5 = 4 };
+
+/// How topics of clients with a tenant stand to "/tenants/<tenant>/".
+enum class TenantMode : std::uint8_t {
+  off,
+  enforced,     ///< they must begin with it
+  transparent,  ///< it is put before them, and taken off what the client gets
+};
 
 struct Limits {
   std::uint32_t connect_timeout_ms = 60'000;  ///< from accept to a whole CONNECT
@@ -59,6 +69,10 @@ struct Limits {
   bool allow_empty_client_id = true;
   bool sys_read = false;   ///< may subscribe to $SYS/…
   bool sys_write = false;  ///< may publish there: links only
+
+  TenantMode tenant_mode = TenantMode::off;   ///< other than off: no client without a tenant
+  contract::Role role = contract::Role::unset;  ///< of clients whose verdict says none
+  std::string tenant;                           ///< likewise; empty = none
 
   bool operator==(const Limits&) const noexcept = default;
 };

@@ -16,18 +16,26 @@ Publication::Publication(Message& message, FormScratch& scratch) noexcept
   parts_.retain = message.retain();
 }
 
-void Publication::offer_frame(wire::Version version, Bytes frame) noexcept {
+PublishForm* Publication::stripped_forms() noexcept {
+  if (!strips_) {
+    strips_ = true;
+    for (PublishForm& form : scratch_.stripped) form = PublishForm{};
+  }
+  return scratch_.stripped;
+}
+
+void Publication::offer_frame(wire::Version version, Bytes frame, std::uint16_t skip) noexcept {
   if (payload_is_shared()) return;
-  PublishForm& form = forms_[form_index(version, 0, false)];
+  PublishForm& form = forms(skip)[form_index(version, 0, false)];
   form.data = frame.data();
   form.bytes = form.packet_bytes = static_cast<std::uint32_t>(frame.size());
 }
 
 void Publication::encode_form(unsigned index, wire::Version version, std::uint8_t qos, bool retain,
-                              std::uint64_t now_ms) noexcept {
+                              std::uint16_t skip, std::uint64_t now_ms) noexcept {
   wire::PublishOut out;
   out.version = version;
-  out.topic = parts_.topic;
+  out.topic = parts_.topic.subspan(skip);
   out.qos = qos;
   out.retain = retain;
   out.packet_id = qos == 0 ? 0 : 1;  // patched in each copy
@@ -38,11 +46,11 @@ void Publication::encode_form(unsigned index, wire::Version version, std::uint8_
   }
   out.payload = parts_.payload;
   const wire::PublishSizes sizes = wire::measure_publish(out);
-  PublishForm& form = forms_[index];
+  PublishForm& form = forms(skip)[index];
   // total is 0 where the packet would be larger than MQTT can say; no client's maximum allows it.
   form.packet_bytes = sizes.total == 0 ? 0xFFFFFFFF : static_cast<std::uint32_t>(sizes.total);
   form.bytes = static_cast<std::uint32_t>(payload_is_shared() ? sizes.head : sizes.total);
-  PoolVector<std::uint8_t>& buffer = scratch_.buffers[index];
+  PoolVector<std::uint8_t>& buffer = scratch_.buffers[skip == 0 ? index : FormScratch::kForms + index];
   buffer.resize(form.bytes == 0 ? 1 : form.bytes);
   form.data = buffer.data();
   if (sizes.total == 0) return;

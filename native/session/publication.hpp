@@ -28,7 +28,10 @@ struct PublishForm {
 class FormScratch {
  public:
   static constexpr unsigned kForms = 12;  ///< QoS 0 to 2 x v3 or v5 x RETAIN 0 or 1
-  PoolVector<std::uint8_t> buffers[kForms];
+  PoolVector<std::uint8_t> buffers[2 * kForms];
+  /// Forms without their tenant's prefix, of the publication that asked for one last. All who want
+  /// them are of one tenant: nobody else may get the message without its prefix.
+  PublishForm stripped[kForms];
 };
 
 class Publication {
@@ -69,21 +72,22 @@ class Publication {
   /// copy that a form costs.
   void expect_one_receiver() noexcept { one_receiver_ = true; }
   /// Whether to encode this form for its receiver alone instead of keeping it for others.
-  [[nodiscard]] bool encode_in_place(wire::Version version, std::uint8_t qos,
-                                     bool retain) const noexcept {
-    return one_receiver_ && forms_[form_index(version, qos, retain)].data == nullptr;
+  [[nodiscard]] bool encode_in_place(wire::Version version, std::uint8_t qos, bool retain,
+                                     std::uint16_t skip) noexcept {
+    return one_receiver_ && forms(skip)[form_index(version, qos, retain)].data == nullptr;
   }
 
-  /// Offers the frame it came in as its QoS 0, RETAIN 0 form: valid where a receiver of that
-  /// version would get the very same bytes.
-  void offer_frame(wire::Version version, Bytes frame) noexcept;
+  /// Offers the frame it came in as its QoS 0, RETAIN 0 form without the first `skip` bytes of its
+  /// topic: valid where a receiver of that version would get the very same bytes.
+  void offer_frame(wire::Version version, Bytes frame, std::uint16_t skip) noexcept;
 
-  /// The outward form without Topic Alias and Subscription Identifiers; encoded on first use.
+  /// The outward form without Topic Alias, Subscription Identifiers and the first `skip` bytes of
+  /// the topic; encoded on first use.
   [[nodiscard]] const PublishForm& form(wire::Version version, std::uint8_t qos, bool retain,
-                                        std::uint64_t now_ms) noexcept {
+                                        std::uint16_t skip, std::uint64_t now_ms) noexcept {
     const unsigned index = form_index(version, qos, retain);
-    if (forms_[index].data == nullptr) encode_form(index, version, qos, retain, now_ms);
-    return forms_[index];
+    if (forms(skip)[index].data == nullptr) encode_form(index, version, qos, retain, skip, now_ms);
+    return forms(skip)[index];
   }
 
  private:
@@ -91,14 +95,19 @@ class Publication {
                                            bool retain) noexcept {
     return qos * 4U + (version == wire::Version::v5 ? 2U : 0U) + (retain ? 1U : 0U);
   }
+  [[nodiscard]] PublishForm* forms(std::uint16_t skip) noexcept {
+    return skip == 0 ? forms_ : stripped_forms();
+  }
+  [[nodiscard]] PublishForm* stripped_forms() noexcept;
   void encode_form(unsigned index, wire::Version version, std::uint8_t qos, bool retain,
-                   std::uint64_t now_ms) noexcept;
+                   std::uint16_t skip, std::uint64_t now_ms) noexcept;
 
   MessageParts parts_;
   FormScratch& scratch_;
   Message* message_ = nullptr;  ///< borrowed, or owned_
   Message* owned_ = nullptr;
   bool one_receiver_ = false;
+  bool strips_ = false;         ///< scratch_.stripped is of this publication
   PublishForm forms_[FormScratch::kForms];
 };
 

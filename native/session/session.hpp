@@ -22,6 +22,8 @@
 
 namespace stmqtt {
 
+class AccessChecks;
+
 /// What a session needs of its shard to send. Thread: the shard's.
 struct SendContext {
   contract::Counters& counters;
@@ -29,6 +31,7 @@ struct SendContext {
   PromiseQueue& promises;
   FormScratch& scratch;
   PoolVector<SessionRef>& losers;  ///< sessions that lost messages by overflow since last asked
+  AccessChecks& access;
   std::uint64_t now_ms;
   TurnDeliveries deliveries{};
 };
@@ -168,6 +171,10 @@ class Session : public TimerNode {
   bool authenticated = false;        ///< username stands behind a verdict
   bool resumable = false;            ///< a CONNACK told of it: a later one has Session Present
   bool marked_full = false;          ///< its flag in SessionFlags is set
+  bool is_link = false;              ///< of a link of this process
+  bool guarded = false;              ///< deliveries ask AccessChecks::may_receive
+  bool narrowed = false;             ///< its subscriptions are wider than what it may get
+  std::uint16_t topic_skip = 0;      ///< bytes of its topics that its client does not see
   /// CloseCause of the last connection that ended; none = there was none.
   std::uint8_t last_cause = 0;
   // Seconds of the monotonic clock, for queries.
@@ -203,6 +210,16 @@ class Session : public TimerNode {
   /// First or repeated sending of a delivery that is in the window.
   void send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept;
   void finish(SendContext& cx, Delivery& delivery) noexcept;
+  /// How much of the topic its client does not see.
+  [[nodiscard]] std::uint16_t skip_of(const Publication& publication) const noexcept {
+    return topic_skip == 0 || publication.parts().topic[0] == '$' ? 0 : topic_skip;
+  }
+  /// The topic as its client sees it.
+  [[nodiscard]] Bytes outward(Bytes topic) const noexcept {
+    return topic_skip == 0 || topic[0] == '$' ? topic : topic.subspan(topic_skip);
+  }
+  /// Rules may have changed since it was queued.
+  [[nodiscard]] bool is_denied(SendContext& cx, const Delivery& delivery) noexcept;
   [[nodiscard]] std::uint16_t take_packet_id() noexcept;
   [[nodiscard]] std::uint16_t age(std::uint16_t packet_id) const noexcept {
     return static_cast<std::uint16_t>(next_packet_id_ - packet_id);

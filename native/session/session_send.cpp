@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/hash.hpp"
+#include "session/access.hpp"
 #include "session/asks.hpp"
 #include "session/session.hpp"
 #include "wire/encode.hpp"
@@ -112,12 +113,13 @@ void Session::send_first(SendContext& cx, Publication& publication,
 
 Session::Sent Session::write_form(SendContext& cx, Publication& publication, std::uint8_t qos,
                                   bool retain, std::uint16_t packet_id) noexcept {
-  if (publication.encode_in_place(client_->version, qos, retain)) {
+  if (publication.encode_in_place(client_->version, qos, retain, skip_of(publication))) {
     return write_parts(cx, publication.parts(),
                        publication.payload_is_shared() ? &publication.block() : nullptr, qos,
                        retain, false, packet_id, {});
   }
-  const PublishForm& form = publication.form(client_->version, qos, retain, cx.now_ms);
+  const PublishForm& form =
+      publication.form(client_->version, qos, retain, skip_of(publication), cx.now_ms);
   if (form.packet_bytes > client_->max_packet_out) [[unlikely]] return Sent::too_large;
   OutboundQueue& out = client_->outlet->queue;
   if (form.bytes <= OutboundQueue::kMaxReserveBytes) [[likely]] {
@@ -149,7 +151,7 @@ Session::Sent Session::write_parts(SendContext& cx, const MessageParts& parts, M
                                    std::span<const std::uint32_t> ids) noexcept {
   wire::PublishOut out;
   out.version = client_->version;
-  out.topic = parts.topic;
+  out.topic = outward(parts.topic);
   out.qos = qos;
   out.retain = retain;
   out.dup = dup;
@@ -162,7 +164,7 @@ Session::Sent Session::write_parts(SendContext& cx, const MessageParts& parts, M
     out.has_message_expiry =
         remaining_expiry(parts.expires_at_ms, cx.now_ms, out.message_expiry_s);
     if (client_->aliases_out != nullptr) {
-      use = client_->aliases_out->use(parts.topic, hash_bytes(parts.topic, 0));
+      use = client_->aliases_out->use(out.topic, hash_bytes(out.topic, 0));
       out.topic_alias = use.alias;
       if (use.known) out.topic = {};
     }
@@ -224,6 +226,10 @@ void Session::write_pubrel(SendContext& cx, std::uint16_t packet_id) noexcept {
   cx.counters.add(Counter::packets_sent_pubrel);
 }
 
+bool Session::is_denied(SendContext& cx, const Delivery& delivery) noexcept {
+  return !cx.access.may_receive(*this, delivery.message->topic());
+}
+
 void Session::enqueue(SendContext& cx, Publication& publication,
                       const DeliveryOptions& options) noexcept {
   const std::uint32_t bytes = publication.logical_bytes();
@@ -274,7 +280,9 @@ void Session::pump_qos0(SendContext& cx) noexcept {
   if (queued_qos0_ == 0) return;
   queue_.erase_if([&](Delivery& d) {
     if (d.qos != 0 || client_->outlet->above_high()) return false;
-    if (d.message->expires_at_ms() != 0 && d.message->expires_at_ms() <= cx.now_ms) {
+    if (guarded && is_denied(cx, d)) {
+      cx.counters.add(Counter::denied_delivery);
+    } else if (d.message->expires_at_ms() != 0 && d.message->expires_at_ms() <= cx.now_ms) {
       cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
     } else if (write_delivery(cx, d) == Sent::too_large) {
       cx.counters.add(Counter::dropped_packet_too_large);
@@ -312,6 +320,11 @@ void Session::pump(SendContext& cx) noexcept {
       drop_front(cx);
       continue;
     }
+    if (guarded && is_denied(cx, front)) [[unlikely]] {
+      cx.counters.add(Counter::denied_delivery);
+      drop_front(cx);
+      continue;
+    }
     if (front.qos == 0) {
       if (write_delivery(cx, front) == Sent::too_large) {
         cx.counters.add(Counter::dropped_packet_too_large);
@@ -339,6 +352,12 @@ void Session::pump(SendContext& cx) noexcept {
 
 void Session::send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept {
   Delivery* d = window_.find(packet_id);
+  // One that was sent before is sent again [MQTT-4.4.0-1]: its client may have it.
+  if (guarded && !d->dup && d->message != nullptr && is_denied(cx, *d)) [[unlikely]] {
+    d->state = DeliveryState::sent;
+    cx.counters.add(Counter::denied_delivery);
+    return finish(cx, *d);
+  }
   d->state = DeliveryState::sent;  // first: finish() must not count it as unsent once more
   if (write_delivery(cx, *d) == Sent::too_large) {
     cx.counters.add(Counter::dropped_packet_too_large);

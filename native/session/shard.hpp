@@ -13,6 +13,7 @@
 #include "contract/counters.hpp"
 #include "contract/records.hpp"
 #include "route/match_cache.hpp"
+#include "session/access.hpp"
 #include "session/host.hpp"
 #include "session/log_rules.hpp"
 #include "session/packet_tap.hpp"
@@ -126,6 +127,8 @@ class Shard {
 
   /// Borrowed; to be told again when they change.
   void set_log_rules(const LogRules& rules) noexcept;
+  /// For everybody, those who are connected too.
+  void set_rules(std::shared_ptr<const RuleSet> rules) noexcept;
   void add_trace(TraceRef trace) noexcept;
   void remove_trace(std::uint32_t id) noexcept { tap_.remove(id); }
   /// Packets are to be shown: see show_outbound().
@@ -246,8 +249,6 @@ class Shard {
   void on_connect(Client& client, const wire::Scan& scan, Bytes body) noexcept;
   [[nodiscard]] Closing check_connect(const Client& client, ConnectState& state) const noexcept;
   void request_verdict(Client& client) noexcept;
-  void take_identity(ConnectState& state, const contract::Verdict& verdict,
-                     const VerdictTexts& texts) noexcept;
   void place(Client& client) noexcept;
   void admit(Client& client, Session* existing) noexcept;
   [[nodiscard]] Session* make_session(Client& client, SessionRef resting) noexcept;
@@ -256,6 +257,23 @@ class Shard {
   [[nodiscard]] bool connack_fits(const Client& client) const noexcept;
   void send_connack(Client& client) noexcept;
   void refuse(Client& client, const Closing& closing) noexcept;
+
+  // shard_access.cpp: tenants and rules
+  enum class TenantFit : std::uint8_t { fits, outside, too_long };
+  [[nodiscard]] bool identify(Client& client, const contract::Verdict* verdict,
+                              const VerdictTexts& texts) noexcept;
+  void give_access(const Client& client, Identity*& identity) noexcept;
+  [[nodiscard]] bool admit_will(Client& client) noexcept;
+  [[nodiscard]] TenantFit to_internal(const Identity* identity, const Limits& limits,
+                                      Bytes& topic) noexcept;
+  [[nodiscard]] bool admit_publish(Client& client, const Session& session) noexcept;
+  void deny_publish(Client& client) noexcept;
+  [[nodiscard]] wire::ReasonCode admit_filter(Session& session, Bytes& filter,
+                                              std::uint8_t& qos) noexcept;
+  void guard(Session& session) noexcept;
+  [[nodiscard]] bool is_wholly_allowed(const Session& session) noexcept;
+  void log_denied(const Client& client, const char* what, Bytes topic,
+                  const DecidedBy& by) noexcept;
 
   // shard_publish.cpp: PUBLISH and fan-out
   [[nodiscard]] static bool is_owed(const Client& client) noexcept;
@@ -383,9 +401,11 @@ class Shard {
   PromiseQueue promises_;
   FormScratch scratch_;
   PoolVector<SessionRef> losers_;
+  AccessChecks access_;
   SendContext cx_;
 
   wire::PublishView publish_;                  ///< of the packet in hand
+  PoolVector<std::uint8_t> internal_;          ///< internal form of the topic in hand
   PoolVector<std::uint8_t> properties_;        ///< forwarded properties that had to be copied
   PoolVector<std::uint32_t> subscription_ids_; ///< of the delivery in hand
   std::vector<MessageRef> retained_batch_;

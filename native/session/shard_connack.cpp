@@ -35,7 +35,9 @@ wire::Properties connack_properties(const ConnectState& state, const Limits& lim
   if (!limits.retain_available) properties.set_number(PropertyId::retain_available, 0);
   properties.set_number(PropertyId::maximum_packet_size, limits.max_packet_size);
   if (state.id_assigned) {  // [MQTT-3.2.2-16]
-    properties.set_view(PropertyId::assigned_client_identifier, state.client_id);
+    // What the client is to connect with: its tenant is put before it each time.
+    properties.set_view(PropertyId::assigned_client_identifier,
+                        state.client_id.subspan(state.tenant_prefix_bytes));
   }
   properties.set_number(PropertyId::topic_alias_maximum, limits.topic_alias_maximum);
   if (!limits.wildcard_subscriptions) {

@@ -32,18 +32,6 @@ std::uint8_t level_bit(Version version) noexcept {
   return 0;
 }
 
-/// One block for the final Client Identifier and username.
-void override_texts(ConnectState& state, Bytes client_id, Bytes username) noexcept {
-  const std::size_t bytes = client_id.size() + username.size();
-  auto* text = static_cast<std::uint8_t*>(pool_allocate(bytes == 0 ? 1 : bytes));
-  store_bytes(store_bytes(text, client_id), username);
-  if (state.override_text != nullptr) pool_free(state.override_text, state.override_bytes);
-  state.override_text = text;
-  state.override_bytes = static_cast<std::uint32_t>(bytes == 0 ? 1 : bytes);
-  state.client_id = {text, client_id.size()};
-  state.username = {text + client_id.size(), username.size()};
-}
-
 }  // namespace
 
 void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexcept {
@@ -104,7 +92,7 @@ void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexc
   }
   // A link is opened by the process itself: there is nobody to ask.
   if (options_.authenticate && !client.is_link) return request_verdict(client);
-  place(client);
+  if (identify(client, nullptr, {})) place(client);
 }
 
 Closing Shard::check_connect(const Client& client, ConnectState& state) const noexcept {
@@ -230,33 +218,11 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict,
     override_texts(state, texts.client_id.empty() ? state.client_id : texts.client_id,
                    texts.username.empty() ? kept : texts.username);
   }
-  take_identity(state, verdict, texts);
   state.authenticated = is_known;
+  if (!identify(*client, &verdict, texts)) return;
   // Resumed first: placing may move the connection away, or end it.
   resume(*client, PauseCause::verdict);
   place(*client);
-}
-
-/// Keeps what the verdict knows of its client, if it knows anything.
-void Shard::take_identity(ConnectState& state, const contract::Verdict& verdict,
-                          const VerdictTexts& texts) noexcept {
-  IdentityParts parts;
-  parts.tenant = texts.tenant;
-  parts.device_id = texts.device_id;
-  parts.groups = texts.groups;
-  parts.certificate_name = texts.certificate_name;
-  parts.role = static_cast<contract::Role>(verdict.role);
-  parts.limits = {verdict.max_messages_per_s, verdict.max_bytes_per_s, verdict.max_subscriptions,
-                  verdict.max_packet_size};
-  if (verdict.expires_s != contract::kVerdictUnset32) {
-    // At least 1: 0 is never.
-    parts.expires_at_ms = std::max<std::uint64_t>(1, cx_.now_ms + verdict.expires_s * 1000ULL);
-  }
-  const bool known = !parts.tenant.empty() || !parts.device_id.empty() || !parts.groups.empty() ||
-                     !parts.certificate_name.empty() || parts.role != contract::Role::unset ||
-                     parts.expires_at_ms != 0 || parts.limits != OwnLimits{};
-  if (state.identity != nullptr) Identity::destroy(state.identity);
-  state.identity = known ? Identity::make(parts) : nullptr;
 }
 
 /// Finds the session of this Client Identifier [MQTT-3.1.3-2] and its home thread: here, or
@@ -266,6 +232,8 @@ void Shard::place(Client& client) noexcept {
     return refuse(client, {CloseCause::packet_too_large, ReasonCode::packet_too_large,
                            "Maximum Packet Size is too small for CONNACK"});
   }
+  give_access(client, client.connecting->identity);
+  if (!admit_will(client)) return;
   const Bytes client_id = client.connecting->client_id;
   const std::uint64_t hash = tables_.directory.hash(client_id);
   for (;;) {
@@ -324,6 +292,14 @@ void Shard::admit(Client& client, Session* existing) noexcept {
     return refuse(client, {CloseCause::refused, ReasonCode::not_authorized,
                            "Client Identifier belongs to another user"});
   }
+  const auto tenant_of = [](const Identity* identity) {
+    return identity == nullptr ? std::string_view{} : as_text(identity->tenant());
+  };
+  if (tenant_of(existing->identity) != tenant_of(state.identity)) {
+    counters_.add(Counter::tenant_violations);
+    return refuse(client, {CloseCause::refused, ReasonCode::not_authorized,
+                           "Client Identifier belongs to another tenant"});
+  }
   const SessionRef ref = existing->ref();
   if (existing->client() != nullptr) {  // [MQTT-3.1.4-3]
     counters_.add(Counter::takeovers);
@@ -362,8 +338,10 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
     store_bytes(session.username, state.username);
   }
   session.authenticated = state.authenticated;
+  session.is_link = client.is_link;
   if (session.identity != nullptr) Identity::destroy(session.identity);
   session.identity = std::exchange(state.identity, nullptr);
+  guard(session);
   session.inbound.for_each([](InboundId& id) { id.counted = false; });
   client.version = view.version;
   client.keep_alive_s = state.keep_alive_s;

@@ -90,6 +90,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     refuse_publish(client);
     return Handled::done;
   }
+  if (session.identity != nullptr && !admit_publish(client, session)) return Handled::done;
   const MemoryPressure pressure = tables_.pressure();
   if (pressure != MemoryPressure::none) [[unlikely]] {
     alert_memory();
@@ -165,7 +166,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     counters_.add(Counter::publish_received_qos0);
     if (!view.retain && view.topic_alias == 0 && parts.expires_at_ms == 0 &&
         view.forward_properties.size() == view.properties.size()) [[likely]] {
-      publication.offer_frame(client.version, frame);
+      publication.offer_frame(client.version, frame, session.topic_skip);
       // 3.1 and 3.1.1 have the same PUBLISH.
     }
   } else {

@@ -84,12 +84,11 @@ ReasonCode Shard::subscribe_one(Session& session, std::uint8_t max_qos,
   if (wire::topic_levels(view.filter.filter) > limits.max_topic_levels) {
     return ReasonCode::topic_filter_invalid;
   }
-  // The only filters that match $SYS/…: wildcards in the first level do not [MQTT-4.7.2-1].
-  if (wire::is_system_topic(view.filter.filter) && !limits.sys_read) [[unlikely]] {
-    return ReasonCode::not_authorized;  // 0x80 for 3.x
-  }
   // A QoS above our maximum is granted at that [MQTT-3.2.2-10].
-  const std::uint8_t qos = view.qos < max_qos ? view.qos : max_qos;
+  std::uint8_t qos = view.qos < max_qos ? view.qos : max_qos;
+  Bytes filter = view.filter.filter;
+  const ReasonCode outcome = admit_filter(session, filter, qos);
+  if (outcome != ReasonCode::success) return outcome;
   Subscriber subscriber;
   subscriber.session = session.ref();
   subscriber.subscription_id = subscription_id;
@@ -97,7 +96,7 @@ ReasonCode Shard::subscribe_one(Session& session, std::uint8_t max_qos,
       qos | (view.no_local ? 4 : 0) | (view.retain_as_published ? 8 : 0) |
       view.retain_handling << 4));
   subscriber.persistent = session.persistent();
-  const FilterParts parts{view.filter.share_name, view.filter.filter};
+  const FilterParts parts{view.filter.share_name, filter};
   const SubscribeResult result = tables_.trie.subscribe(parts, subscriber);
   if (!result.existed && session.subscriptions.size() >= limits.max_subscriptions) {
     // Known only now to be a new one; replacing is always allowed.
@@ -122,7 +121,7 @@ ReasonCode Shard::subscribe_one(Session& session, std::uint8_t max_qos,
                       (view.retain_handling == 0 || (view.retain_handling == 1 && !result.existed));
   if (wanted) {
     // After the filter is in the trie: what is retained later will match it.
-    RetainedScan* scan = RetainedScan::make(view.filter.filter);
+    RetainedScan* scan = RetainedScan::make(filter);
     scan->since = tables_.retained.sequence();
     // Live copies that the scan delivers are skipped, but only where the subscription is new: one
     // that is replaced was entitled to all of them [MQTT-3.8.4-4], and the scan may not find what
@@ -168,9 +167,14 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
 ReasonCode Shard::unsubscribe_one(Session& session, Bytes topic_filter,
                                   const wire::FilterView& filter, Ticket& ticket) noexcept {
   SubscriptionKey key;
+  Bytes inner = filter.filter;
+  if (session.topic_skip != 0 && !wire::is_system_topic(inner) &&
+      to_internal(session.identity, session.limits(), inner) != TenantFit::fits) {
+    return ReasonCode::no_subscription_existed;
+  }
   // Compared character by character [MQTT-3.10.4-1]; from here on no publish matches it, for the
   // trie's versions were bumped [MQTT-3.10.4-2].
-  if (!tables_.trie.unsubscribe({filter.share_name, filter.filter}, session.ref(), &key)) {
+  if (!tables_.trie.unsubscribe({filter.share_name, inner}, session.ref(), &key)) {
     return ReasonCode::no_subscription_existed;
   }
   session.subscriptions.erase(key);
@@ -220,6 +224,10 @@ bool Shard::pump_scan(Session& session, RetainedScan& scan) noexcept {
       Message& message = *retained_batch_[at];
       if (scan.options.no_local() && message.publisher() == session.ref()) {
         continue;  // [MQTT-3.8.3-3] holds for what the client retained itself too
+      }
+      if (session.guarded && !access_.may_receive(session, message.topic())) {
+        counters_.add(Counter::denied_delivery);
+        continue;
       }
       const std::uint8_t granted = scan.options.qos();
       const std::uint8_t qos = message.qos() < granted ? message.qos() : granted;

@@ -3,6 +3,7 @@
 #include "base/pool.hpp"
 #include "session/shard.hpp"
 #include "wire/properties.hpp"
+#include "wire/topic.hpp"
 
 namespace stmqtt {
 
@@ -14,6 +15,10 @@ void Shard::take_will(Session& session, const wire::ConnectView& view) noexcept 
   PoolVector<std::uint8_t> copied;
   MessageParts parts;
   parts.topic = view.will_topic;
+  // It was looked at before the session was: admit_will().
+  if (!wire::is_system_topic(parts.topic)) {
+    static_cast<void>(to_internal(session.identity, session.limits(), parts.topic));
+  }
   parts.payload = view.will_payload;
   parts.qos = view.will_qos;
   parts.retain = view.will_retain;
@@ -38,6 +43,15 @@ void Shard::publish_will(Session& session) noexcept {
   Will* will = session.will;
   session.will = nullptr;  // [MQTT-3.1.2-10]
   session.will_due_ms = 0;
+  if (session.identity != nullptr && session.identity->access != nullptr) {
+    const RuleRequest request{RuleAction::publish, will->message->qos(), will->message->retain()};
+    const Bytes topic = will->message->topic();
+    if (!access_.may_publish(session, request, topic, TopicTrie::hash(topic))) {
+      counters_.add(Counter::denied_will);
+      will->message->release();
+      return pool_delete(will);
+    }
+  }
   MessageParts parts;
   parts.topic = will->message->topic();
   parts.properties = will->message->properties();

@@ -196,6 +196,18 @@ export const sections: readonly Section[] = [
         'cause',
         each('tls_failed_', tlsFailures),
       ),
+      byLabel(
+        'access_denied_total',
+        'What rules and tenants did not allow: PUBLISH, SUBSCRIBE (each filter), Wills, deliveries, and topics or sessions outside the client’s tenant.',
+        'what',
+        {
+          publish: ['denied_publish'],
+          subscribe: ['denied_subscribe'],
+          will: ['denied_will'],
+          delivery: ['denied_delivery'],
+          tenant: ['tenant_violations'],
+        },
+      ),
       counter('takeovers_total', 'Sessions taken over by a newer connection.', 'takeovers'),
       counter(
         'connections_migrated_total',

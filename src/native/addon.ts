@@ -1,6 +1,7 @@
 /** The addon's JavaScript face: what native/addon exports. Nothing here runs. */
 
 import type { NativeModuleName } from './contract.js';
+import type { NativeRuleOptions } from './rules.js';
 
 export type SharedStrategy = 'roundrobin' | 'random' | 'sticky' | 'hash_clientid' | 'hash_topic';
 export type QueueOverflow = 'drop_newest' | 'drop_oldest' | 'refuse';
@@ -104,6 +105,14 @@ export interface NativeLimits {
   max_client_id_bytes: number;
   max_topic_levels: number;
   max_subscriptions: number;
+  /**
+   * Other than off: no client without a tenant, and its topics begin with /tenants/<tenant>/, by its
+   * own hand or by ours. Not given = off.
+   */
+  tenant_mode?: 'off' | 'enforced' | 'transparent';
+  /** Of clients whose verdict says none; not given = none. */
+  tenant?: string;
+  role?: 'device' | 'service';
   /** Packets of one connection handled before others get their turn; 0 = all that one read brought. */
   fair_packets_per_turn: number;
   /** PUBLISH packets from a client; 0 = no bound. */
@@ -211,6 +220,12 @@ export interface NativeBroker {
   setLimits(listenerId: number, limits: NativeLimits, protocolLevels?: number): void;
   /** Changes what is given. Bounds hold from now on, for what is there too. */
   configure(options: Partial<NativeLiveOptions>): void;
+  /**
+   * Access rules for everybody, those who are connected too: encodeRules() of rules.ts makes the
+   * bytes. All or nothing: throws a RangeError with code ST_NATIVE_RULE and `rule`, from 0, and what
+   * was in force stays.
+   */
+  setRules(rules: Uint8Array, options: NativeRuleOptions): void;
   /** Copies whole records; bytes written, 0 = none left, -n = the next record needs n bytes. */
   drainEvents(into: Uint8Array): number;
   /** Whole command records. They are copied before this returns. */

@@ -179,6 +179,11 @@ export const counterNames = [
   'tls_failed_certificate',
   'tls_failed_refused',
   'tls_failed_protocol',
+  'denied_publish',
+  'denied_subscribe',
+  'denied_will',
+  'denied_delivery',
+  'tenant_violations',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

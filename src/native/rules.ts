@@ -38,8 +38,8 @@ export interface NativeRule {
 }
 
 export interface NativeRuleOptions {
-  /** What happens where no rule fits. */
-  readonly default: 'allow' | 'deny';
+  /** Where no rule fits; auto = deny where there are rules, for all or for the client alone. */
+  readonly default: 'auto' | 'allow' | 'deny';
   /** Of a PUBLISH of a 3.x client: acknowledged and dropped, or the end of its connection. */
   readonly v3_denied: 'drop' | 'disconnect';
   /** A subscription wider than allowed is accepted, and gets what is allowed. */

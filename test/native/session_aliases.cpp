@@ -88,7 +88,7 @@ STMQTT_TEST("aliases: a client that follows them always knows the topic") {
 
 std::string form_of(Publication& publication, wire::Version version, std::uint8_t qos, bool retain,
                     std::uint64_t now_ms) {
-  const PublishForm& form = publication.form(version, qos, retain, now_ms);
+  const PublishForm& form = publication.form(version, qos, retain, 0, now_ms);
   std::string bytes(reinterpret_cast<const char*>(form.data), form.bytes);
   if (publication.payload_is_shared()) bytes += as_text(publication.parts().payload);
   return bytes;
@@ -124,13 +124,13 @@ STMQTT_TEST("publication: each form is the PUBLISH that it says, encoded once") 
           CHECK_EQ(packet.has_expiry, v5);
           if (v5) CHECK_EQ(packet.expiry_s, 3);  // 2.5 s are left: a second begun is not over
           CHECK_EQ(packet.user_value, v5 ? "v" : "");
-          const PublishForm& form = publication.form(version, qos, retain, 7'500);
+          const PublishForm& form = publication.form(version, qos, retain, 0, 7'500);
           CHECK_EQ(form.packet_bytes, bytes.size());
           if (qos != 0) {
             CHECK_EQ(load_u16(form.data + form.packet_id_at), 1);  // where send patches it in
           }
           // Asked again, also later: the same bytes in the same place.
-          CHECK(publication.form(version, qos, retain, 9'999).data == form.data);
+          CHECK(publication.form(version, qos, retain, 0, 9'999).data == form.data);
         }
       }
     }
@@ -172,7 +172,7 @@ STMQTT_TEST("publication: the frame it came in serves receivers of its version o
   parts.topic = as_bytes("t");
   parts.payload = as_bytes("p");
   Publication publication(parts, scratch);
-  publication.offer_frame(wire::Version::v311, as_bytes(frame));
+  publication.offer_frame(wire::Version::v311, as_bytes(frame), 0);
   CHECK_EQ(form_of(publication, wire::Version::v311, 0, false, 0), frame);
   CHECK_EQ(form_of(publication, wire::Version::v31, 0, false, 0), frame);  // the same PUBLISH
   CHECK_NE(form_of(publication, wire::Version::v5, 0, false, 0), frame);

@@ -19,6 +19,7 @@ import {
   eventLayouts,
   type Layout,
 } from '../../src/native/contract.ts';
+import type { NativeRuleOptions } from '../../src/native/rules.ts';
 
 type EventName = keyof typeof EventKind;
 type CommandName = keyof typeof CommandKind;
@@ -107,6 +108,8 @@ export class FakeBroker implements NativeBroker {
   /** What setLimits() and configure() said last. */
   readonly limits = new Map<number, NativeLimits>();
   readonly live: Partial<NativeLiveOptions> = {};
+  /** What setRules() said last. */
+  rules: { readonly form: Buffer; readonly options: NativeRuleOptions } | undefined;
   /** What listen() throws, by address. */
   readonly listenErrors = new Map<string, string>();
   /** Answers drain with drained. */
@@ -147,6 +150,10 @@ export class FakeBroker implements NativeBroker {
   configure(options: Partial<NativeLiveOptions>): void {
     this.calls.push('configure');
     Object.assign(this.live, options);
+  }
+  setRules(rules: Uint8Array, options: NativeRuleOptions): void {
+    this.calls.push('setRules');
+    this.rules = { form: Buffer.from(rules), options };
   }
   drainEvents(into: Uint8Array): number {
     this.#woken = false;

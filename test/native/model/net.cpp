@@ -305,9 +305,12 @@ void Net::take_arrival(unsigned shard) {
   });
 }
 
-void Net::verdict(Conn& conn, const contract::Verdict& verdict) {
-  act(conn.shard,
-      [&](Shard& self) { self.on_verdict(conn.client->ref, verdict, {}); });
+void Net::verdict(Conn& conn, const contract::Verdict& verdict, const VerdictTexts& texts) {
+  act(conn.shard, [&](Shard& self) { self.on_verdict(conn.client->ref, verdict, texts); });
+}
+
+void Net::set_rules(unsigned shard, std::shared_ptr<const RuleSet> rules) {
+  act(shard, [&](Shard& self) { self.set_rules(std::move(rules)); });
 }
 
 void Net::timers(unsigned shard) {

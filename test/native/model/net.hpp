@@ -91,7 +91,8 @@ class Net {
   void end_of_stream(Conn& conn, contract::CloseCause cause);
   void take_crossed(unsigned from, unsigned to, std::size_t count = SIZE_MAX);
   void take_arrival(unsigned shard);
-  void verdict(Conn& conn, const contract::Verdict& verdict);
+  void verdict(Conn& conn, const contract::Verdict& verdict, const VerdictTexts& texts = {});
+  void set_rules(unsigned shard, std::shared_ptr<const RuleSet> rules);
   void timers(unsigned shard);
   void uncongested(unsigned shard);
   void end_turn(unsigned shard);
