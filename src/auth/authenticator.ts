@@ -6,10 +6,11 @@ import type { AuthRequestEvent, ConnectRequestEvent } from '../native/events.js'
 import type { NativeRule } from '../native/rules.js';
 import { type AuthChain, anonymous, type ListenerAuth, ProviderFailed } from './chain.js';
 import { Context } from './context.js';
+import { type AuthCounts, noRefusals, type RefusalCause } from './counts.js';
 import { deviceIdOf } from './device-id.js';
 import { type EnhancedMethod, type ExchangeStart, Exchanges } from './enhanced.js';
 import { FailedLogins, networkOf } from './failed-logins.js';
-import { type Decision, type Denial, deny, type RefusalCause, refusalCauses } from './provider.js';
+import { type Decision, type Denial, deny } from './provider.js';
 import { kHandlerName } from './providers/handler.js';
 import { certificateTenant, isFitTenant, tenantOf } from './tenant.js';
 import { type Accept, kNotAuthorized, UnfitVerdict } from './verdict.js';
@@ -34,16 +35,6 @@ export interface AuthenticatorDeps {
   readonly write: (record: LogRecord) => void;
 }
 
-export interface AuthCounts {
-  readonly accepted: number;
-  readonly anonymous: number;
-  readonly refused: Readonly<Record<RefusalCause, number>>;
-  /** Addresses that were banned, or refused until their window ends. */
-  readonly addressesLimited: number;
-  /** Clients whose device id cannot be a level of a topic: they have no `me`. */
-  readonly deviceIdsUnfit: number;
-}
-
 export class Authenticator {
   readonly #deps: AuthenticatorDeps;
   #chain: AuthChain;
@@ -54,10 +45,7 @@ export class Authenticator {
   /** Replaced by a reload; still asked by who came before it. */
   readonly #retired = new Map<AuthChain, NodeJS.Timeout>();
   readonly #delayed = new Set<NodeJS.Timeout>();
-  readonly #refused = Object.fromEntries(refusalCauses.map((cause) => [cause, 0])) as Record<
-    RefusalCause,
-    number
-  >;
+  readonly #refused = noRefusals();
   #accepted = 0;
   #anonymous = 0;
   #addressesLimited = 0;

@@ -55,6 +55,13 @@ export async function buildAuth(config: AuthParts, deps: BuildDeps): Promise<Aut
   });
 }
 
+/** Rejects where a start of the program with this configuration would, as far as this folder goes. */
+export async function checkAuth(config: AuthParts): Promise<void> {
+  const say = () => undefined;
+  const deps = { handler: undefined, methods: new Map(), onError: say, warn: say };
+  (await buildAuth(config, deps)).stop();
+}
+
 /**
  * Before those of auth.providers: who the certificate names, then the application's handler where no
  * table places it, else the listener's own users. Without tables the handler replaces these users.

@@ -6,8 +6,9 @@ import type { BrokerConfig } from '../config/broker-config.js';
 import type { LogRecord } from '../log/logger.js';
 import type { VerdictCommand } from '../native/commands.js';
 import type { AuthRequestEvent, ConnectRequestEvent } from '../native/events.js';
-import type { AuthCounts, Authenticator } from './authenticator.js';
+import type { Authenticator } from './authenticator.js';
 import type { AuthChain } from './chain.js';
+import { type AuthCounts, noAuthCounts } from './counts.js';
 import type { AuthMethodHandler } from './enhanced.js';
 import { openWarning } from './open-warning.js';
 import type { AuthHandler } from './verdict.js';
@@ -54,8 +55,8 @@ export class AuthGate {
     return this.#chain?.enhanced === true;
   }
 
-  counts(): AuthCounts | undefined {
-    return this.#authenticator?.counts();
+  counts(): AuthCounts {
+    return this.#authenticator?.counts() ?? noAuthCounts;
   }
 
   connect(outlets: GateOutlets): void {

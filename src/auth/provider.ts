@@ -1,18 +1,7 @@
 /** What every provider is: asked in order, each allows, denies, or leaves it to the next. */
 import type { AuthContext } from './context.js';
+import type { RefusalCause } from './counts.js';
 import type { Accept, Refuse } from './verdict.js';
-
-/** Why somebody was refused, as it is counted. */
-export const refusalCauses = [
-  'bad_credentials',
-  'no_credentials',
-  'expired',
-  'not_authorized',
-  'bad_method',
-  'address_limit',
-  'unavailable',
-] as const;
-export type RefusalCause = (typeof refusalCauses)[number];
 
 export interface Denial {
   readonly kind: 'deny';

@@ -1,5 +1,7 @@
 /** The commands that print and end: check, generate-config, import. */
 import { writeFileSync } from 'node:fs';
+import { checkAuth } from '../auth/build.js';
+import { openWarning } from '../auth/open-warning.js';
 import { adviceOn } from '../config/advice.js';
 import type { ImportSource } from '../config/import.js';
 import { loadConfig } from '../config/load.js';
@@ -11,8 +13,11 @@ import type { CommandLine } from './flags.js';
 /** Warnings go to stderr: what is on stdout is a configuration, or JSON. */
 export async function check(line: CommandLine): Promise<void> {
   const resolution = await loadConfig({ files: line.config, flags: line });
-  const warnings = [...resolution.warnings, ...adviceOn(resolution)];
+  const open = openWarning(resolution.config, false);
+  const warnings = [...resolution.warnings, ...adviceOn(resolution), ...(open ? [open] : [])];
   for (const warning of warnings) console.error(`st-mqttd: ${warning}`);
+  // Files of users and keys are part of what a start would find wrong.
+  await checkAuth(resolution.config);
   if (!line.json) {
     process.stdout.write(effectiveText(resolution));
     return;

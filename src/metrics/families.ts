@@ -4,6 +4,7 @@
  */
 import { type CloseCauseName, type CounterName, closeCauseNames } from '../native/contract.js';
 import { sessionCount } from '../sys/numbers.js';
+import { authSection } from './auth-families.js';
 import {
   byLabel,
   counter,
@@ -399,6 +400,7 @@ export const sections: readonly Section[] = [
       ),
     ],
   },
+  authSection,
   processSection,
 ];
 

@@ -1,4 +1,5 @@
 /** What one scrape sees: everything is read once, so that the numbers of a page belong together. */
+import type { AuthCounts } from '../auth/counts.js';
 import type { ListenerSample } from '../listener/listeners.js';
 import type { TableCounts } from '../sys/numbers.js';
 import type { Metrics } from './counters.js';
@@ -22,6 +23,7 @@ export interface MetricsSource {
   tables(): TableCounts;
   /** From a PUBLISH that was read to its copies being written. */
   latency(): HistogramSample;
+  auth(): AuthCounts;
 }
 
 /** The JavaScript thread's lateness since the last sample, in seconds. */
@@ -45,6 +47,7 @@ export interface Sample {
   readonly listeners: readonly ListenerSample[];
   readonly tables: TableCounts;
   readonly latency: HistogramSample;
+  readonly auth: AuthCounts;
   readonly lag: LoopLag;
   readonly memory: { readonly rss: number; readonly heapUsed: number; readonly heapTotal: number };
   /** Of the whole process, in seconds. */
@@ -61,6 +64,7 @@ export function takeSample(source: MetricsSource, lag: LoopLag, build: BuildInfo
     listeners: source.listeners(),
     tables: source.tables(),
     latency: source.latency(),
+    auth: source.auth(),
     lag,
     memory: { rss, heapUsed, heapTotal },
     cpu: { user: user / 1e6, system: system / 1e6 },

@@ -1,4 +1,5 @@
 /** The exporter's numbers, from the running broker. */
+import type { AuthGate } from '../auth/gate.js';
 import type { Listeners } from '../listener/listeners.js';
 import type { NativeBroker } from '../native/addon.js';
 import { kLatencyNumbers, latencyBoundsUs } from '../native/contract.js';
@@ -12,9 +13,10 @@ export interface BrokerParts {
     'counters' | 'threadCounters' | 'ioThreads' | 'tableCounts' | 'latency'
   >;
   readonly listeners: Pick<Listeners, 'samples'>;
+  readonly auth: Pick<AuthGate, 'counts'>;
 }
 
-export function brokerSource({ native, listeners }: BrokerParts): MetricsSource {
+export function brokerSource({ native, listeners, auth }: BrokerParts): MetricsSource {
   const all = new Counters();
   const one = new Counters();
   return {
@@ -30,6 +32,7 @@ export function brokerSource({ native, listeners }: BrokerParts): MetricsSource 
       return tableCounts(raw);
     },
     latency: () => latencyOf(native),
+    auth: () => auth.counts(),
   };
 }
 

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectAsync } from 'mqtt';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.js';
 import { accepts, freePort, launch, standIn } from './broker-process.js';
@@ -106,20 +107,44 @@ describe.skipIf(standIn)('the command line', () => {
     expect(await accepts(8083)).toBe(false);
   });
 
-  test('a configuration that asks for a closed port opens none: one line with file, line and key', async () => {
+  test('users that cannot be read open no port: one line with file and line, at check too', async () => {
     const port = await freePort();
+    const users = configuration('anna:$6$YWJj$YWJj\nbert:hunter2\n', 'users');
     const file = configuration(
-      `[v4.1]\nlisten = "127.0.0.1:${port}"\n[v4.1.connections.auth]\nuser = "password"\n`,
+      `[v4.1]\nlisten = "127.0.0.1:${port}"\n[[auth.providers]]\nkind = "password_file"\npath = "${users}"\n`,
     );
-    const { code, errors } = await runToEnd(['-c', file]);
-    expect(code).toBe(1);
-    expect(errors.trimEnd().split('\n')).toEqual([
-      expect.stringContaining(
-        `st-mqttd: ${file}:4:1: [v4.1.connections.auth]: user: this version cannot`,
-      ),
-    ]);
-    // The password of a file is nobody's business.
-    expect(errors).not.toContain('"password"');
+    for (const args of [
+      ['-c', file],
+      ['check', '-c', file],
+    ]) {
+      const { code, errors } = await runToEnd(args);
+      expect(code).toBe(1);
+      expect(errors.trimEnd().split('\n')).toContain(
+        `st-mqttd: ${users}:1: the hash is not Base64 of 64 to 64 bytes`,
+      );
+      // What stands in it is nobody's business.
+      expect(errors).not.toContain('hunter2');
+    }
+    expect(await accepts(port)).toBe(false);
+  });
+
+  test('passwd makes the file that a broker reads', async () => {
+    const port = await freePort();
+    const users = join(folder, 'made');
+    expect((await runToEnd(['passwd', '-b', users, 'anna', 'hunter2', '--cost', '10'])).code).toBe(
+      0,
+    );
+    const file = configuration(
+      `[v5.1]\nlisten = "127.0.0.1:${port}"\n[[auth.providers]]\nkind = "password_file"\npath = "${users}"\n`,
+    );
+    start(['-c', file]);
+    await eventually(async () => expect(await accepts(port)).toBe(true));
+    const url = `mqtt://127.0.0.1:${port}`;
+    const options = { protocolVersion: 5, reconnectPeriod: 0, username: 'anna' } as const;
+    await (await connectAsync(url, { ...options, password: 'hunter2' })).endAsync();
+    await expect(connectAsync(url, { ...options, password: 'x' })).rejects.toMatchObject({
+      code: 0x86,
+    });
   });
 
   test('--check prints what is in effect and where it came from, and opens nothing', async () => {
@@ -203,7 +228,7 @@ describe.skipIf(standIn)('the command line', () => {
     const refused = await runToEnd(['-c', target]);
     expect(refused).toMatchObject({
       code: 1,
-      errors: expect.stringContaining('refusing to start'),
+      errors: expect.stringContaining('/etc/passwords: there is no such file'),
     });
     expect((await runToEnd(['import'])).code).toBe(1);
     expect((await runToEnd(['import', source, '--from', 'emqx'])).errors).toContain(

@@ -58,3 +58,19 @@ it.each(['src/index.ts', 'src/cli/main.ts'])('%s reaches no console and no fasti
   const whole = [...reached('src/console/console.ts')];
   expect(whole).toEqual(expect.arrayContaining(['fastify', 'ajv', '@fastify/swagger']));
 });
+
+it.each(['src/index.ts', 'src/cli/main.ts', 'src/cli/run.ts'])(
+  '%s reaches nothing of authentication but its gate',
+  (entry) => {
+    const auth = [...reached(entry)].filter((name) => name.startsWith('src/auth/'));
+    const light = ['src/auth/counts.ts', 'src/auth/gate.ts', 'src/auth/open-warning.ts'];
+    expect(auth.filter((name) => !light.includes(name))).toEqual([]);
+  },
+);
+
+it('a provider is loaded where one of its kind is configured', () => {
+  const all = [...reached('src/auth/build.ts')];
+  expect(all).toContain('src/auth/chain.ts');
+  const kinds = all.filter((name) => /^src\/auth\/(providers|jwt|http|passwords)\//.test(name));
+  expect(kinds).toEqual(['src/auth/providers/handler.ts']);
+});

@@ -26,6 +26,21 @@ export function sourceOf(counters: Metrics = countersOf()): MetricsSource {
       retained: 4,
       retainedBytes: 400,
     }),
+    auth: () => ({
+      accepted: 50,
+      anonymous: 7,
+      refused: {
+        bad_credentials: 11,
+        no_credentials: 12,
+        expired: 13,
+        not_authorized: 14,
+        bad_method: 15,
+        address_limit: 16,
+        unavailable: 17,
+      },
+      addressesLimited: 3,
+      deviceIdsUnfit: 2,
+    }),
     latency: () => ({ bounds: [0.001, 0.01], counts: [5, 3, 1], sum: 0.5 }),
   };
 }

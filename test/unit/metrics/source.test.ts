@@ -1,5 +1,6 @@
 // The running broker's numbers as the exporter wants them.
 import { expect, test } from 'vitest';
+import { noAuthCounts } from '../../../src/auth/counts.ts';
 import { brokerSource } from '../../../src/metrics/source.ts';
 import { counterNames, kLatencyNumbers, latencyBoundsUs } from '../../../src/native/contract.ts';
 
@@ -24,6 +25,7 @@ test('threads, latency in seconds, listeners and tables', () => {
       },
     },
     listeners: { samples: () => samples },
+    auth: { counts: () => noAuthCounts },
   });
   expect(source.counters().bytes_sent).toBe(7);
   // Each its own object: the second does not overwrite the first.
@@ -36,6 +38,7 @@ test('threads, latency in seconds, listeners and tables', () => {
     retainedBytes: 4,
   });
   expect(source.listeners()).toBe(samples);
+  expect(source.auth()).toBe(noAuthCounts);
   const { bounds, counts, sum } = source.latency();
   expect(bounds).toHaveLength(latencyBoundsUs.length);
   expect(bounds[0]).toBe(0.000_05);
