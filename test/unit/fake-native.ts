@@ -142,7 +142,6 @@ export class FakeBroker implements NativeBroker {
   unlisten(id: number): void {
     this.calls.push(`unlisten ${id}`);
   }
-  setHandshakeTimeout(): void {}
   setLimits(listenerId: number, limits: NativeLimits): void {
     this.calls.push(`setLimits ${listenerId}`);
     this.limits.set(listenerId, limits);
