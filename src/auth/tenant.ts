@@ -48,7 +48,7 @@ function candidate(from: TenantFrom, source: TenantSource): string | undefined {
 /** The first Organization of the verified certificate, if it is of letters and digits only. */
 export function certificateTenant({ certificate }: Pick<AuthContext, 'certificate'>) {
   const organization = certificate?.organization;
-  return organization !== undefined && /^[\p{Alphabetic}\p{N}]+$/u.test(organization)
+  return organization !== undefined && /^[A-Za-z0-9]+$/.test(organization)
     ? organization
     : undefined;
 }
@@ -56,5 +56,5 @@ export function certificateTenant({ certificate }: Pick<AuthContext, 'certificat
 /** Whether it can be a level of a topic and the beginning of a Client Identifier. */
 export function isFitTenant(tenant: string): boolean {
   // No dot: "a.b" with "c" must not be what "a" with "b.c" is.
-  return /^[\p{Alphabetic}\p{N}_-]{1,256}$/u.test(tenant);
+  return /^[A-Za-z0-9_-]{1,64}$/.test(tenant);
 }

@@ -139,6 +139,33 @@ describe('a broker with', () => {
     expect(await ended).toBe('credentials_expired');
   });
 
+  test('rules that come with a verdict', async () => {
+    const { login } = await start(main, (broker) =>
+      broker.authenticate(({ clientId }) => ({
+        accept: true,
+        username: 'anna',
+        groups: ['pumps'],
+        rules: [
+          { actions: 'publish', filters: ['plant/%u/#'], qos: 1 },
+          { actions: 'subscribe', filters: [`plant/${clientId}/#`] },
+          { effect: 'deny', filters: ['#'] },
+        ],
+      })),
+    );
+    const client = await login({ clientId: 'c1' });
+    const codeOfPublish = (topic: string, qos: 1 | 2 = 1) =>
+      client.publishAsync(topic, 'x', { qos }).then(
+        () => 0,
+        (error: { code?: number }) => error.code,
+      );
+    expect(await codeOfPublish('plant/bert/x')).toBe(0x87);
+    expect([0, 0x10]).toContain(await codeOfPublish('plant/anna/x'));
+    expect(await codeOfPublish('plant/anna/x', 2)).toBe(0x87);
+    const granted = await client.subscribeAsync('plant/c1/#', { qos: 1 });
+    expect(granted.map(({ qos }) => qos)).toEqual([1]);
+    await expect(client.subscribeAsync('plant/#')).rejects.toThrow('Not authorized');
+  });
+
   test('a server that is asked', async () => {
     const server = createServer((request, response) => {
       let body = '';
