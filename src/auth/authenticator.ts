@@ -4,6 +4,7 @@ import type { LogRecord } from '../log/logger.js';
 import type { VerdictCommand } from '../native/commands.js';
 import type { AuthRequestEvent, ConnectRequestEvent } from '../native/events.js';
 import type { NativeRule } from '../native/rules.js';
+import { Budget } from './budget.js';
 import { type AuthChain, anonymous, type ListenerAuth, ProviderFailed } from './chain.js';
 import { Context } from './context.js';
 import { type AuthCounts, noRefusals, type RefusalCause } from './counts.js';
@@ -19,6 +20,8 @@ import { readRules } from './verdict-rules.js';
 const kContinue = 0x18;
 /** Refusals that wait for auth.failed_logins.delay_ms at once; those beyond are answered at once. */
 const kMaxDelayed = 4096;
+/** Failures in the log: a server that is down fails for a whole fleet. */
+const kFailuresPerSecond = 20;
 /** What somebody did who guesses: counts against his address. */
 const guesses: ReadonlySet<RefusalCause> = new Set([
   'bad_credentials',
@@ -46,6 +49,7 @@ export class Authenticator {
   readonly #retired = new Map<AuthChain, NodeJS.Timeout>();
   readonly #delayed = new Set<NodeJS.Timeout>();
   readonly #refused = noRefusals();
+  readonly #failures: Budget;
   #accepted = 0;
   #anonymous = 0;
   #addressesLimited = 0;
@@ -55,6 +59,10 @@ export class Authenticator {
     this.#deps = deps;
     this.#chain = deps.chain;
     this.#failed = new FailedLogins(deps.chain.options.failedLogins);
+    this.#failures = new Budget(kFailuresPerSecond, (count) => {
+      const text = `${count} more clients could not be judged; what came before says why`;
+      deps.write({ level: 'error', module: 'auth', text, fields: { count } });
+    });
     this.#exchanges = new Exchanges((connectionId, authData) =>
       deps.answer({ connectionId, reasonCode: kContinue, authData }),
     );
@@ -164,6 +172,7 @@ export class Authenticator {
     const reason = new Error('the broker stops');
     for (const context of this.#waiting) context.abort(reason);
     this.#waiting.clear();
+    this.#failures.end();
     for (const timer of this.#delayed) clearTimeout(timer);
     this.#delayed.clear();
     for (const [chain, timer] of this.#retired) {
@@ -199,7 +208,9 @@ export class Authenticator {
   #failure(thrown: unknown, clientId: string): Decision {
     const provider = thrown instanceof ProviderFailed ? thrown.provider : '';
     const cause = thrown instanceof ProviderFailed ? thrown.cause : thrown;
-    this.#deps.onError(failureOf(provider, clientId, cause));
+    if (this.#failures.mayTell(performance.now())) {
+      this.#deps.onError(failureOf(provider, clientId, cause));
+    }
     return deny('unavailable');
   }
 

@@ -141,6 +141,17 @@ describe('a chain', () => {
     expect(errors[0]).toContain('by slow: the time for a verdict is over');
   });
 
+  test('a server that is down for a whole fleet does not fill the log', async () => {
+    const { judge, errors, records, authenticator } = setUp([
+      provider('http', () => Promise.reject(new Error('down'))),
+    ]);
+    for (let n = 0; n < 50; n++) await judge();
+    expect(errors).toHaveLength(20);
+    authenticator.end();
+    expect(records.at(-1)).toMatchObject({ level: 'error', fields: { count: 30 } });
+    expect(authenticator.counts().refused.unavailable).toBe(50);
+  });
+
   test('what a provider says is checked', async () => {
     const bad = { maxQos: 7 } as unknown as { maxQos: 2 };
     const { judge, errors } = setUp([provider('p', later(allow(bad)))]);
