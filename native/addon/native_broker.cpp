@@ -48,6 +48,7 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                       InstanceMethod<&NativeBroker::tls_context>("tlsContext"),
                       InstanceMethod<&NativeBroker::set_tls>("setTls"),
                       InstanceMethod<&NativeBroker::set_handshake_timeout>("setHandshakeTimeout"),
+                      InstanceMethod<&NativeBroker::set_channels>("setChannels"),
                       InstanceMethod<&NativeBroker::release_tls>("releaseTls"),
                       InstanceMethod<&NativeBroker::stop>("stop")});
 }
@@ -348,6 +349,21 @@ void NativeBroker::set_handshake_timeout(const Napi::CallbackInfo& info) {
       !engine_->set_handshake_timeout(info[0].As<Napi::Number>().Uint32Value(),
                                       info[1].As<Napi::Number>().Uint32Value())) {
     Napi::RangeError::New(info.Env(), "setHandshakeTimeout: there is no such listener")
+        .ThrowAsJavaScriptException();
+  }
+}
+
+void NativeBroker::set_channels(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return;
+  ChannelSettings channels;
+  if (info.Length() < 2 || !info[0].IsNumber() || !info[1].IsObject()) {
+    Napi::TypeError::New(info.Env(), "setChannels(listenerId, spec) wants a number and an object")
+        .ThrowAsJavaScriptException();
+  } else if (read_channel_settings(info.Env(), info[1].As<Napi::Object>(), channels) &&
+             !engine_->set_channels(info[0].As<Napi::Number>().Uint32Value(), channels)) {
+    Napi::RangeError::New(info.Env(),
+                          "setChannels: there is no such listener, or it is one of WebSocket and "
+                          "this is not, or the other way round")
         .ThrowAsJavaScriptException();
   }
 }

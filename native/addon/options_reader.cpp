@@ -40,6 +40,20 @@ class Reader {
     if (!value.IsString()) return fail(name, "a string");
     to = value.As<Napi::String>().Utf8Value();
   }
+  /// An array of strings, each taken by `take`; false from it = it is not `wanted`.
+  template <class Take>
+  void texts(const char* name, const char* wanted, Take take) {
+    const Napi::Value value = get(name);
+    if (failed_) return;
+    if (!value.IsArray()) return fail(name, "an array");
+    const auto items = value.As<Napi::Array>();
+    for (std::uint32_t i = 0; i < items.Length(); ++i) {
+      const Napi::Value item = items.Get(i);
+      failed_ = env_.IsExceptionPending();
+      if (failed_) return;
+      if (!item.IsString() || !take(item.As<Napi::String>().Utf8Value())) return fail(name, wanted);
+    }
+  }
   template <class T>
   void choice(const char* name, T& to,
               std::initializer_list<std::pair<const char*, T>> choices) {
@@ -69,8 +83,11 @@ class Reader {
     error.ThrowAsJavaScriptException();
   }
   [[nodiscard]] bool good() const { return !failed_; }
+  /// An exception is pending already.
+  void give_up() { failed_ = true; }
   /// Whether it is there: for those that may be left out.
   [[nodiscard]] bool has(const char* name) { return !get(name).IsUndefined() && !failed_; }
+  [[nodiscard]] bool is_null(const char* name) { return get(name).IsNull() && !failed_; }
 
  private:
   /// Undefined once something has failed.
@@ -227,6 +244,42 @@ bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
   return reader.good();
 }
 
+/// What lies between the listener's sockets and MQTT, TLS apart.
+void read_channels(Napi::Env env, Reader& reader, ChannelSettings& to) {
+  std::vector<IpNetwork> trusted;
+  if (reader.has("trusted_proxies")) {
+    reader.texts("trusted_proxies", "IP networks such as 10.0.0.0/8", [&](const std::string& text) {
+      trusted.push_back(parse_ip_network(text));
+      return trusted.back().address.known();
+    });
+  }
+  if (reader.has("proxy_protocol")) {
+    std::optional<stream::ProxyVersions> versions;
+    reader.choice("proxy_protocol", versions,
+                  {{"off", std::nullopt},
+                   {"v1", stream::ProxyVersions::v1},
+                   {"v2", stream::ProxyVersions::v2},
+                   {"any", stream::ProxyVersions::any}});
+    if (versions) to.proxy = ProxySettings{*versions, trusted};
+  }
+  if (!reader.has("websocket") || reader.is_null("websocket")) return;
+  const Napi::Object given = reader.object("websocket");
+  if (!reader.good()) return;
+  Reader websocket(env, given);
+  WebSocketSettings settings;
+  websocket.text("path", settings.rules.path);
+  websocket.texts("origins", "strings", [&](const std::string& text) {
+    settings.rules.origins.push_back(text);
+    return true;
+  });
+  if (websocket.good() && !settings.rules.path.empty() && settings.rules.path[0] != '/') {
+    websocket.fail("path", "empty or begin with /");
+  }
+  if (!websocket.good()) return reader.give_up();
+  settings.trusted = std::move(trusted);
+  to.websocket = std::move(settings);
+}
+
 }  // namespace
 
 bool read_changed_options(Napi::Env env, const Napi::Object& from, LiveOptions& to) {
@@ -325,12 +378,19 @@ bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec&
   if (reader.has("handshake_timeout_ms")) {
     reader.number("handshake_timeout_ms", to.handshake_timeout_ms);
   }
+  read_channels(env, reader, to.channels);
   std::uint8_t levels = 0;
   reader.number("protocol_levels", levels);
   const Napi::Object limits = reader.object("limits");
   if (!reader.good() || !read_limits(env, limits, to.limits, to.max_connections)) return false;
   to.limits.protocol_levels = levels;
   return true;
+}
+
+bool read_channel_settings(Napi::Env env, const Napi::Object& from, ChannelSettings& to) {
+  Reader reader(env, from);
+  read_channels(env, reader, to);
+  return reader.good();
 }
 
 }  // namespace stmqtt

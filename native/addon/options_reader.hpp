@@ -20,6 +20,8 @@ namespace stmqtt {
                                        std::uint32_t& max_connections);
 [[nodiscard]] bool read_rule_options(Napi::Env env, const Napi::Object& from, RuleOptions& to);
 [[nodiscard]] bool read_trace_spec(Napi::Env env, const Napi::Object& from, TraceSpec& to);
+[[nodiscard]] bool read_channel_settings(Napi::Env env, const Napi::Object& from,
+                                         ChannelSettings& to);
 [[nodiscard]] bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec& to);
 
 }  // namespace stmqtt

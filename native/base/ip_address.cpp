@@ -79,13 +79,12 @@ bool read_v6(std::string_view text, std::uint8_t* out) noexcept {
   return true;
 }
 
-/// Whether the bits from `bits` on are 0.
-bool ends_in_zeros(const std::uint8_t* bytes, unsigned size, unsigned bits) noexcept {
+/// The bits from `bits` on become 0.
+void clear_from(std::uint8_t* bytes, unsigned size, unsigned bits) noexcept {
   for (unsigned at = bits / 8; at < size; ++at) {
     const unsigned keep = at == bits / 8 ? bits % 8 : 0;
-    if ((bytes[at] & (0xFF >> keep)) != 0) return false;
+    bytes[at] = static_cast<std::uint8_t>(bytes[at] & ~(0xFFU >> keep));
   }
-  return true;
 }
 
 }  // namespace
@@ -132,10 +131,8 @@ IpNetwork parse_ip_network(std::string_view text) noexcept {
   int bits = decimal(text.substr(slash + 1), 128);
   // "::ffff:10.0.0.0/104" is 10.0.0.0/8.
   if (is_v4 && bits >= 0 && text.substr(0, slash).find(':') != std::string_view::npos) bits -= 96;
-  if (bits < 0 || bits > static_cast<int>(size * 8) ||
-      !ends_in_zeros(network.address.bytes, size, static_cast<unsigned>(bits))) {
-    return {};
-  }
+  if (bits < 0 || bits > static_cast<int>(size * 8)) return {};
+  clear_from(network.address.bytes, size, static_cast<unsigned>(bits));
   network.prefix_bits = static_cast<std::uint8_t>(bits);
   return network;
 }

@@ -34,8 +34,8 @@ struct IpNetwork {
   friend bool operator==(const IpNetwork&, const IpNetwork&) noexcept = default;
 };
 
-/// "10.0.0.0/8", "::1" (alone in its network). Bits behind the prefix must be 0, because a network
-/// with host bits is a mistake more often than not. address.kind is none: it is no network.
+/// "10.0.0.0/8", "::1" (alone in its network). Bits behind the prefix mean nothing and are cleared.
+/// address.kind is none: it is no network.
 [[nodiscard]] IpNetwork parse_ip_network(std::string_view text) noexcept;
 
 [[nodiscard]] bool contains(std::span<const IpNetwork> networks, const IpAddress& address) noexcept;

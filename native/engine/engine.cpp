@@ -148,6 +148,7 @@ ListenResult Engine::listen(const EngineListenSpec& spec) {
   auto entry = std::make_unique<ListenerEntry>(id, keep_limits(limits), spec);
   entry->together = std::move(together);
   if (spec.tls != 0) entry->tls.set(tls->second);
+  entry->channels.store(keep_channels(spec.channels), std::memory_order_release);
   result.error = entry->socket.open(spec.socket);
   if (result.error) return result;
   result.id = id;

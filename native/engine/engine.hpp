@@ -38,6 +38,8 @@ struct ListenerEntry {
   std::unique_ptr<SharedRates> together;       ///< null = no bound
   const bool has_tls;
   std::atomic<std::uint32_t> handshake_timeout_ms;
+  /// Of those who come; Engine::kept_channels_ owns.
+  std::atomic<const ChannelSettings*> channels{nullptr};
   TlsSlot tls{TlsContextRef()};  ///< of those who come; set wherever has_tls
   std::atomic<const Limits*> limits;           ///< of those who come; Engine::kept_limits_ owns
   std::atomic<std::uint32_t> max_connections;  ///< 0 = no bound
@@ -78,6 +80,9 @@ class Engine {
   /// For connections of this listener that come from now on; 0 = for links. Those that are there
   /// keep what they have. False: there is no such listener.
   bool set_limits(ListenerId id, const Limits& limits, std::uint32_t max_connections);
+  /// For connections of this listener that come from now on. False: there is no such listener, or it
+  /// would begin or cease to be one of WebSocket.
+  bool set_channels(ListenerId id, const ChannelSettings& channels);
   /// 0, and `failure` says why; else a number for EngineListenSpec::tls and set_tls().
   [[nodiscard]] std::uint32_t make_tls(const TlsOptions& options, TlsFailure& failure);
   /// For connections of this listener that come from now on. False: there is no such listener or
@@ -175,6 +180,7 @@ class Engine {
 
   /// Never moves and never dies before the engine. Equal ones are the same one, so that a
   /// configuration read again and again does not add up.
+  [[nodiscard]] const ChannelSettings* keep_channels(const ChannelSettings& channels);
   [[nodiscard]] const Limits* keep_limits(const Limits& limits);
   static void add_up(const Worker& worker, std::span<std::int64_t> into);
 
@@ -188,6 +194,8 @@ class Engine {
   LiveOptions live_;  ///< JavaScript's thread
   std::vector<TraceRef> traces_;  ///< JavaScript's thread; the ended ones too, for a while
   std::vector<std::unique_ptr<const Limits>> kept_limits_;  ///< JavaScript's thread
+  /// JavaScript's thread. Connections point to them: one more for each change of a listener.
+  std::vector<std::unique_ptr<const ChannelSettings>> kept_channels_;
   std::unordered_map<std::uint32_t, TlsContextRef> tls_contexts_;  ///< JavaScript's thread
   std::uint32_t next_tls_ = 1;
   std::atomic<const Limits*> link_limits_;

@@ -4,10 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "contract/records.hpp"
 #include "io/listener.hpp"
+#include "io/proxy_channel.hpp"
+#include "io/websocket_channel.hpp"
 #include "route/shared_group.hpp"
 #include "session/limits.hpp"
 #include "session/log_rules.hpp"
@@ -43,6 +46,14 @@ struct EngineOptions : LiveOptions {
   TrialStoreOptions trial_store;
 };
 
+/// What lies between a listener's sockets and MQTT, TLS apart.
+struct ChannelSettings {
+  std::optional<ProxySettings> proxy;  ///< a PROXY header is required
+  std::optional<WebSocketSettings> websocket;
+
+  friend bool operator==(const ChannelSettings&, const ChannelSettings&) = default;
+};
+
 struct EngineListenSpec {
   ListenSpec socket;
   std::string name;  ///< what rules call it
@@ -54,6 +65,7 @@ struct EngineListenSpec {
   std::uint32_t tls = 0;  ///< of Engine::make_tls(); 0 = none
   /// From accept until TLS (and what else lies before MQTT) is ready for the first packet.
   std::uint32_t handshake_timeout_ms = 10'000;
+  ChannelSettings channels;
 };
 
 }  // namespace stmqtt

@@ -41,10 +41,13 @@ void Worker::add_channels(ListenerEntry& entry, DetachedConnection& to) noexcept
     }
     highest = channel;
   };
+  const ChannelSettings& settings = *entry.channels.load(std::memory_order_acquire);
+  if (settings.proxy) add(make_proxy_channel(*settings.proxy));
   if (entry.has_tls) {
     const TlsContextRef context = entry.tls.get();
     add(TlsChannel::make(*context.get()));
   }
+  if (settings.websocket) add(make_websocket_channel(*settings.websocket));
   if (to.channel == nullptr) return;
   to.open_by_ms = io_.turn_ms() + entry.handshake_timeout_ms.load(std::memory_order_relaxed);
 }

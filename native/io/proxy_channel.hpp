@@ -16,6 +16,8 @@ struct ProxySettings {
   stream::ProxyVersions versions = stream::ProxyVersions::any;
   /// Whose headers are believed; a Unix socket's peers are, its file's mode lets nobody else in.
   std::vector<IpNetwork> trusted;
+
+  friend bool operator==(const ProxySettings&, const ProxySettings&) = default;
 };
 
 /// Kind none: not an IP address.

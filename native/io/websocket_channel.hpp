@@ -16,6 +16,8 @@ namespace stmqtt {
 struct WebSocketSettings {
   stream::UpgradeRules rules;
   std::vector<IpNetwork> trusted;  ///< whose X-Forwarded-For is believed
+
+  friend bool operator==(const WebSocketSettings&, const WebSocketSettings&) = default;
 };
 
 [[nodiscard]] Channel* make_websocket_channel(const WebSocketSettings& settings) noexcept;

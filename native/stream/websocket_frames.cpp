@@ -206,6 +206,7 @@ FrameDecoder::Decoded FrameDecoder::decode(const std::uint8_t* in, std::size_t b
     result.consumed = bytes;
     return result;
   }
+  // Where frames begin and end means nothing to MQTT [MQTT-6.0.0-2].
   while (result.consumed < bytes) {
     if (!in_payload_) {
       const std::size_t there =

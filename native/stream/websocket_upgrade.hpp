@@ -24,6 +24,8 @@ struct UpgradeRules {
   std::string path;                  ///< exactly this one, beginning with '/'; empty = any
   std::vector<std::string> origins;  ///< empty = any. An entry is an origin as browsers send it,
                                      ///< "https://example.com:8443", or with one '*' for some labels
+
+  friend bool operator==(const UpgradeRules&, const UpgradeRules&) = default;
 };
 
 /// Why a request is refused; one counter each.

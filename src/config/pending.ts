@@ -7,17 +7,15 @@ import { fail } from '../errors.js';
 import type { Resolution } from './resolve.js';
 import { defaultOf } from './rows.js';
 
-const kWs = 'not yet supported in this version: WebSocket listeners; skipped';
 const kWhy = 'this version cannot do it yet, and would leave open what the file wants closed';
 
 const refused: readonly (readonly [table: RegExp, keys?: readonly string[]])[] = [
   [
     /^(v4|v5|unified|ws)\./,
     [
-      ...['role', 'tenant', 'proxy_protocol', 'trusted_proxies'],
-      ...['max_handshakes', 'max_connections_per_address'],
+      ...['role', 'tenant', 'max_handshakes', 'max_connections_per_address'],
       ...['max_connect_rate_per_address', 'total_messages_per_s', 'total_bytes_per_s'],
-      ...['validate_tenant_prefix', 'path', 'allowed_origins'],
+      'validate_tenant_prefix',
     ],
   ],
   [/./, ['max_messages_per_s', 'max_bytes_per_s', 'on_rate_exceeded']],
@@ -25,20 +23,12 @@ const refused: readonly (readonly [table: RegExp, keys?: readonly string[]])[] =
 ];
 
 export function withoutPending(resolution: Resolution): Resolution {
-  const { config, effective, warnings } = resolution;
+  const { effective } = resolution;
   for (const { table, key, row, value, origin } of effective) {
     // Asked for, and not what is there anyway.
     if (origin === undefined || isDeepStrictEqual(value, defaultOf(row))) continue;
     if (!refused.some(([at, keys]) => at.test(table) && keys?.includes(key) !== false)) continue;
     throw fail('ST_CONFIG_UNSUPPORTED', { where: origin, key: `[${table}]: ${key}`, why: kWhy });
   }
-  const listeners = config.listeners.filter(({ transport }) => transport === 'mqtt');
-  if (listeners.length === config.listeners.length) return resolution;
-  const ws = effective.find(({ table, origin }) => /^ws\./.test(table) && origin !== undefined);
-  const warning = `${ws?.origin?.replace(/ \(.*/, '') ?? 'configuration'}: [ws]: ${kWs}`;
-  return {
-    effective,
-    config: { ...config, listeners },
-    warnings: [warning, ...warnings],
-  };
+  return resolution;
 }

@@ -6,7 +6,7 @@ import type { ListenerChange } from '../config/reload.js';
 import type { ListenerConfig, ListenerKind } from '../config/resolve.js';
 import { fail, messageOf, StMqttdError, systemCode } from '../errors.js';
 import type { NativeBroker } from '../native/addon.js';
-import { listenerLimits, nativeListenSpec } from '../native/options.js';
+import { listenerLimits, nativeChannelSpec, nativeListenSpec } from '../native/options.js';
 import type { PreparedTls, TlsContexts, TlsListener } from '../tls/tls-contexts.js';
 
 /** Where the broker listens. */
@@ -59,7 +59,7 @@ interface Entry {
 
 type Native = Pick<
   NativeBroker,
-  'listen' | 'unlisten' | 'setLimits' | 'setHandshakeTimeout' | 'listenerConnections'
+  'listen' | 'unlisten' | 'setLimits' | 'setChannels' | 'setHandshakeTimeout' | 'listenerConnections'
 >;
 
 /** Loads what TLS listeners need; called where there is one. */
@@ -167,6 +167,7 @@ export class Listeners {
         entry.listener = after;
         this.#native.setLimits(entry.id, listenerLimits(after, hostOf(entry.bound)));
         this.#native.setHandshakeTimeout(entry.id, after.handshakeTimeoutMs);
+        this.#native.setChannels(entry.id, nativeChannelSpec(after));
       }
     }
   }

@@ -122,6 +122,21 @@ export interface NativeLimits {
   on_rate_exceeded: RateExceeded;
 }
 
+export type NativeProxyProtocol = 'off' | 'v1' | 'v2' | 'any';
+
+export interface NativeWebSocketSpec {
+  /** '' = any. */
+  path: string;
+  /** As browsers send them, or with one * for some labels of the host; empty = any. */
+  origins: readonly string[];
+}
+
+/** What lies between a listener's sockets and MQTT, TLS apart. */
+export type NativeChannelSpec = Pick<
+  NativeListenSpec,
+  'websocket' | 'proxy_protocol' | 'trusted_proxies'
+>;
+
 export interface NativeListenSpec {
   host: string;
   port: number;
@@ -145,6 +160,12 @@ export interface NativeListenSpec {
   tls: number;
   /** From accept until TLS, and what else lies before MQTT, is ready for the first packet. */
   handshake_timeout_ms: number;
+  /** MQTT over WebSocket alone; null = none. */
+  websocket: NativeWebSocketSpec | null;
+  /** A PROXY header must come first; any = v1 or v2. */
+  proxy_protocol: NativeProxyProtocol;
+  /** IP networks (CIDR) whose PROXY headers and X-Forwarded-For are believed. */
+  trusted_proxies: readonly string[];
   limits: NativeLimits;
 }
 
@@ -218,6 +239,11 @@ export interface NativeBroker {
    * they stay as they are. Throws a RangeError if there is no such listener.
    */
   setLimits(listenerId: number, limits: NativeLimits, protocolLevels?: number): void;
+  /**
+   * For connections of this listener that begin from now on. Throws a RangeError if there is no such
+   * listener, or if it would become one of WebSocket or cease to be one.
+   */
+  setChannels(listenerId: number, channels: NativeChannelSpec): void;
   /** Changes what is given. Bounds hold from now on, for what is there too. */
   configure(options: Partial<NativeLiveOptions>): void;
   /**

@@ -3,6 +3,7 @@ import type { MqttConfig } from '../config/options.js';
 import type { BrokerConfig, ListenerConfig } from '../config/resolve.js';
 import type {
   NativeBrokerOptions,
+  NativeChannelSpec,
   NativeLimits,
   NativeListenSpec,
   NativeLiveOptions,
@@ -99,6 +100,16 @@ function nativeLimits(mqtt: MqttConfig, max_connections: number): NativeLimits {
   };
 }
 
+/** What lies between its sockets and MQTT, TLS apart. */
+export function nativeChannelSpec(listener: ListenerConfig): NativeChannelSpec {
+  const { ws, proxyProtocol, trustedProxies } = listener;
+  return {
+    websocket: ws === undefined ? null : { path: ws.path, origins: ws.allowedOrigins },
+    proxy_protocol: proxyProtocol,
+    trusted_proxies: trustedProxies,
+  };
+}
+
 export function nativeListenSpec(
   listener: ListenerConfig,
   place: { host: string; port: number; ipv6Only?: boolean } | { path: string; mode: number },
@@ -118,6 +129,7 @@ export function nativeListenSpec(
     total_bytes_per_s: 0,
     tls,
     handshake_timeout_ms: listener.handshakeTimeoutMs,
+    ...nativeChannelSpec(listener),
     protocol_levels: listener.versions.reduce((bits, version) => bits | versionBits[version], 0),
     limits: listenerLimits(listener, 'host' in place ? place.host : undefined),
   };

@@ -80,6 +80,9 @@ export function listenSpec(over: Partial<NativeListenSpec> = {}): NativeListenSp
     protocol_levels: 7,
     tls: 0,
     handshake_timeout_ms: 10_000,
+    websocket: null,
+    proxy_protocol: 'off',
+    trusted_proxies: [],
     limits: limits(),
     ...over,
   };

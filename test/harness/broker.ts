@@ -7,6 +7,7 @@ import type { Address } from './wire.js';
 
 /** Named as in the configuration file; what is left out has its default there. */
 export interface BrokerOptions {
+  transport?: 'mqtt' | 'websocket';
   io_threads?: number;
   max_packet_size?: number;
   max_inflight?: number;
@@ -54,13 +55,13 @@ export async function startBroker(options: BrokerOptions = {}): Promise<TestBrok
     const host = process.env.STMQTTD_TEST_HOST ?? '127.0.0.1';
     return { host, port: Number(port), stop: async () => {} };
   }
-  const { io_threads, shared_subscriptions_strategy, store, ...rest } = options;
+  const { transport, io_threads, shared_subscriptions_strategy, store, ...rest } = options;
   const { connection_timeout_ms, ...mqtt } = rest;
   const broker = new Broker({
     broker: { io_threads: io_threads ?? 1 },
     mqtt: { sys_interval_s: 0, ...mqtt },
     ...(shared_subscriptions_strategy ? { router: { shared_subscriptions_strategy } } : {}),
-    unified: {
+    [transport === 'websocket' ? 'ws' : 'unified']: {
       test: {
         listen: '127.0.0.1:0',
         connections: {

@@ -200,8 +200,10 @@ STMQTT_TEST("base ip: networks hold what is in them") {
   CHECK(!holds("2001:db8::/33", "2001:db8:8000::1"));
   CHECK(holds("::ffff:10.0.0.0/104", "10.1.2.3"));
   CHECK(holds("10.0.0.0/8", "::ffff:10.1.2.3"));
-  for (const char* bad : {"10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/08",
-                          "/8", "::/129", "2001:db8::1/64", "10.0.0.0/8/8", "host/8"}) {
+  CHECK(parse_ip_network("10.1.2.3/9") == parse_ip_network("10.0.0.0/9"));
+  CHECK(parse_ip_network("2001:db8::1/64") == parse_ip_network("2001:db8::/64"));
+  for (const char* bad : {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/08",
+                          "/8", "::/129", "10.0.0.0/8/8", "host/8"}) {
     const test::Context context("network", bad);
     CHECK(!parse_ip_network(bad).address.known());
   }

@@ -6,6 +6,7 @@ import type {
   NativeBound,
   NativeBroker,
   NativeBrokerOptions,
+  NativeChannelSpec,
   NativeLimits,
   NativeListenSpec,
   NativeLiveOptions,
@@ -107,6 +108,8 @@ export class FakeBroker implements NativeBroker {
   readonly traces: NativeTraceSpec[] = [];
   /** What setLimits() and configure() said last. */
   readonly limits = new Map<number, NativeLimits>();
+  /** What setChannels() said last. */
+  readonly channels = new Map<number, NativeChannelSpec>();
   readonly live: Partial<NativeLiveOptions> = {};
   /** What setRules() said last. */
   rules: { readonly form: Buffer; readonly options: NativeRuleOptions } | undefined;
@@ -145,6 +148,10 @@ export class FakeBroker implements NativeBroker {
   setLimits(listenerId: number, limits: NativeLimits): void {
     this.calls.push(`setLimits ${listenerId}`);
     this.limits.set(listenerId, limits);
+  }
+  setChannels(listenerId: number, channels: NativeChannelSpec): void {
+    this.calls.push(`setChannels ${listenerId}`);
+    this.channels.set(listenerId, channels);
   }
   configure(options: Partial<NativeLiveOptions>): void {
     this.calls.push('configure');
