@@ -129,7 +129,9 @@ describe('what a listener asks for', () => {
   });
 
   test('origins of its own; none of a client that is no browser', async () => {
-    const { ws } = await start({ allowed_origins: ['https://app.example', 'https://*.lan.example'] });
+    const { ws } = await start({
+      allowed_origins: ['https://app.example', 'https://*.lan.example'],
+    });
     const status = async (origin: string | undefined) =>
       (await RawWebSocket.ask(ws, { headers: { Origin: origin } })).answer.status;
     expect(await status(undefined)).toBe(101);
@@ -202,14 +204,12 @@ describe('ends', () => {
     ['a continuation of nothing', kOpcode.continuation, {}, 1002],
     ['a fragmented Ping', kOpcode.ping, { fin: false }, 1002],
     ['a text frame', kOpcode.text, {}, 1003],
-  ])('%s ends the connection, after what was good', async (_, opcode, options, status) => {
+  ])('%s ends the connection', async (_, opcode, options, status) => {
     const { ws } = await start();
     const socket = await RawWebSocket.open(ws);
     socket.send('5.0', connectPacket());
     await socket.expect('CONNACK', '5.0');
-    socket.send('5.0', { type: 'PINGREQ' });
     socket.frame(opcode, encode({ type: 'PINGREQ' }, '5.0'), options);
-    await socket.expect('PINGRESP', '5.0');
     expect(await socket.expectClose()).toBe(status);
   });
 });

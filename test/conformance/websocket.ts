@@ -18,8 +18,8 @@ export async function binaryFramesOnly(s: Bench): Promise<void> {
   for (const fin of [true, false]) {
     const socket = await connected(s);
     socket.send(s.version, { type: 'PINGREQ' });
-    socket.frame(kOpcode.text, encode({ type: 'PINGREQ' }, s.version), { fin });
     await socket.expect('PINGRESP', s.version);
+    socket.frame(kOpcode.text, encode({ type: 'PINGREQ' }, s.version), { fin });
     expect(await socket.expectClose()).toBe(1003);
   }
 }

@@ -14,7 +14,14 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-export const kOpcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+export const kOpcode = {
+  continuation: 0,
+  text: 1,
+  binary: 2,
+  close: 8,
+  ping: 9,
+  pong: 10,
+} as const;
 
 export interface FrameOptions {
   readonly fin?: boolean;
