@@ -166,7 +166,6 @@ export class Listeners {
       for (const entry of this.#entriesOf(after)) {
         entry.listener = after;
         this.#native.setLimits(entry.id, listenerLimits(after, hostOf(entry.bound)));
-        this.#native.setHandshakeTimeout(entry.id, after.handshakeTimeoutMs);
         this.#native.setChannels(entry.id, nativeChannelSpec(after));
       }
     }

@@ -22,7 +22,11 @@ async function start(tables: ConfigTables): Promise<{ broker: Broker; address: A
   if (bound === undefined) throw new Error('the broker listens nowhere');
   return { broker, address: { host: '127.0.0.1', port: bound.port } };
 }
-const proxied = { listen: '127.0.0.1:0', proxy_protocol: 'any', trusted_proxies: ['127.0.0.0/8'] };
+const proxied = {
+  listen: '127.0.0.1:0',
+  proxy_protocol: 'any' as const,
+  trusted_proxies: ['127.0.0.0/8'],
+};
 
 const v1 = Buffer.from('PROXY TCP4 192.0.2.1 198.51.100.7 56324 1883\r\n');
 function v2(source: 'ipv4' | 'ipv6' | 'local', tlvs = Buffer.alloc(0)): Buffer {
