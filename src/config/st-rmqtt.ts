@@ -87,8 +87,8 @@ export const stRmqttKeys: readonly StRmqttKey[] = [
   {
     key: '[ws.N]',
     there: 'MQTT 3.1.1 over WebSocket',
-    here: 'not yet; a warning. What it says about access is obeyed: it stops the start',
-    test: 'a ws listener is left out with a warning; an empty [ws] without',
+    here: 'every version over WebSocket; [WEBSOCKET.md](WEBSOCKET.md)',
+    test: 'a ws listener serves every version over WebSocket; an empty [ws] is fine',
   },
   {
     key: 'v4.N.name',

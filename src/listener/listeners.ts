@@ -59,7 +59,12 @@ interface Entry {
 
 type Native = Pick<
   NativeBroker,
-  'listen' | 'unlisten' | 'setLimits' | 'setChannels' | 'setHandshakeTimeout' | 'listenerConnections'
+  | 'listen'
+  | 'unlisten'
+  | 'setLimits'
+  | 'setChannels'
+  | 'setHandshakeTimeout'
+  | 'listenerConnections'
 >;
 
 /** Loads what TLS listeners need; called where there is one. */

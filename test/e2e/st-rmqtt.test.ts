@@ -24,6 +24,7 @@ afterAll(() => programs.remove());
 interface Ports {
   readonly v4: number;
   readonly v5: number;
+  readonly ws: number;
   readonly console: number;
   readonly prometheus: number;
 }
@@ -33,12 +34,14 @@ async function reference(change: (text: string) => string = (text) => text) {
   const ports: Ports = {
     v4: await freePort(),
     v5: await freePort(),
+    ws: await freePort(),
     console: await freePort(),
     prometheus: await freePort(),
   };
   const text = change(readText(fixture))
     .replace('0.0.0.0:1883', `127.0.0.1:${ports.v4}`)
     .replace('0.0.0.0:1884', `127.0.0.1:${ports.v5}`)
+    .replace('0.0.0.0:8083', `127.0.0.1:${ports.ws}`)
     .replace('0.0.0.0:3030', `127.0.0.1:${ports.console}`)
     .replace('127.0.0.1:9042', `127.0.0.1:${ports.prometheus}`);
   return { ports, text };
@@ -106,7 +109,8 @@ const kSubscribe = (qos: number) => Buffer.from([0x82, 6, 0, 1, 0, 1, 0x74, qos]
 
 describe.skipIf(standIn)("ST-RMQTT's reference configuration", () => {
   test('as it is, to the letter', async ({ skip }) => {
-    for (const port of [1883, 1884, 3030, 9042]) if (await accepts(port)) skip(`${port} is in use`);
+    for (const port of [1883, 1884, 8083, 3030, 9042])
+      if (await accepts(port)) skip(`${port} is in use`);
     const program = await programs.start(readText(fixture), 1884);
     const [old, modern] = [await Client.open(1883, 4), await Client.open(1884, 5)];
     await old.subscribe('a/+', 1);
@@ -256,9 +260,19 @@ describe.skipIf(standIn)("ST-RMQTT's reference configuration", () => {
     }
   });
 
-  test('a ws listener is left out with a warning; an empty [ws] without', async () => {
-    const { program } = await start();
-    expect(warnings(program).filter((msg) => msg.includes('[ws]: not yet'))).toHaveLength(1);
+  test('a ws listener serves every version over WebSocket; an empty [ws] is fine', async () => {
+    const { ports, program } = await start();
+    const over = { protocol: 'ws', path: '/mqtt' } as const;
+    const tcp = await Client.open(ports.v4, 4);
+    await tcp.subscribe('ws/+', 1);
+    for (const version of [3, 4, 5] as const) {
+      const web = await Client.open(ports.ws, version, over);
+      await web.publish(`ws/${version}`, 'over WebSocket', { qos: 1 });
+      expect((await tcp.next()).topic).toBe(`ws/${version}`);
+      await web.close();
+    }
+    await tcp.close();
+    expect(warnings(program).filter((msg) => msg.includes('[ws'))).toEqual([]);
     const { program: empty } = await start((text) =>
       text.replace(/^\[ws\.1\]\n[\s\S]*?(?=\[prometheus\])/m, '[ws]\n'),
     );

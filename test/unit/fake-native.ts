@@ -149,16 +149,6 @@ export class FakeBroker implements NativeBroker {
     this.calls.push(`setLimits ${listenerId}`);
     this.limits.set(listenerId, limits);
   }
-  tlsContext(): number {
-    return 1;
-  }
-  setTls(listenerId: number): void {
-    this.calls.push(`setTls ${listenerId}`);
-  }
-  releaseTls(): void {}
-  setHandshakeTimeout(listenerId: number): void {
-    this.calls.push(`setHandshakeTimeout ${listenerId}`);
-  }
   setChannels(listenerId: number, channels: NativeChannelSpec): void {
     this.calls.push(`setChannels ${listenerId}`);
     this.channels.set(listenerId, channels);
@@ -258,10 +248,6 @@ export class FakeAddon implements NativeAddon {
     if (broker === undefined) throw new Error('no broker was created');
     return broker;
   }
-  tlsAvailable(): string | null {
-    return null;
-  }
-  tlsCheck(): void {}
   version(): string {
     return 'fake';
   }
