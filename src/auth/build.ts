@@ -4,6 +4,7 @@ import { fail } from '../errors.js';
 import { AuthChain, type ListenerAuth } from './chain.js';
 import type { AuthMethodHandler, EnhancedMethod } from './enhanced.js';
 import { openProviders, type ProviderDeps } from './open-providers.js';
+import { asksForCertificates } from './open-warning.js';
 import type { AuthProvider } from './provider.js';
 import { HandlerMethod, HandlerProvider } from './providers/handler.js';
 
@@ -51,6 +52,7 @@ export async function buildAuth(config: AuthParts, deps: BuildDeps): Promise<Aut
     deviceIdFrom: config.device.deviceIdFrom,
     failedLogins: config.auth?.failedLogins ?? kNoLimit,
     timeoutMs: config.broker.verdict_timeout_ms,
+    readsCertificates: config.listeners.some(({ tls }) => asksForCertificates(tls)),
     hasHandler: deps.handler !== undefined,
   });
 }

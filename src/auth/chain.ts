@@ -32,6 +32,8 @@ export interface ChainOptions {
   readonly deviceIdFrom: DeviceIdFrom | undefined;
   readonly failedLogins: FailedLoginLimits;
   readonly timeoutMs: number;
+  /** Clients show certificates: whom they name is what rules and device ids may ask for. */
+  readonly readsCertificates: boolean;
   /** broker.authenticate(): it judges even where nothing else does. */
   readonly hasHandler: boolean;
 }
@@ -58,8 +60,8 @@ export class AuthChain {
 
   /** Whether CONNECTs must come to TypeScript at all. */
   get needed(): boolean {
-    const { listeners, tenants, hasHandler } = this.options;
-    if (hasHandler || tenants.isOn || this.enhanced) return true;
+    const { listeners, tenants, readsCertificates, hasHandler } = this.options;
+    if (hasHandler || tenants.isOn || readsCertificates || this.enhanced) return true;
     return [...listeners.values()].some(
       ({ isGuarded, requireTenantCertificate, allowAnonymous }) =>
         isGuarded || requireTenantCertificate || !allowAnonymous,

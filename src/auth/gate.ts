@@ -10,7 +10,7 @@ import type { Authenticator } from './authenticator.js';
 import type { AuthChain } from './chain.js';
 import { type AuthCounts, noAuthCounts } from './counts.js';
 import type { AuthMethodHandler } from './enhanced.js';
-import { openWarning } from './open-warning.js';
+import { asksForCertificates, openWarning } from './open-warning.js';
 import type { AuthHandler } from './verdict.js';
 
 export type AuthParts = Pick<BrokerConfig, 'auth' | 'tenants' | 'device' | 'listeners' | 'broker'>;
@@ -119,14 +119,13 @@ export class AuthGate {
   }
 }
 
-function asksForAuth({ auth, tenants, device, listeners }: AuthParts): boolean {
+function asksForAuth({ auth, tenants, listeners }: AuthParts): boolean {
   if ((auth?.providers.length ?? 0) > 0 || tenants.mode !== 'off') return true;
-  if (device.deviceIdFrom === 'cert_cn') return true;
   return listeners.some(
     ({ users, allowAnonymous, validateTenantPrefix, tls }) =>
       users.length > 0 ||
       allowAnonymous === false ||
       validateTenantPrefix ||
-      (tls !== undefined && tls.identity !== 'none'),
+      asksForCertificates(tls),
   );
 }

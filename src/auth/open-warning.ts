@@ -1,6 +1,6 @@
 /** What an operator must see who has opened a broker to everybody. Pure. */
 import { isIP } from 'node:net';
-import type { BrokerConfig, ListenerConfig } from '../config/broker-config.js';
+import type { BrokerConfig, ListenerConfig, TlsConfig } from '../config/broker-config.js';
 
 type Parts = Pick<BrokerConfig, 'auth' | 'listeners'>;
 
@@ -37,4 +37,9 @@ function beyondLoopback({ listen }: ListenerConfig): string[] {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** Whether TLS asks its clients for one. */
+export function asksForCertificates(tls: TlsConfig | undefined): boolean {
+  return tls !== undefined && tls.verify !== 'none';
 }

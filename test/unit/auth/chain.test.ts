@@ -46,6 +46,7 @@ function setUp(
     deviceIdFrom: undefined,
     failedLogins: { perAddress: 0, windowS: 60, banS: 60, delayMs: 0 },
     timeoutMs: 5000,
+    readsCertificates: false,
     hasHandler: false,
     ...options,
   });
@@ -167,6 +168,7 @@ describe('a chain', () => {
     expect(needed({ isGuarded: true })).toBe(true);
     expect(needed({ requireTenantCertificate: true })).toBe(true);
     expect(needed({}, { hasHandler: true })).toBe(true);
+    expect(needed({}, { readsCertificates: true })).toBe(true);
     expect(needed({}, { tenants: { isOn: true, from: [] } })).toBe(true);
   });
 });

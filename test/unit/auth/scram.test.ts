@@ -255,6 +255,7 @@ describe('an exchange of AUTH packets', () => {
       deviceIdFrom: undefined,
       failedLogins: { perAddress: 0, windowS: 60, banS: 0, delayMs: 0 },
       timeoutMs,
+      readsCertificates: false,
       hasHandler: false,
     });
     const verdicts: VerdictCommand[] = [];
