@@ -22,11 +22,14 @@ export interface BoundAddress {
   readonly text: string;
 }
 
+/** As a verdict sees it; TLS and WebSocket over a Unix socket too. */
+export type ListenerTransport = 'tcp' | 'unix' | 'tls' | 'ws' | 'wss';
+
 /** A listening socket in numbers. */
 export interface ListenerSample {
   /** The listener's name. */
   readonly name: string;
-  readonly transport: 'tcp' | 'unix';
+  readonly transport: ListenerTransport;
   /** Open now. */
   readonly connections: number;
 }
@@ -84,7 +87,7 @@ export class Listeners {
   #entries: Entry[] = [];
   /** By the native half's listener id; of closed ones too, for their connections stay. */
   readonly #names = new Map<number, string>();
-  readonly #isUnix = new Set<number>();
+  readonly #transports = new Map<number, ListenerTransport>();
   readonly #loadTls: LoadTls;
   /** Once a listener has TLS. */
   #tls: TlsContexts | undefined;
@@ -106,7 +109,7 @@ export class Listeners {
       const bound = open.get(id);
       const connections = this.#native.listenerConnections(id);
       if (bound === undefined && connections === 0) return [];
-      const transport = this.#isUnix.has(id) ? 'unix' : 'tcp';
+      const transport = this.#transports.get(id) ?? 'tcp';
       return [{ name, transport, connections }];
     });
   }
@@ -290,7 +293,7 @@ export class Listeners {
   ): Entry {
     const { name, kind } = listener;
     this.#names.set(id, name);
-    if (port === 0) this.#isUnix.add(id);
+    this.#transports.set(id, transportOf(listener, port === 0 ? 'unix' : 'tcp'));
     if (listener.tls !== undefined) this.#tls?.bind(listener.table, id);
     return { id, listener, asked, bound: { listener: name, kind, host, port, text } };
   }
@@ -320,6 +323,14 @@ export class Listeners {
       this.#entries = this.#entries.filter((other) => other !== entry);
     }
   }
+}
+
+function transportOf(
+  { transport, tls }: ListenerConfig,
+  socket: 'tcp' | 'unix',
+): ListenerTransport {
+  if (transport === 'websocket') return tls === undefined ? 'ws' : 'wss';
+  return tls === undefined ? socket : 'tls';
 }
 
 function tlsOf({ name, tls, transport }: ListenerConfig): TlsListener | undefined {

@@ -1,9 +1,14 @@
 // MQTT over WebSocket from the configuration to clients on it: MQTT.js and a client made of bytes;
 // what a listener asks for, large and many packets, ends, limits, moves between threads.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Broker } from '../../src/broker.js';
 import type { ConfigTables } from '../../src/config/options.js';
 import { Client as Mqttjs } from '../e2e/mqttjs-client.js';
+import { issue } from '../harness/certificates.js';
 import { Client, connectPacket, publishPacket, subscription, unique } from '../harness/client.js';
 import { encode } from '../harness/encode.js';
 import { eventually } from '../harness/eventually.js';
@@ -211,6 +216,76 @@ describe('ends', () => {
     await socket.expect('CONNACK', '5.0');
     socket.frame(opcode, encode({ type: 'PINGREQ' }, '5.0'), options);
     expect(await socket.expectClose()).toBe(status);
+  });
+});
+
+describe('over TLS', () => {
+  const server = issue({ subject: { cn: 'localhost' }, names: ['localhost'] });
+  const ca = server.certificate;
+  let folder = '';
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  function tls() {
+    folder = mkdtempSync(join(tmpdir(), 'st-mqttd-'));
+    const [certpath, keypath] = [join(folder, 'server.pem'), join(folder, 'server.key')];
+    writeFileSync(certpath, server.certificate);
+    writeFileSync(keypath, server.key);
+    return { certpath, keypath };
+  }
+
+  test.each([3, 4, 5] as const)('MQTT.js, protocol level %i: to and from TCP', async (level) => {
+    const { ws, tcp } = await start({ tls: tls() }, { broker: { io_threads: 2 } });
+    const web = await open(ws, level, { protocol: 'wss', host: 'localhost', ca });
+    const other = await Client.connect(tcp);
+    await web.subscribe('to/web', 1);
+    await other.subscribe({ filter: 'from/web', qos: 2 });
+    const large = 'l'.repeat(500_000);
+    await web.publish('from/web', large, { qos: 2 });
+    expect((await other.receive()).payload.toString()).toBe(large);
+    await other.publish('to/web', large, { qos: 1 });
+    expect((await web.next()).text).toBe(large);
+  });
+
+  test('PROXY header, TLS, WebSocket, in this order; a Close is answered inside', async () => {
+    const { broker, ws } = await start({
+      tls: tls(),
+      proxy_protocol: 'v1',
+      trusted_proxies: ['127.0.0.1'],
+    });
+    const clientId = unique();
+    const address = new Promise<string>((done) => {
+      broker.on('connect', (event) => done(event.address));
+    });
+    const before = 'PROXY TCP6 2001:db8::1 2001:db8::2 4711 8883\r\n';
+    const socket = await RawWebSocket.open(ws, { before, tls: { ca } });
+    socket.send('5.0', connectPacket({ clientId }));
+    await socket.expect('CONNACK', '5.0');
+    expect(await address).toBe('[2001:db8::1]:4711');
+    socket.frame(kOpcode.ping, 'x');
+    expect(await socket.nextFrame()).toMatchObject({ opcode: kOpcode.pong });
+    socket.frame(kOpcode.close, Buffer.from([0x03, 0xe8]));
+    expect(await socket.expectClose()).toBe(1000);
+  });
+
+  test('a request that is refused is answered inside TLS', async () => {
+    const { broker, ws } = await start({ tls: tls(), path: '/mqtt' });
+    const socket = await RawWebSocket.ask(ws, { path: '/x', tls: { ca } });
+    expect(socket.answer.status).toBe(404);
+    await socket.expectEnd();
+    expect(broker.metrics()).toMatchObject({
+      tls_handshakes: 1,
+      tls_handshakes_failed: 0,
+      websocket_refused_path: 1,
+      refused_websocket_failed: 1,
+    });
+  });
+
+  test('a slow upgrade behind a finished handshake ends in time, with its own cause', async () => {
+    const { broker, ws } = await start({ tls: tls(), handshake_timeout_ms: 2000 });
+    const socket = connectTls({ host: ws.host, port: ws.port, ca, servername: 'localhost' });
+    socket.on('error', () => {});
+    socket.write('GET /mqtt HTTP/1.1\r\n');
+    await new Promise((done) => socket.once('close', done));
+    expect(broker.metrics()).toMatchObject({ tls_handshakes: 1, refused_websocket_failed: 1 });
   });
 });
 

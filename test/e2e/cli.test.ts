@@ -99,7 +99,7 @@ describe.skipIf(standIn)('the command line', () => {
     await Promise.all([old.close(), modern.close()]);
     await eventually(() => expect(program.errors()).toContain(`listening on 127.0.0.1:${second}`));
     const lines = logOf(program);
-    expect(lines.filter(({ msg }) => /not yet supported/.test(String(msg)))).toEqual([]);
+    expect(lines.filter(({ msg }) => /\[ws/.test(String(msg)))).toEqual([]);
     expect(lines.map(({ msg }) => msg)).toContain(`listening on 127.0.0.1:${first}`);
     expect(await accepts(web)).toBe(true);
   });
