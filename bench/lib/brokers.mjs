@@ -83,6 +83,8 @@ function mosquittoCommand({ port, folder, secure }, access) {
     'max_connections -1',
     'log_dest none',
   ];
+  // Otherwise it becomes somebody who may not read the benchmark's folder.
+  if (process.getuid?.() === 0) lines.push('user root');
   const { lines: accessLines = ['allow_anonymous true'], ...rest } =
     access === undefined ? {} : { lines: [`password_file ${passwordFile(folder)}`], credentials };
   lines.push(...accessLines, `listener ${port} 127.0.0.1`);
