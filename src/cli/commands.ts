@@ -6,6 +6,7 @@ import { adviceOn } from '../config/advice.js';
 import type { ImportSource } from '../config/import.js';
 import { loadConfig } from '../config/load.js';
 import { effectiveText, effectiveValues } from '../config/report.js';
+import type { BrokerConfig } from '../config/resolve.js';
 import { configTemplate, type TemplateFormat, templateFormats } from '../config/template.js';
 import { fail, messageOf, systemCode } from '../errors.js';
 import type { CommandLine } from './flags.js';
@@ -18,12 +19,24 @@ export async function check(line: CommandLine): Promise<void> {
   for (const warning of warnings) console.error(`st-mqttd: ${warning}`);
   // Files of users and keys are part of what a start would find wrong.
   await checkAuth(resolution.config);
+  await checkTlsTables(resolution.config);
   if (!line.json) {
     process.stdout.write(effectiveText(resolution));
     return;
   }
   const values = effectiveValues(resolution);
   process.stdout.write(`${JSON.stringify({ warnings, values }, null, 2)}\n`);
+}
+
+/** Certificates and keys: as a start reads them. */
+async function checkTlsTables({ listeners }: BrokerConfig): Promise<void> {
+  if (listeners.every(({ tls }) => tls === undefined)) return;
+  const { checkTls } = await import('../tls/tls-contexts.js');
+  const { loadAddon } = await import('../native/load.js');
+  const addon = loadAddon();
+  for (const { name, tls, transport } of listeners) {
+    if (tls !== undefined) checkTls({ name, tls, transport }, (options) => addon.tlsCheck(options));
+  }
 }
 
 export function generateConfig(line: CommandLine): void {
