@@ -80,14 +80,20 @@ export class Authenticator {
 
   /** For who comes from now on. The old one goes on until its last verdict is due. */
   replace(chain: AuthChain): void {
-    const old = this.#chain;
+    this.retire();
     this.#chain = chain;
     this.#failed.limits = chain.options.failedLogins;
-    const retire = () => {
-      this.#retired.delete(old);
-      old.stop();
+  }
+
+  /** Nobody comes any more; what the chain holds is given back when the last verdict was due. */
+  retire(): void {
+    const chain = this.#chain;
+    clearTimeout(this.#retired.get(chain));
+    const stop = () => {
+      this.#retired.delete(chain);
+      chain.stop();
     };
-    this.#retired.set(old, setTimeout(retire, old.options.timeoutMs).unref());
+    this.#retired.set(chain, setTimeout(stop, chain.options.timeoutMs).unref());
   }
 
   /** Never rejects, never throws. */

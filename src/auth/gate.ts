@@ -103,8 +103,11 @@ export class AuthGate {
 
   #take(chain: AuthChain | undefined, Class: typeof Authenticator | undefined): void {
     this.#chain = chain;
-    // Turned off: who has been asked about by then is still answered, by the old chain.
-    if (chain === undefined || Class === undefined) return;
+    if (chain === undefined || Class === undefined) {
+      // Turned off: who has been asked about by then is still answered, by the old chain.
+      this.#authenticator?.retire();
+      return;
+    }
     if (this.#authenticator !== undefined) {
       this.#authenticator.replace(chain);
       return;

@@ -345,6 +345,20 @@ describe('a reload', () => {
     }
   });
 
+  test('that turns it off: what the chain holds is given back when the last verdict was due', async () => {
+    vi.useFakeTimers();
+    try {
+      const stop = vi.fn();
+      const { authenticator, judge } = setUp([{ ...provider('p', sync(allow())), stop }]);
+      authenticator.retire();
+      expect(codeOf(await judge())).toBe(0);
+      vi.advanceTimersByTime(5000);
+      expect(stop).toHaveBeenCalledTimes(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('at the end nobody is left waiting, and all are stopped', async () => {
     const stop = vi.fn();
     const slow: AuthProvider = {
