@@ -6,8 +6,9 @@ import { Dispatcher } from '../../src/native/dispatch.js';
 import type { NativeEvent } from '../../src/native/events.js';
 import { loadAddon } from '../../src/native/load.js';
 import { describePacket } from '../../src/trace/describe.js';
-import { Client } from '../harness/client.js';
+import { Client, connectPacket } from '../harness/client.js';
 import { eventually } from '../harness/eventually.js';
+import { RawWebSocket } from '../harness/websocket.js';
 import { Wire } from '../harness/wire.js';
 import { brokerOptions, limits, listenSpec } from './raw-native.js';
 
@@ -41,6 +42,34 @@ test('listen and unlisten: the same port again at once, and its connections stay
     clients.push(await Client.connect(at(first.port), { clientId: `c${n}` }));
   }
   for (const client of clients) await client.ping();
+});
+
+test('setChannels: new connections only; what does not fit changes nothing', async () => {
+  const broker = create();
+  const websocket = { path: '/a', origins: [] };
+  const off = { proxy_protocol: 'off', trusted_proxies: [] } as const;
+  const { id, port } = broker.listen(listenSpec({ websocket }));
+  const tcp = broker.listen(listenSpec());
+  broker.start();
+  const before = await RawWebSocket.open(at(port), { path: '/a' });
+  broker.setChannels(id, { ...off, websocket: { path: '/b', origins: ['https://one.example'] } });
+  expect((await RawWebSocket.ask(at(port), { path: '/a' })).answer.status).toBe(404);
+  await RawWebSocket.open(at(port), { path: '/b' });
+  before.send('5.0', connectPacket());
+  await before.expect('CONNACK', '5.0');
+  expect(() => broker.setChannels(77, { ...off, websocket })).toThrow(RangeError);
+  expect(() => broker.setChannels(tcp.id, { ...off, websocket })).toThrow(RangeError);
+  expect(() => broker.setChannels(id, { ...off, websocket: null })).toThrow(RangeError);
+  for (const bad of [
+    { ...off, websocket: { path: 'b', origins: [] } },
+    { ...off, websocket, trusted_proxies: ['10.0.0.0/33'] },
+    { ...off, websocket, proxy_protocol: 'v3' as 'v2' },
+  ]) {
+    expect(() => broker.setChannels(id, bad)).toThrow(
+      expect.objectContaining({ code: 'ST_NATIVE_OPTION' }),
+    );
+  }
+  expect((await RawWebSocket.ask(at(port), { path: '/a' })).answer.status).toBe(404);
 });
 
 test('setLimits: new connections only; versions stay unless given', async () => {
