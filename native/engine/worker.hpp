@@ -259,6 +259,7 @@ class Worker final : private Handler, private Host {
   DrainStep drain_step_ = DrainStep::none;
   bool drain_reported_ = false;
   bool was_congested_ = false;
+  mutable PoolVector<std::uint8_t> certificate_;  ///< as certificate() gave it last
   std::uint64_t last_log_ms_ = 0;
   std::int64_t wall_offset_ms_ = 0;       ///< as told last
   std::uint32_t suppressed_logs_ = 0;

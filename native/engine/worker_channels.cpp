@@ -109,7 +109,13 @@ contract::Transport Worker::transport(const Client& client) const noexcept {
 Bytes Worker::certificate(const Client& client) const noexcept {
   if (client.is_link) return {};
   TlsChannel* tls = TlsChannel::find(static_cast<const Connection*>(client.transport)->channel());
-  return tls == nullptr ? Bytes{} : tls->certificate();
+  if (tls == nullptr) return {};
+  // Borrowed for the call: the connection does not keep it.
+  const Bytes der = tls->certificate();
+  certificate_.clear();
+  for (const std::uint8_t byte : der) certificate_.push_back(byte);
+  tls->drop_certificate();
+  return {certificate_.begin(), certificate_.size()};
 }
 
 }  // namespace stmqtt
