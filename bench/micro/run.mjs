@@ -19,6 +19,10 @@ const programs = [
   { name: 'wire', folders: ['native/wire/'] },
   { name: 'route', folders: ['native/base/', 'native/route/'] },
   { name: 'crossing', folders: ['native/base/', 'native/wire/'] },
+  {
+    name: 'access',
+    folders: ['native/base/', 'native/wire/', 'native/route/', 'native/session/'],
+  },
 ];
 
 await main(async () => {

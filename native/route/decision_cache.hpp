@@ -15,7 +15,7 @@ namespace stmqtt {
 class DecisionCache {
  public:
   struct Key {
-    std::uint64_t serial;      ///< of the selection; never 0
+    std::uint64_t serial;      ///< of the selection; never 0, and with bits all over
     std::uint64_t topic_hash;
     Bytes topic;
     std::uint8_t kind;         ///< action, QoS, RETAIN
@@ -41,7 +41,7 @@ class DecisionCache {
       const Slot& slot = slots_[first + step];
       if (slot.serial == key.serial && slot.hash == key.topic_hash && slot.kind == key.kind &&
           slot.topic_bytes == key.topic.size() &&
-          std::memcmp(slot.topic, key.topic.data(), slot.topic_bytes) == 0) {
+          same(slot.topic, key.topic.data(), slot.topic_bytes)) {
         return &slot.decision;
       }
     }
@@ -79,9 +79,22 @@ class DecisionCache {
     std::uint8_t decision = 0;
   };
 
+  /// memcmp() for a few words, without its call.
+  [[nodiscard]] static bool same(const std::uint8_t* a, const std::uint8_t* b,
+                                 std::size_t bytes) noexcept {
+    if (bytes < 8) return std::memcmp(a, b, bytes) == 0;
+    const auto word = [](const std::uint8_t* at) {
+      std::uint64_t value;
+      std::memcpy(&value, at, sizeof value);
+      return value;
+    };
+    std::uint64_t different = word(a + bytes - 8) ^ word(b + bytes - 8);
+    for (std::size_t at = 0; at + 8 < bytes; at += 8) different |= word(a + at) ^ word(b + at);
+    return different == 0;
+  }
   [[nodiscard]] static std::size_t place(const Key& key) noexcept {
     const std::uint64_t mixed =
-        (key.topic_hash ^ key.serial * 0x9E3779B97F4A7C15ULL) + key.kind * 0x632BE5ABULL;
+        (key.topic_hash ^ key.serial) + (std::uint64_t{key.kind} << 21);
     return (mixed >> 20) & (kSlots - 1) & ~(kWays - 1);
   }
   static void forget(Slot& slot) noexcept {

@@ -22,8 +22,7 @@ RuleBits view_of(const PoolVector<std::uint64_t>& bits) noexcept {
 
 }  // namespace
 
-AccessChecks::AccessChecks(const Host& host, ThreadIndex thread)
-    : host_(host), next_serial_((std::uint64_t{thread} << 48) + 1) {
+AccessChecks::AccessChecks(const Host& host) : host_(host) {
   RuleError unused;
   rules_ = RuleSet::compile({}, {}, unused);
 }
@@ -58,7 +57,9 @@ void AccessChecks::select(const AccessSubject& subject) noexcept {
                                                                     : RuleEffect::allow;
       break;
   }
-  access.serial = next_serial_++;
+  // Odd steps of the golden ratio: none comes twice, none is 0, and they spread in the table.
+  access.serial = next_serial_ += 0x9E3779B97F4A7C15ULL;
+  if (access.serial == 0) access.serial = next_serial_ += 0x9E3779B97F4A7C15ULL;
 }
 
 DecidedBy AccessChecks::look_up(const AccessSubject& subject, const RuleRequest& request,
@@ -104,7 +105,9 @@ RuleCover AccessChecks::cover(const Session& session, Bytes filter, std::uint8_t
   if (access.global.get() != rules_.get()) select(subject);
   const RuleValues values = values_of(subject);
   RuleSet::Covering covering;
-  if (access.own != nullptr) access.own->cover(view_of(access.own_bits), values, qos, filter, covering);
+  if (access.own != nullptr) {
+    access.own->cover(view_of(access.own_bits), values, qos, filter, covering);
+  }
   access.global->cover(view_of(access.global_bits), values, qos, filter, covering);
   RuleEffect otherwise = access.fallback;
   if (wire::is_system_topic(filter)) {  // where no rule speaks of it, sys_readers does

@@ -30,6 +30,9 @@ struct Access {
   bool any = false;          ///< a rule is about this client
 };
 
+/// How a topic stands to its client's tenant.
+enum class TenantFit : std::uint8_t { fits, outside, too_long };
+
 enum class Decision : std::uint8_t { deny, allow, none };
 
 /// Whom a check is about. Borrowed for the call.
@@ -52,7 +55,7 @@ struct DecidedBy {
 
 class AccessChecks {
  public:
-  AccessChecks(const Host& host, ThreadIndex thread);
+  explicit AccessChecks(const Host& host);
 
   /// For everybody, from the next check on.
   void set_rules(std::shared_ptr<const RuleSet> rules) noexcept { rules_ = std::move(rules); }
@@ -105,7 +108,7 @@ class AccessChecks {
   const Host& host_;
   std::shared_ptr<const RuleSet> rules_;  ///< never null
   DecisionCache cache_;
-  std::uint64_t next_serial_;
+  std::uint64_t next_serial_ = 0;
 };
 
 /// "/tenants/<tenant>/".

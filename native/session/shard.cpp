@@ -30,7 +30,7 @@ Shard::Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& c
       options_(std::move(options)),
       cache_(options_.match_cache_bytes),
       wheel_(now_ms),
-      access_(host, options_.thread),
+      access_(host),
       cx_{counters, gate, promises_, scratch_, losers_, access_, now_ms},
       tap_(host) {
   retry_timer_.kind = kRetryTimer;

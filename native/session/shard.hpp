@@ -127,7 +127,6 @@ class Shard {
 
   /// Borrowed; to be told again when they change.
   void set_log_rules(const LogRules& rules) noexcept;
-  /// For everybody, those who are connected too.
   void set_rules(std::shared_ptr<const RuleSet> rules) noexcept;
   void add_trace(TraceRef trace) noexcept;
   void remove_trace(std::uint32_t id) noexcept { tap_.remove(id); }
@@ -259,21 +258,33 @@ class Shard {
   void refuse(Client& client, const Closing& closing) noexcept;
 
   // shard_access.cpp: tenants and rules
-  enum class TenantFit : std::uint8_t { fits, outside, too_long };
   [[nodiscard]] bool identify(Client& client, const contract::Verdict* verdict,
                               const VerdictTexts& texts) noexcept;
   void give_access(const Client& client, Identity*& identity) noexcept;
   [[nodiscard]] bool admit_will(Client& client) noexcept;
   [[nodiscard]] TenantFit to_internal(const Identity* identity, const Limits& limits,
                                       Bytes& topic) noexcept;
-  [[nodiscard]] bool admit_publish(Client& client, const Session& session) noexcept;
+  /// Makes publish_'s topic the internal one. False: not taken, and what had to be said was said.
+  [[nodiscard]] bool admit_publish(Client& client, const Session& session,
+                                   std::uint64_t& topic_hash) noexcept {
+    const bool outside = session.limits().tenant_mode != TenantMode::off &&
+                         !enter_tenant(client, session, topic_hash);
+    if (outside) [[unlikely]] return false;
+    if (session.identity->access == nullptr) return true;
+    const RuleRequest request{RuleAction::publish, publish_.qos, publish_.retain};
+    if (access_.may_publish(session, request, publish_.topic, topic_hash)) [[likely]] return true;
+    tell_denied(client, session, request);
+    return false;
+  }
+  [[nodiscard]] bool enter_tenant(Client& client, const Session& session,
+                                  std::uint64_t& topic_hash) noexcept;
+  void tell_denied(Client& client, const Session& session, const RuleRequest& request) noexcept;
   void deny_publish(Client& client) noexcept;
   [[nodiscard]] wire::ReasonCode admit_filter(Session& session, Bytes& filter,
                                               std::uint8_t& qos) noexcept;
   void guard(Session& session) noexcept;
   [[nodiscard]] bool is_wholly_allowed(const Session& session) noexcept;
-  void log_denied(const Client& client, const char* what, Bytes topic,
-                  const DecidedBy& by) noexcept;
+  void log_denied(const Client& client, const char* what, Bytes topic, const DecidedBy& by) noexcept;
 
   // shard_publish.cpp: PUBLISH and fan-out
   [[nodiscard]] static bool is_owed(const Client& client) noexcept;

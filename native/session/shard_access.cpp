@@ -134,7 +134,7 @@ bool Shard::admit_will(Client& client) noexcept {
 }
 
 /// Makes the internal form of a Topic Name, or of a filter without its $share part, in internal_.
-Shard::TenantFit Shard::to_internal(const Identity* identity, const Limits& limits,
+TenantFit Shard::to_internal(const Identity* identity, const Limits& limits,
                                     Bytes& topic) noexcept {
   if (identity == nullptr || identity->tenant().empty()) return TenantFit::fits;
   switch (limits.tenant_mode) {
@@ -155,28 +155,25 @@ Shard::TenantFit Shard::to_internal(const Identity* identity, const Limits& limi
   return TenantFit::fits;
 }
 
-/// For the packet in publish_, whose topic becomes the internal one. False: it is not taken, and
-/// what had to be said was said.
-bool Shard::admit_publish(Client& client, const Session& session) noexcept {
-  const TenantFit fit = to_internal(session.identity, session.limits(), publish_.topic);
-  if (fit != TenantFit::fits) {
+bool Shard::enter_tenant(Client& client, const Session& session,
+                         std::uint64_t& topic_hash) noexcept {
+  if (to_internal(session.identity, session.limits(), publish_.topic) != TenantFit::fits) {
     counters_.add(Counter::tenant_violations);
     deny_publish(client);
     return false;
   }
-  if (session.identity->access == nullptr) return true;
-  const RuleRequest request{RuleAction::publish, publish_.qos, publish_.retain};
-  if (access_.may_publish(session, request, publish_.topic, TopicTrie::hash(publish_.topic)))
-      [[likely]] {
-    return true;
-  }
+  if (session.topic_skip != 0) topic_hash = TopicTrie::hash(publish_.topic);
+  return true;
+}
+
+void Shard::tell_denied(Client& client, const Session& session,
+                        const RuleRequest& request) noexcept {
   counters_.add(Counter::denied_publish);
   if (may_log(contract::LogLevel::debug)) {
     log_denied(client, "PUBLISH", publish_.topic,
                access_.look_up(AccessChecks::subject_of(session), request, publish_.topic));
   }
   deny_publish(client);
-  return false;
 }
 
 void Shard::deny_publish(Client& client) noexcept {

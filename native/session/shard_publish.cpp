@@ -90,7 +90,10 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     refuse_publish(client);
     return Handled::done;
   }
-  if (session.identity != nullptr && !admit_publish(client, session)) return Handled::done;
+  std::uint64_t topic_hash = TopicTrie::hash(view.topic);
+  if (session.identity != nullptr && !admit_publish(client, session, topic_hash)) {
+    return Handled::done;
+  }
   const MemoryPressure pressure = tables_.pressure();
   if (pressure != MemoryPressure::none) [[unlikely]] {
     alert_memory();
@@ -133,7 +136,6 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   parts.qos = view.qos;
   parts.retain = view.retain;
 
-  const std::uint64_t topic_hash = TopicTrie::hash(parts.topic);
   const MatchResult* match = nullptr;
   if (view.qos != 0 && tables_.full.any()) [[unlikely]] {
     match = &cache_.find(tables_.trie, parts.topic, topic_hash);

@@ -1,6 +1,7 @@
 // Shard: what operators ask about sessions. Rows are JSON; src/session/rows.ts reads them. Each call
 // is bounded in rows, bytes and slots, so that a million sessions are listed between packets.
 // Thread: the shard's.
+#include <algorithm>
 #include <string>
 
 #include "session/shard.hpp"
@@ -33,7 +34,8 @@ const char* state_name(DeliveryState state) noexcept {
   return "";
 }
 
-void write_connection(const Client& client, JsonWriter& row) noexcept {
+void write_connection(const Client& client, contract::Transport transport,
+                      JsonWriter& row) noexcept {
   row.key("connection");
   row.begin_object();
   row.field("receive_maximum", client.send_maximum);
@@ -42,6 +44,28 @@ void write_connection(const Client& client, JsonWriter& row) noexcept {
             client.aliases_out == nullptr ? 0 : client.aliases_out->maximum());
   row.field("outbound_bytes", static_cast<std::int64_t>(client.outlet->queue.bytes()));
   row.field("paused", client.paused);
+  row.field("transport", static_cast<std::uint8_t>(transport));
+  row.end_object();
+}
+
+void write_identity(const Identity& identity, const PageBounds& bounds, JsonWriter& row) noexcept {
+  row.key("identity");
+  row.begin_object();
+  row.field("tenant", identity.tenant());
+  row.field("device_id", identity.device_id());
+  row.field("role", static_cast<std::uint8_t>(identity.role));
+  row.key("groups");
+  row.begin_array();
+  for (std::string_view rest = as_text(identity.groups()); !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\0'), rest.size());
+    row.text(as_bytes(rest.substr(0, end)));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  row.end_array();
+  row.field("certificate", identity.certificate_name());
+  if (identity.expires_at_ms != 0) {
+    row.field("expires", bounds.wall_offset_ms + static_cast<std::int64_t>(identity.expires_at_ms));
+  }
   row.end_object();
 }
 
@@ -145,7 +169,10 @@ bool Shard::describe_session(const SessionRef& ref, const PageBounds& bounds,
   if (session == nullptr) return false;
   row.begin_object();
   write_row(*session, bounds, row);
-  if (session->can_send()) write_connection(*session->client(), row);
+  if (session->can_send()) {
+    write_connection(*session->client(), host_.transport(*session->client()), row);
+  }
+  if (session->identity != nullptr) write_identity(*session->identity, bounds, row);
   if (session->will != nullptr) write_will(*session->will, row);
   write_window(*session, row);
   row.end_object();

@@ -117,8 +117,22 @@ export const clientDetailSchema = record({
         topic_alias_maximum: integer('Topic Aliases that the client takes.'),
         outbound_bytes: integer('Bytes in the outbound queue.'),
         paused_by: list(text('A cause.'), 'Why it is not read from now; empty = it is.'),
+        transport: text('"tcp", "unix", "tls", "ws" or "wss".'),
       },
       'null = no connection.',
+    ),
+  ),
+  identity: orNull(
+    record(
+      {
+        tenant: orNull(text('Its tenant.')),
+        device_id: orNull(text('Its device.')),
+        role: orNull(text('"device" or "service".')),
+        groups: list(text('A group.'), 'Groups that rules may speak of.'),
+        certificate_name: orNull(text('What rules call its certificate.')),
+        expires_at: orNull(integer('When its credentials are over and it is disconnected.')),
+      },
+      'null = nothing is known.',
     ),
   ),
   will: orNull(
@@ -147,7 +161,7 @@ export const clientDetailSchema = record({
 });
 
 export function showDetail(detail: ClientDetail, nodeId: number): unknown {
-  const { connection, will, window } = detail;
+  const { connection, identity, will, window } = detail;
   return {
     ...showClient(detail, nodeId),
     connection:
@@ -159,6 +173,18 @@ export function showDetail(detail: ClientDetail, nodeId: number): unknown {
             topic_alias_maximum: connection.topicAliasMaximum,
             outbound_bytes: connection.outboundBytes,
             paused_by: connection.pausedBy,
+            transport: connection.transport,
+          },
+    identity:
+      identity === undefined
+        ? null
+        : {
+            tenant: identity.tenant ?? null,
+            device_id: identity.deviceId ?? null,
+            role: identity.role ?? null,
+            groups: identity.groups,
+            certificate_name: identity.certificateName ?? null,
+            expires_at: identity.expiresAt ?? null,
           },
     will:
       will === undefined

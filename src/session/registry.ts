@@ -66,6 +66,19 @@ export interface InFlightRow {
   readonly payloadBytes: number;
 }
 
+export type Transport = 'tcp' | 'unix' | 'tls' | 'ws' | 'wss';
+
+export interface ClientIdentity {
+  readonly tenant: string | undefined;
+  readonly deviceId: string | undefined;
+  readonly role: 'device' | 'service' | undefined;
+  readonly groups: readonly string[];
+  /** What rules call its certificate. */
+  readonly certificateName: string | undefined;
+  /** When its credentials are over, in ms since 1970; undefined = never. */
+  readonly expiresAt: number | undefined;
+}
+
 export interface ClientDetail extends ClientRow {
   /** Of its connection; undefined without one. */
   readonly connection:
@@ -77,8 +90,11 @@ export interface ClientDetail extends ClientRow {
         readonly outboundBytes: number;
         /** Why we do not read from it now; empty = we do. */
         readonly pausedBy: readonly string[];
+        readonly transport: Transport;
       }
     | undefined;
+  /** What its verdict or its listener said of it; undefined = nothing. */
+  readonly identity: ClientIdentity | undefined;
   readonly will:
     | {
         readonly topic: string;

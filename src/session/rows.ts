@@ -2,7 +2,7 @@
  * What the native half says about sessions, as rows: its JSON, in which what is not there is left
  * out, times are in milliseconds since 1970 (whole seconds), and yes is 1.
  */
-import { type CloseCauseName, closeCauseNames } from '../native/contract.js';
+import { type CloseCauseName, closeCauseNames, transportNames } from '../native/contract.js';
 import { kForever, versions } from '../native/events.js';
 import type {
   ClientDetail,
@@ -10,6 +10,7 @@ import type {
   InFlightRow,
   RetainedRow,
   SubscriptionRow,
+  Transport,
 } from './registry.js';
 
 /** As native/session/shard_queries.cpp writes it. */
@@ -44,6 +45,15 @@ interface RawDetail extends RawClient {
     readonly topic_alias_maximum: number;
     readonly outbound_bytes: number;
     readonly paused: number;
+    readonly transport: number;
+  };
+  readonly identity?: {
+    readonly tenant: string;
+    readonly device_id: string;
+    readonly role: number;
+    readonly groups: readonly string[];
+    readonly certificate: string;
+    readonly expires?: number;
   };
   readonly will?: {
     readonly topic: string;
@@ -100,13 +110,16 @@ export type ListenerNames = (listenerId: number) => string;
 /** Bits of native/base/pause_cause.hpp. */
 const pauseCauses = ['outbox', 'verdict', 'store', 'queue_full', 'memory_budget', 'rate'];
 
+/** By Role of native/contract/records.hpp. */
+const roles = [undefined, 'device', 'service'] as const;
+
 export function clientRows(json: string, nameOf: ListenerNames): ClientRow[] {
   return (JSON.parse(json) as RawClient[]).map((raw) => clientRow(raw, nameOf));
 }
 
 export function clientDetail(json: string, nameOf: ListenerNames): ClientDetail {
   const raw = JSON.parse(json) as RawDetail;
-  const { connection, will } = raw;
+  const { connection, identity, will } = raw;
   return {
     ...clientRow(raw, nameOf),
     connection: connection && {
@@ -115,6 +128,15 @@ export function clientDetail(json: string, nameOf: ListenerNames): ClientDetail 
       topicAliasMaximum: connection.topic_alias_maximum,
       outboundBytes: connection.outbound_bytes,
       pausedBy: pauseCauses.filter((_, bit) => (connection.paused & (1 << bit)) !== 0),
+      transport: transportName(connection.transport),
+    },
+    identity: identity && {
+      tenant: identity.tenant || undefined,
+      deviceId: identity.device_id || undefined,
+      role: roles[identity.role],
+      groups: identity.groups,
+      certificateName: identity.certificate || undefined,
+      expiresAt: identity.expires,
     },
     will: will && {
       topic: will.topic,
@@ -134,6 +156,11 @@ export function clientDetail(json: string, nameOf: ListenerNames): ClientDetail 
       }),
     ),
   };
+}
+
+function transportName(transport: number): Transport {
+  const name = transportNames[transport] ?? 'tcp';
+  return name === 'unix_socket' ? 'unix' : name;
 }
 
 function clientRow(raw: RawClient, nameOf: ListenerNames): ClientRow {
