@@ -117,10 +117,19 @@ export class FakeRegistry implements Registry {
           topicAliasMaximum: 0,
           outboundBytes: 0,
           pausedBy: [],
+          transport: 'tcp' as const,
         }
       : undefined;
     const more = this.details.get(clientId) ?? {};
-    return Promise.resolve({ ...row, connection, will: undefined, window: [], ...more });
+    const identity = {
+      tenant: 'acme',
+      deviceId: undefined,
+      role: 'device' as const,
+      groups: ['ops'],
+      certificateName: undefined,
+      expiresAt: 1_700_000_100_000,
+    };
+    return Promise.resolve({ ...row, connection, identity, will: undefined, window: [], ...more });
   }
   subscriptions(page: PageRequest & { readonly clientId?: string }) {
     const { clientId } = page;

@@ -83,6 +83,7 @@ describe('GET /device/:id', () => {
       topicAliasMaximum: 0,
       outboundBytes: 0,
       pausedBy: [],
+      transport: 'tcp' as const,
     };
     rows.push(
       client('caughtup'),
