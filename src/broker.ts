@@ -17,6 +17,7 @@ import { withoutPending } from './config/pending.js';
 import { type Resolution, resolveConfig } from './config/resolve.js';
 import { fail } from './errors.js';
 import { type Internals, kInternals } from './internal.js';
+import type { Bans } from './limits/bans.js';
 import type { Link } from './link/link.js';
 import type { LinkOptions } from './link/options.js';
 import { boundRecords, loopbackRecord } from './listener/announce.js';
@@ -150,6 +151,11 @@ export class Broker extends EventEmitter<BrokerEvents> {
   /** The log file has been moved away: it is made anew. */
   reopenLog(): void {
     this.#run?.recorder.logger.reopen();
+  }
+
+  /** Who is kept out, while it runs. */
+  get bans(): Bans {
+    return this.#running('looking at bans').bans;
   }
 
   /** Where it listens; empty while it does not run. */

@@ -8,6 +8,7 @@ export { Broker, type BrokerOptions } from './broker.js';
 export type { ConfigTables, ListenerOptions } from './config/options.js';
 export type { Resolution } from './config/resolve.js';
 export { type ErrorCode, StMqttdError } from './errors.js';
+export type { BanInfo, BanKind, BanOptions, BanPage, Bans } from './limits/bans.js';
 export type { Link } from './link/link.js';
 export type { Message } from './link/message.js';
 export type { LinkEnd, LinkOptions, PublishOptions } from './link/options.js';

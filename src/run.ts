@@ -1,6 +1,7 @@
 /** What one run of the broker consists of. Types only: composition/ makes all of it. */
 import type { AuthGate } from './auth/gate.js';
 import type { BrokerConfig } from './config/resolve.js';
+import type { Bans } from './limits/bans.js';
 import type { Links } from './link/links.js';
 import type { Listeners } from './listener/listeners.js';
 import type { Recorder } from './log/recorder.js';
@@ -15,6 +16,7 @@ import type { SysTopics } from './sys/sys-topics.js';
 /** Everything of one run, from start to stop. */
 export interface Run {
   readonly native: NativeBroker;
+  readonly bans: Bans;
   readonly writer: CommandWriter;
   readonly dispatcher: Dispatcher;
   readonly recorder: Recorder;

@@ -35,6 +35,9 @@ class NativeBroker final : public Napi::ObjectWrap<NativeBroker> {
   void table_counts(const Napi::CallbackInfo& info);
   Napi::Value io_threads(const Napi::CallbackInfo& info);
   void latency(const Napi::CallbackInfo& info);
+  void ban(const Napi::CallbackInfo& info);
+  Napi::Value unban(const Napi::CallbackInfo& info);
+  Napi::Value bans(const Napi::CallbackInfo& info);
   void trace(const Napi::CallbackInfo& info);
   void untrace(const Napi::CallbackInfo& info);
   Napi::Value listener_connections(const Napi::CallbackInfo& info);

@@ -234,6 +234,13 @@ bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
   if (wanted == Wanted::all || reader.has("authenticate")) {
     reader.flag("authenticate", to.authenticate);
   }
+  if (wanted == Wanted::all || reader.has("enhanced_auth")) {
+    reader.flag("enhanced_auth", to.enhanced_auth);
+  }
+  number("accepts_per_turn", to.accepts_per_turn);
+  number("flapping_count", to.flapping.count);
+  number("flapping_window_ms", to.flapping.window_ms);
+  number("flapping_ban_s", to.flapping.ban_s);
   number("log_level", to.log.level);
   if (reader.good() && to.log.level > kFinestLog) reader.fail("log_level", "0 to 5");
   if (reader.has("log_modules")) read_log_modules(reader, to.log);
@@ -300,6 +307,30 @@ bool read_rule_options(Napi::Env env, const Napi::Object& from, RuleOptions& to)
                  {"deny", RuleDefault::deny}});
   reader.choice("v3_denied", to.disconnects_v3, {{"drop", false}, {"disconnect", true}});
   reader.flag("narrow", to.narrows);
+  return reader.good();
+}
+
+bool read_ban_kind(Napi::Env env, const Napi::Object& from, BanKind& to) {
+  Reader reader(env, from);
+  reader.choice("kind", to,
+                {{"client", BanKind::client},
+                 {"user", BanKind::user},
+                 {"address", BanKind::address}});
+  return reader.good();
+}
+
+bool read_ban(Napi::Env env, const Napi::Object& from, std::uint64_t now_ms, Ban& to) {
+  if (!read_ban_kind(env, from, to.kind)) return false;
+  Reader reader(env, from);
+  std::uint32_t seconds = 0;
+  reader.text("value", to.value);
+  reader.text("reason", to.reason);
+  reader.number("seconds", seconds);
+  if (reader.good() && (to.value.empty() || to.value.size() > 65'535)) {
+    reader.fail("value", "1 to 65535 bytes");
+  }
+  if (reader.good() && to.reason.size() > 1024) reader.fail("reason", "at most 1024 bytes");
+  if (seconds != 0) to.expires_ms = now_ms + seconds * std::uint64_t{1000};
   return reader.good();
 }
 
@@ -379,6 +410,9 @@ bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec&
     reader.number("handshake_timeout_ms", to.handshake_timeout_ms);
   }
   read_channels(env, reader, to.channels);
+  reader.number("max_handshakes", to.max_handshakes);
+  reader.number("max_connections_per_address", to.addresses.max_connections);
+  reader.number("max_connect_rate_per_address", to.addresses.max_connects_per_s);
   std::uint8_t levels = 0;
   reader.number("protocol_levels", levels);
   const Napi::Object limits = reader.object("limits");

@@ -98,7 +98,12 @@ namespace stmqtt::contract {
   X(tls_failed_certificate)      X(tls_failed_refused)          X(tls_failed_protocol)           \
   /* access */                                                                                     \
   X(denied_publish)              X(denied_subscribe)            X(denied_will)                      \
-  X(denied_delivery)             X(tenant_violations)
+  X(denied_delivery)             X(tenant_violations)                                            \
+  /* limits, and who is kept out */                                                               \
+  X(refused_address_connections)                                                                  \
+  X(refused_address_rate)        X(refused_tenant_connections)  X(accepts_held)                   \
+  X(addresses_uncounted)         X(bans_flapping)               X(bans_expired)                   \
+  X(bans_not_kept)               X(packets_sent_auth)
 // clang-format on
 
 /// Index of a counter in a thread's block.

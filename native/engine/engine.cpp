@@ -98,6 +98,7 @@ Engine::Engine(EngineOptions options, const Limits& link_limits, JavascriptWake 
       tables_(TrieOptions{options_.shared_strategy}),
       store_(make_store(options_)) {
   tables_.max_memory_bytes.store(options_.max_memory_bytes, std::memory_order_relaxed);
+  tables_.flaps.set(options_.flapping);
   for (unsigned index = 0; index < options_.io_threads; ++index) {
     workers_.push_back(std::make_unique<Worker>(*this, static_cast<ThreadIndex>(index), *store_));
   }
@@ -237,6 +238,7 @@ void Engine::configure(const LiveOptions& live) {
   if (state_ == State::stopped) return;
   // Each thread has a copy of its own, so that nothing is shared where they are used.
   const auto shared = std::make_shared<const LiveOptions>(live);
+  tables_.flaps.set(live.flapping);
   for (auto& worker : workers_) worker->put(Settings{shared});
 }
 
@@ -385,25 +387,6 @@ void Engine::stop() {
   for (auto& worker : workers_) worker->request_stop();
   for (auto& worker : workers_) worker->join();
   for (auto& entry : listener_entries_) entry->socket.close();
-}
-
-bool Engine::admit_connection(ListenerEntry& entry) noexcept {
-  const std::uint32_t all = connections_.fetch_add(1, std::memory_order_relaxed) + 1;
-  const std::uint32_t here = entry.connections.fetch_add(1, std::memory_order_relaxed) + 1;
-  const std::uint32_t most = max_connections_.load(std::memory_order_relaxed);
-  const std::uint32_t most_here = entry.max_connections.load(std::memory_order_relaxed);
-  if ((most == 0 || all <= most) && (most_here == 0 || here <= most_here)) {
-    return true;
-  }
-  connection_closed(entry.socket.id());
-  return false;
-}
-
-void Engine::connection_closed(ListenerId id) noexcept {
-  connections_.fetch_sub(1, std::memory_order_relaxed);
-  if (ListenerEntry* entry = listener(id)) {
-    entry->connections.fetch_sub(1, std::memory_order_relaxed);
-  }
 }
 
 ThreadIndex Engine::choose_thread() noexcept {

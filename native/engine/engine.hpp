@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/address_table.hpp"
 #include "engine/options.hpp"
 #include "engine/worker.hpp"
 #include "io/tls_slot.hpp"
@@ -21,6 +22,13 @@
 
 namespace stmqtt {
 
+/// What a connection is counted in besides; bits of Connection::counted.
+enum CountedIn : std::uint8_t {
+  kCountedAddress = 1,    ///< AddressTable
+  kCountedHandshake = 2,  ///< ListenerEntry::handshakes
+  kAddressOpen = 4,       ///< its address is not known before its channels are open
+};
+
 /// One listening socket and what is allowed on it. Lives as long as the engine, because its
 /// connections count in it.
 struct ListenerEntry {
@@ -28,6 +36,9 @@ struct ListenerEntry {
       : socket(id),
         name(spec.name),
         pacing(spec.pacing),
+        addresses(spec.addresses),
+        max_handshakes(spec.max_handshakes),
+        address_comes_late(spec.address_comes_late),
         has_tls(spec.tls != 0),
         handshake_timeout_ms(spec.handshake_timeout_ms),
         limits(with),
@@ -35,6 +46,9 @@ struct ListenerEntry {
   Listener socket;
   const std::string name;
   const AcceptPacing pacing;
+  const AddressBounds addresses;
+  const std::uint32_t max_handshakes;          ///< 0 = no bound
+  const bool address_comes_late;
   std::unique_ptr<SharedRates> together;       ///< null = no bound
   const bool has_tls;
   std::atomic<std::uint32_t> handshake_timeout_ms;
@@ -44,6 +58,8 @@ struct ListenerEntry {
   std::atomic<const Limits*> limits;           ///< of those who come; Engine::kept_limits_ owns
   std::atomic<std::uint32_t> max_connections;  ///< 0 = no bound
   std::atomic<std::uint32_t> connections{0};
+  std::atomic<std::uint32_t> handshakes{0};    ///< accepted, and no CONNACK yet
+  std::atomic<bool> held{false};  ///< not accepted from, because there are max_handshakes
   ThreadIndex thread = 0;
   std::atomic<bool> removed{false};  ///< unlisten() was called
   bool closed = false;               ///< guarded by Engine::closing_mutex_
@@ -109,6 +125,10 @@ class Engine {
   /// Packets are shown as trace events until it ends by itself or is told to. False: there are
   /// kMaxTraces, or one of this number.
   [[nodiscard]] bool trace(const TraceSpec& spec);
+  /// From now on; connected clients that it concerns are disconnected, soon.
+  [[nodiscard]] BanTable::Added ban(Ban ban);
+  [[nodiscard]] bool unban(BanKind kind, std::string_view value);
+  [[nodiscard]] const BanTable& bans() const noexcept { return tables_.bans; }
   /// Answered by trace_end, if there is such a trace.
   void untrace(std::uint32_t id);
   /// Whole command records. False: a record's lengths do not fit, or it opens a link that is open
@@ -146,7 +166,15 @@ class Engine {
   void listener_closed(ListenerEntry& entry);
   /// Counts it in if the bounds allow.
   [[nodiscard]] bool admit_connection(ListenerEntry& entry) noexcept;
-  void connection_closed(ListenerId id) noexcept;
+  /// `counted`: bits of CountedIn, besides the bounds of admit_connection().
+  void connection_closed(ListenerId id, const PeerAddress& peer, std::uint8_t counted) noexcept;
+  [[nodiscard]] AddressTable& addresses() noexcept { return addresses_; }
+  /// How many more may be accepted; 0 = the listener is held until there is room.
+  [[nodiscard]] std::uint32_t room_for_handshakes(ListenerEntry& entry) noexcept;
+  void handshake_begins(ListenerEntry& entry) noexcept {
+    entry.handshakes.fetch_add(1, std::memory_order_seq_cst);
+  }
+  void handshake_over(ListenerId id) noexcept;
   [[nodiscard]] ThreadIndex choose_thread() noexcept;
   /// A link has ended that had moved so often.
   void forget_link(std::uint32_t link_id, std::uint32_t hop);
@@ -202,6 +230,7 @@ class Engine {
   std::atomic<std::uint32_t> max_connections_;
   const JavascriptWake wake_;
   BrokerTables tables_;
+  AddressTable addresses_;
   std::unique_ptr<Store> store_;
   std::array<std::atomic<ListenerChunk*>, kMaxListeners / kListenerChunk> listeners_{};
   std::vector<std::unique_ptr<ListenerChunk>> listener_chunks_;

@@ -8,10 +8,12 @@
 #include <string>
 
 #include "contract/records.hpp"
+#include "engine/address_table.hpp"
 #include "io/listener.hpp"
 #include "io/proxy_channel.hpp"
 #include "io/websocket_channel.hpp"
 #include "route/shared_group.hpp"
+#include "session/flap_table.hpp"
 #include "session/limits.hpp"
 #include "session/log_rules.hpp"
 #include "store/trial_store.hpp"
@@ -36,6 +38,9 @@ struct LiveOptions {
   LogRules log;
   std::uint32_t verdict_timeout_ms = 10'000;
   bool authenticate = false;  ///< each CONNECT waits for a verdict
+  bool enhanced_auth = false; ///< so does one with an Authentication Method; else it is refused
+  unsigned accepts_per_turn = 64;     ///< of each I/O thread and listener
+  FlapRule flapping;
 };
 
 struct EngineOptions : LiveOptions {
@@ -66,6 +71,9 @@ struct EngineListenSpec {
   /// From accept until TLS (and what else lies before MQTT) is ready for the first packet.
   std::uint32_t handshake_timeout_ms = 10'000;
   ChannelSettings channels;
+  AddressBounds addresses;
+  std::uint32_t max_handshakes = 0;        ///< from accept to CONNACK; 0 = no bound
+  bool address_comes_late = false;         ///< behind a proxy, which tells it in its header
 };
 
 }  // namespace stmqtt

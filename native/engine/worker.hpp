@@ -47,6 +47,7 @@ struct Arrival {
   ConnectState* connecting = nullptr; ///< owned; null = a new connection
   std::uint64_t connection_id = 0;
   const Limits* limits = nullptr;
+  std::uint8_t counted = 0;           ///< CountedIn
 };
 
 /// Commands of TypeScript's for this thread, whole records one behind the other.
@@ -83,8 +84,11 @@ struct RulesChange {
   std::shared_ptr<const RuleSet> rules;
 };
 
+/// There are new bans in the tables.
+struct BansChanged {};
+
 using InboxItem = std::variant<Arrival, CommandBytes, ListenerChange, LinkGone, Settings,
-                               TraceChange, RulesChange>;
+                               TraceChange, RulesChange, BansChanged>;
 
 /// Of Worker::link_routes_.
 [[nodiscard]] constexpr std::uint64_t route_key(std::uint32_t link_id, std::uint32_t hop) noexcept {
@@ -106,6 +110,11 @@ class Worker final : private Handler, private Host {
   /// put() for a connection that comes from another thread, or was accepted there.
   void put_arrival(Arrival&& arrival);
   void wake() noexcept { io_.wake(); }
+  /// A listener of this thread that was held may be accepted from again.
+  void readmit_soon() noexcept {
+    readmit_.store(true, std::memory_order_release);
+    io_.wake();
+  }
   [[nodiscard]] EventBuffer& events() noexcept { return events_; }
   [[nodiscard]] const contract::Counters& counters() const noexcept { return counters_; }
   [[nodiscard]] const LatencyHistogram& latency() const noexcept { return latency_; }
@@ -123,6 +132,7 @@ class Worker final : private Handler, private Host {
  private:
   // Handler: worker_io.cpp
   void on_accepted(int fd, ListenerId listener, const PeerAddress& peer) noexcept override;
+  [[nodiscard]] std::uint32_t may_accept(ListenerId listener) noexcept override;
   void on_accept_failed(ListenerId listener, int error, unsigned shed) noexcept override;
   [[nodiscard]] std::size_t on_bytes(Connection& connection, Bytes bytes) noexcept override;
   void on_writable(Connection& connection) noexcept override;
@@ -158,11 +168,20 @@ class Worker final : private Handler, private Host {
   [[nodiscard]] Bytes certificate(const Client& client) const noexcept override;
   [[nodiscard]] IpAddress ip_address(const Client& client) const noexcept override;
   [[nodiscard]] Bytes listener_name(std::uint32_t id) const noexcept override;
+  void admitted(Client& client) noexcept override;
   [[nodiscard]] std::uint64_t random() noexcept override { return random_.next(); }
   void make_uuid(char out[36]) noexcept override;
   /// event() without the mask and without leaving out.
   void event_now(contract::EventKind kind, contract::RecordHeader& fixed, std::size_t fixed_bytes,
                  std::initializer_list<Bytes> strings) noexcept;
+
+  // worker_admission.cpp
+  [[nodiscard]] contract::CloseCause admit(ListenerEntry& entry, const PeerAddress& peer,
+                                           std::uint8_t& counted) noexcept;
+  [[nodiscard]] bool admit_late(Connection& connection) noexcept;
+  void turn_away(int fd, contract::CloseCause cause, const PeerAddress& peer) noexcept;
+  void handshake_over(Connection& connection) noexcept;
+  void readmit_listeners() noexcept;
 
   // worker_commands.cpp
   void take_inbox() noexcept;
@@ -246,6 +265,7 @@ class Worker final : private Handler, private Host {
 
   std::atomic<std::uint32_t> open_connections_{0};
   std::atomic<bool> has_overflow_{false};
+  std::atomic<bool> readmit_{false};
   enum class DrainStep : std::uint8_t {
     none,
     quieting,  ///< publishes are not taken any more; what was posted is being shown to the others

@@ -49,6 +49,9 @@ void Worker::take_inbox() noexcept {
     } else if (auto* change = std::get_if<RulesChange>(&item)) {
       shard_.set_turn(io_.turn_ns());
       shard_.set_rules(std::move(change->rules));
+    } else if (std::holds_alternative<BansChanged>(item)) {
+      shard_.set_turn(io_.turn_ns());
+      shard_.check_bans();
     } else if (auto* settings = std::get_if<Settings>(&item)) {
       take_settings(*settings->live);
     } else {
@@ -63,7 +66,7 @@ void Worker::take_arrival(Arrival& arrival) noexcept {
   if (arrival.link != nullptr) return take_link(arrival);
   const ListenerId listener = arrival.socket.listener;
   if (drain_deadline_ms_ != 0) {  // too late
-    engine_.connection_closed(listener);
+    engine_.connection_closed(listener, arrival.socket.peer, arrival.counted);
     if (arrival.connecting != nullptr) ConnectState::destroy(arrival.connecting);
     const int fd = std::exchange(arrival.socket.fd, -1);
     if (fd >= 0) io_.reject(fd);
@@ -71,11 +74,12 @@ void Worker::take_arrival(Arrival& arrival) noexcept {
   }
   Connection* connection = io_.adopt(std::move(arrival.socket), nullptr);
   if (connection == nullptr) {
-    engine_.connection_closed(listener);
+    engine_.connection_closed(listener, arrival.socket.peer, arrival.counted);
     if (arrival.connecting != nullptr) ConnectState::destroy(arrival.connecting);
     return;
   }
   open_connections_.fetch_add(1, std::memory_order_relaxed);
+  connection->counted = arrival.counted;
   if (arrival.connecting == nullptr) {
     connection->user = &shard_.open(*connection, connection, *arrival.limits, listener,
                                     ClientKind::socket);
@@ -101,8 +105,10 @@ void Worker::take_listener(const ListenerChange& change) noexcept {
 
 void Worker::take_settings(const LiveOptions& live) noexcept {
   live_ = live;
+  io_.set_accepts_per_turn(live.accepts_per_turn);
   io_.set_watermarks(live.outbound_high_watermark_bytes, live.outbound_low_watermark_bytes);
   shard_.set_verdicts(live.authenticate ? Verdicts::wanted : Verdicts::none,
+                      live.enhanced_auth ? Verdicts::wanted : Verdicts::none,
                       live.verdict_timeout_ms);
   shard_.set_match_cache(live.match_cache_bytes);
   shard_.set_log_rules(live_.log);

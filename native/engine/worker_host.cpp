@@ -133,6 +133,7 @@ void Worker::move_client(Client& client, ThreadIndex to) noexcept {
   }
   Connection& connection = *socket_of(client);
   connection.user = nullptr;
+  arrival->counted = std::exchange(connection.counted, std::uint8_t{0});
   open_connections_.fetch_sub(1, std::memory_order_relaxed);
   if (in_bytes_ == &connection) {
     moving_ = &connection;
@@ -156,6 +157,7 @@ void Worker::close_client(Client& client, CloseMode mode,
   Connection& connection = *socket_of(client);
   connection.user = nullptr;
   if (connection.channel() != nullptr) count_channel_end(connection);
+  handshake_over(connection);
   if (mode == CloseMode::now) {
     release(connection);
     return;

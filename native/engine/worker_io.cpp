@@ -21,6 +21,7 @@ IoThreadOptions io_options(const EngineOptions& options) {
   IoThreadOptions io;
   io.outbound_high_watermark_bytes = options.outbound_high_watermark_bytes;
   io.outbound_low_watermark_bytes = options.outbound_low_watermark_bytes;
+  io.accepts_per_turn = options.accepts_per_turn;
   return io;
 }
 
@@ -31,6 +32,7 @@ ShardOptions shard_options(const EngineOptions& options, ThreadIndex index) {
   shard.client_id_prefix = options.client_id_prefix;
   shard.verdict_timeout_ms = options.verdict_timeout_ms;
   shard.authenticate = options.authenticate;
+  shard.enhanced_auth = options.enhanced_auth;
   return shard;
 }
 
@@ -61,28 +63,6 @@ Worker::~Worker() {
   }
 }
 
-void Worker::on_accepted(int fd, ListenerId listener, const PeerAddress& peer) noexcept {
-  ListenerEntry* entry = engine_.listener(listener);
-  if (entry == nullptr || !engine_.admit_connection(*entry)) {
-    counters_.add(Counter::connections_refused);
-    counters_.add(Counter::refused_connections_exceeded);
-    io_.reject(fd);
-    static constexpr std::string_view kText = "connection refused: max_connections is reached";
-    log(contract::LogLevel::warn, CloseCause::connections_exceeded, as_bytes(kText));
-    return;
-  }
-  Arrival arrival;
-  arrival.socket = DetachedConnection(fd, 0, listener, peer);
-  arrival.limits = entry->limits.load(std::memory_order_acquire);
-  add_channels(*entry, arrival.socket);
-  const ThreadIndex to = engine_.choose_thread();
-  if (to == index_) {
-    take_arrival(arrival);
-  } else {
-    engine_.worker(to).put_arrival(std::move(arrival));
-  }
-}
-
 void Worker::on_accept_failed(ListenerId, int error, unsigned shed) noexcept {
   counters_.add(Counter::connections_refused, shed);
   counters_.add(Counter::refused_socket_error, shed);
@@ -92,6 +72,9 @@ void Worker::on_accept_failed(ListenerId, int error, unsigned shed) noexcept {
 std::size_t Worker::on_bytes(Connection& connection, Bytes bytes) noexcept {
   auto* client = static_cast<Client*>(connection.user);
   if (client == nullptr) return bytes.size();
+  if ((connection.counted & kAddressOpen) != 0 && !admit_late(connection)) [[unlikely]] {
+    return bytes.size();
+  }
   // After a long wait the shard's time is of the turn before: timers set from it would be early.
   shard_.set_turn(io_.turn_ns());
   in_bytes_ = &connection;
@@ -129,7 +112,8 @@ void Worker::on_end(Connection& connection, EndReason reason) noexcept {
 }
 
 void Worker::release(Connection& connection) noexcept {
-  engine_.connection_closed(connection.listener());
+  engine_.connection_closed(connection.listener(), connection.peer(),
+                            std::exchange(connection.counted, std::uint8_t{0}));
   io_.release(connection);
   open_connections_.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -138,6 +122,7 @@ void Worker::on_wake() noexcept {
   shard_.set_turn(io_.turn_ns());
   take_inbox();
   take_crossed();
+  if (readmit_.load(std::memory_order_relaxed)) readmit_listeners();
 }
 
 void Worker::take_crossed() noexcept {

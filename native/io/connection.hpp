@@ -56,7 +56,8 @@ class Connection final : public Outlet {
   // The engine's own: its state for this client, and a timer in its wheel. The engine cancels the
   // timer before it releases or detaches the connection.
   void* user = nullptr;
-  TimerNode timer;
+  [[no_unique_address]] TimerNode timer;
+  std::uint8_t counted = 0;  ///< engine's CountedIn: what it is counted in
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] ListenerId listener() const noexcept { return listener_; }

@@ -34,6 +34,11 @@ class Handler {
   /// On the listening thread. The descriptor (non-blocking, options set) now belongs to the
   /// handler, which gives it to some thread's IoThread::adopt() or closes it.
   virtual void on_accepted(int fd, ListenerId listener, const PeerAddress& peer) noexcept = 0;
+  /// How many more connections may be accepted from the listener now; 0 = it is left out of the
+  /// poller until IoThread::readmit(). What comes meanwhile waits in the backlog.
+  [[nodiscard]] virtual std::uint32_t may_accept(ListenerId /*listener*/) noexcept {
+    return UINT32_MAX;
+  }
   /// A connection could not be accepted: `error` is an errno such as EMFILE. At most once per turn
   /// and listener. `shed` connections were closed at once, because no descriptor was left for them.
   virtual void on_accept_failed(ListenerId listener, int error, unsigned shed) noexcept = 0;

@@ -85,6 +85,9 @@ class IoThread {
   [[nodiscard]] SystemError add_listener(Listener& listener,
                                          const AcceptPacing& pacing = {}) noexcept;
   void remove_listener(Listener& listener) noexcept;
+  /// A listener that Handler::may_accept() left out is watched again.
+  void readmit(const Listener& listener) noexcept;
+  void set_accepts_per_turn(unsigned accepts) noexcept { options_.accepts_per_turn = accepts; }
 
   /// The connection takes over everything in `from`; unread bytes are handed to on_bytes on the next
   /// turn, unsent ones are sent. It is not paused, whatever it was before. Null if the poller refuses

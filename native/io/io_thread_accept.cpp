@@ -76,8 +76,14 @@ IoThread::Listening* IoThread::find(const Listener& listener) noexcept {
 void IoThread::accept_from(Listener& listener) noexcept {
   // As many as came last time, and twice as many if those were all taken: a single connection then
   // costs one call, not a second one that finds nothing.
-  const std::uint32_t allowed = paced(*find(listener), find(listener)->accepts);
+  std::uint32_t allowed = paced(*find(listener), find(listener)->accepts);
   if (allowed == 0) return;
+  const std::uint32_t most = handler_.may_accept(listener.id());
+  if (most == 0) {
+    pause_listener(*find(listener), UINT64_MAX);
+    return;
+  }
+  allowed = std::min(allowed, most);
   std::uint32_t accepted = 0;
   int error = 0;
   while (accepted < allowed) {
@@ -171,6 +177,15 @@ void IoThread::pause_listener(Listening& listening, std::uint64_t until_ms) noex
   listening.paused_until_ms = until_ms;
   listening.accepts = 1;
   next_listener_ms_ = std::min(next_listener_ms_, listening.paused_until_ms);
+}
+
+void IoThread::readmit(const Listener& listener) noexcept {
+  owner_.check();
+  Listening* listening = find(listener);
+  if (listening == nullptr || listening->paused_until_ms != UINT64_MAX) return;
+  listening->paused_until_ms = 0;
+  poller_.modify(listening->listener->fd(),
+                 PollTag::of(PollTag::Kind::listener, listening->listener), Interest::read);
 }
 
 void IoThread::resume_listeners(std::uint64_t now_ms) noexcept {

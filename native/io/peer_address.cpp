@@ -33,6 +33,19 @@ std::size_t PeerAddress::to_text(char (&out)[kMaxTextBytes]) const noexcept {
   return bytes < 0 ? 0 : static_cast<std::size_t>(bytes);
 }
 
+IpAddress PeerAddress::ip() const noexcept {
+  switch (family) {
+    case Family::none:
+    case Family::unix_socket:
+      return {};
+    case Family::ipv4:
+      return IpAddress::v4(address);
+    case Family::ipv6:
+      return IpAddress::v6(address);
+  }
+  return {};
+}
+
 PeerAddress peer_address_of(const sockaddr_storage& from) noexcept {
   PeerAddress peer;
   if (from.ss_family == AF_UNIX) {

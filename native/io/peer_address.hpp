@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/ip_address.hpp"
+
 namespace stmqtt {
 
 struct PeerAddress {
@@ -20,6 +22,8 @@ struct PeerAddress {
 
   /// "127.0.0.1:52110", "[::1]:4040", "unix", "unknown"; no terminator; returns how many bytes.
   std::size_t to_text(char (&out)[kMaxTextBytes]) const noexcept;
+  /// Unknown for a Unix socket.
+  [[nodiscard]] IpAddress ip() const noexcept;
   friend bool operator==(const PeerAddress&, const PeerAddress&) noexcept = default;
 };
 static_assert(sizeof(PeerAddress) == 20);

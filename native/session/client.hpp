@@ -18,6 +18,7 @@
 namespace stmqtt {
 
 class Session;
+class AuthState;
 struct RateState;
 
 /// What is under a client.
@@ -25,7 +26,8 @@ enum class ClientKind : std::uint8_t { socket, link };
 
 enum class ClientState : std::uint8_t {
   await_connect,
-  await_verdict,  ///< CONNECT came; TypeScript judges it
+  await_verdict,  ///< CONNECT came, or an AUTH after it; TypeScript judges it
+  await_auth,     ///< AUTH 0x18 went out; the client's is awaited
   await_store,    ///< admitted; CONNACK waits for its ticket
   active,
   closed,         ///< the host was told; freed at the end of the turn
@@ -40,6 +42,8 @@ struct ConnectState {
   // What the verdict and the limits decided:
   std::uint8_t* override_text = nullptr;  ///< final client id, then username; from the pool; owned
   std::uint32_t override_bytes = 0;
+  std::uint8_t* auth_data = nullptr;      ///< of CONNACK; from the pool; owned
+  std::uint32_t auth_data_bytes = 0;
   Bytes client_id;               ///< final
   Bytes username;                ///< final
   std::uint32_t session_expiry_s = 0;
@@ -48,6 +52,7 @@ struct ConnectState {
   bool id_assigned = false;
   std::uint16_t tenant_prefix_bytes = 0;  ///< of client_id: "<tenant>.", which clients do not see
   bool authenticated = false;    ///< a verdict stands behind the username
+  bool connect_counted = false;  ///< by FlapTable
   Identity* identity = nullptr;  ///< owned, until the session has it; null = nothing is known
 
   [[nodiscard]] static ConnectState* make(std::uint8_t first_byte, Bytes body) noexcept;
@@ -82,6 +87,7 @@ class Client : public TimerNode {
   std::uint64_t last_received_ms = 0;
   IncomingAliases* aliases_in = nullptr;  ///< owned; allocated on first use
   RateState* rate = nullptr;              ///< owned; null = its rate is not bounded
+  AuthState* auth = nullptr;              ///< owned; null = no Authentication Method
   Session* session = nullptr;             ///< null until admitted
   const Limits* limits = nullptr;         ///< borrowed from the listener, outlives the client
   ConnectState* connecting = nullptr;     ///< owned until CONNACK

@@ -18,6 +18,7 @@ void ConnectState::destroy(ConnectState* state) noexcept {
   if (state->body != nullptr) {
     pool_free(state->body, state->body_bytes == 0 ? 1 : state->body_bytes);
   }
+  if (state->auth_data != nullptr) pool_free(state->auth_data, state->auth_data_bytes);
   if (state->override_text != nullptr) pool_free(state->override_text, state->override_bytes);
   if (state->identity != nullptr) Identity::destroy(state->identity);
   pool_delete(state);

@@ -88,6 +88,8 @@ class Host {
   [[nodiscard]] virtual IpAddress ip_address(const Client& /*client*/) const noexcept { return {}; }
   /// The name of a listener; empty if there is none. Borrowed; valid as long as the host.
   [[nodiscard]] virtual Bytes listener_name(std::uint32_t /*id*/) const noexcept { return {}; }
+  /// CONNACK 0 is on its way.
+  virtual void admitted(Client& /*client*/) noexcept {}
   [[nodiscard]] virtual std::uint64_t random() noexcept = 0;
   /// Writes a version 4 UUID.
   virtual void make_uuid(char out[36]) noexcept = 0;

@@ -2,6 +2,7 @@
 #include "session/shard.hpp"
 
 #include "base/pool.hpp"
+#include "session/auth_state.hpp"
 #include "session/packet_counters.hpp"
 #include "session/rate_state.hpp"
 #include "wire/decode.hpp"
@@ -36,6 +37,7 @@ Shard::Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& c
   retry_timer_.kind = kRetryTimer;
   sweep_timer_.kind = kSweepTimer;
   trace_timer_.kind = kTraceTimer;
+  ban_timer_.kind = kBanTimer;
   // One thread looks for expired retained messages; nobody would miss them, but for the memory.
   if (options_.thread == 0) wheel_.schedule(sweep_timer_, now_ms + kSweepMs);
 }
@@ -129,6 +131,11 @@ void Shard::bury(Client& client) noexcept {
     pool_delete(client.rate);
     client.rate = nullptr;
   }
+  if (client.auth != nullptr) {
+    wheel_.cancel(*client.auth);
+    AuthState::destroy(client.auth);
+    client.auth = nullptr;
+  }
   dead_.push_back(&client);
 }
 
@@ -186,10 +193,13 @@ Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes fr
   const Bytes body = frame.subspan(scan.header_bytes);
   const PacketType type = wire::packet_type(scan.first_byte);
   if (!client.active()) [[unlikely]] {
-    if (client.state != ClientState::await_connect) return Handled::later;
+    const bool before_connack = client.state == ClientState::await_auth;
+    if (client.state != ClientState::await_connect && !before_connack) return Handled::later;
     counters_.add(Counter::packets_received);
     counters_.add(received_counter(type));
-    if (type == PacketType::connect) {
+    if (before_connack) {
+      on_packet_before_connack(client, type, scan.first_byte, body);
+    } else if (type == PacketType::connect) {
       on_connect(client, scan, body);
     } else {  // the first packet must be CONNECT [MQTT-3.1.0-1]
       close(client, {CloseCause::protocol_error, ReasonCode::success,
@@ -237,18 +247,9 @@ Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes fr
       break;
     case PacketType::publish:
       break;  // handled above
-    case PacketType::auth: {
-      // No Authentication Method was agreed upon, so AUTH must not come [MQTT-4.12.0-7]; that
-      // holds for re-authentication too [MQTT-4.12.1-2].
-      wire::AuthView view;
-      const ReasonCode reason = wire::decode_auth(scan.first_byte, body, client.version,
-                                                  wire::Direction::from_client, view);
-      const ReasonCode said = reason == ReasonCode::success ? ReasonCode::protocol_error : reason;
-      close(client, {said == ReasonCode::malformed_packet ? CloseCause::malformed_packet
-                                                          : CloseCause::protocol_error,
-                     said, "AUTH without an Authentication Method"});
+    case PacketType::auth:
+      on_auth(client, scan.first_byte, body);
       break;
-    }
     case PacketType::connack:
     case PacketType::suback:
     case PacketType::unsuback:
@@ -286,6 +287,8 @@ void Shard::on_timers() noexcept {
         break;
       case kSweepTimer:
         static_cast<void>(tables_.retained.expire(cx_.now_ms, kSweepEntries));
+        counters_.add(Counter::bans_expired,
+                      static_cast<std::int64_t>(tables_.bans.expire(cx_.now_ms)));
         wheel_.schedule(sweep_timer_, cx_.now_ms + kSweepMs);
         break;
       case kTraceTimer:
@@ -295,6 +298,12 @@ void Shard::on_timers() noexcept {
         break;
       case kRateTimer:
         resume(static_cast<RateState&>(node).client, PauseCause::rate);
+        break;
+      case kAuthTimer:
+        on_auth_timer(static_cast<AuthState&>(node));
+        break;
+      case kBanTimer:
+        step_ban_check();
         break;
       case kRetryTimer: {
         std::vector<ClientRef> retrying;

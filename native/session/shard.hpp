@@ -15,6 +15,7 @@
 #include "route/match_cache.hpp"
 #include "session/access.hpp"
 #include "session/host.hpp"
+#include "session/listing.hpp"
 #include "session/log_rules.hpp"
 #include "session/packet_tap.hpp"
 #include "session/session.hpp"
@@ -33,6 +34,7 @@ struct ShardOptions {
   std::string client_id_prefix = "st-mqttd-";  ///< of assigned Client Identifiers
   std::uint32_t verdict_timeout_ms = 10'000;
   bool authenticate = false;  ///< every CONNECT waits for a verdict
+  bool enhanced_auth = false; ///< so does one with an Authentication Method
 };
 
 /// What became of received bytes.
@@ -47,31 +49,6 @@ struct Closing {
   wire::ReasonCode reason = wire::ReasonCode::success;  ///< of our DISCONNECT; success = send none
   const char* detail = nullptr;                         ///< static English text, or null
   Bytes reason_text = {};                               ///< Reason String instead of the detail
-};
-
-/// What a page of a listing may hold, and how times are told in it.
-struct PageBounds {
-  std::uint32_t rows = 200;
-  std::int64_t wall_offset_ms = 0;  ///< the wall clock minus the monotonic one
-
-  static constexpr std::size_t kBytes = 64 << 10;
-  static constexpr std::uint32_t kSlots = 4096;  ///< looked at, with a session in them or not
-};
-/// A listing is at its end.
-inline constexpr std::uint32_t kListed = 0xFFFFFFFF;
-
-/// Where a listing of subscriptions goes on: at this session, with the keys that are not less.
-/// Keys do not change while a subscription stands, so none is listed twice, and none passed over.
-struct SubscriptionPlace {
-  std::uint32_t slot = 0;   ///< kListed = at the end
-  std::uint64_t key = 0;    ///< node, group
-};
-
-/// Where a listing of routes goes on: sessions by slot and hit, then groups by key and serial.
-struct RoutePlace {
-  enum class Part : std::uint8_t { sessions, groups, end } part = Part::sessions;
-  std::uint64_t first = 0;  ///< slot; of a group its key: node, group
-  std::uint32_t then = 0;   ///< hit; serial
 };
 
 class Shard {
@@ -116,11 +93,14 @@ class Shard {
   /// broker has them.
   [[nodiscard]] std::size_t close_finished() noexcept;
   void on_uncongested() noexcept;
+  /// There are new bans: whoever they concern is disconnected, some in each turn.
+  void check_bans() noexcept;
 
   // --- options that change while it runs
   /// For requests that come from now on.
-  void set_verdicts(Verdicts verdicts, std::uint32_t timeout_ms) noexcept {
-    options_.authenticate = verdicts == Verdicts::wanted;
+  void set_verdicts(Verdicts of_all, Verdicts by_method, std::uint32_t timeout_ms) noexcept {
+    options_.authenticate = of_all == Verdicts::wanted;
+    options_.enhanced_auth = by_method == Verdicts::wanted;
     options_.verdict_timeout_ms = timeout_ms;
   }
   void set_match_cache(std::size_t max_bytes) noexcept { cache_.set_max_bytes(max_bytes); }
@@ -222,7 +202,8 @@ class Shard {
  private:
   friend class ShardTestPeer;
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
-                                   kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6 };
+                                   kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6, kAuthTimer = 7,
+                                   kBanTimer = 8 };
   enum class Handled : std::uint8_t { done, later };
   /// How often a publisher that waits for room is let try again, and how long a 3.x one waits for
   /// a full queue at most.
@@ -243,6 +224,26 @@ class Shard {
   /// What the packet in hand was taken out of the buckets for comes again.
   void passes_again(Client& client) noexcept;
   [[nodiscard]] bool refuse_now(Client& client) noexcept;
+
+  // shard_bans.cpp
+  [[nodiscard]] bool is_banned(const Client& client, Bytes client_id, Bytes username) const noexcept;
+  void refuse_banned(Client& client) noexcept;
+  /// One connect of the Client Identifier more. False: it was one too many, and is refused.
+  [[nodiscard]] bool count_connect(Client& client, Session* existing) noexcept;
+  void step_ban_check() noexcept;
+
+  // shard_auth.cpp: enhanced authentication
+  void on_packet_before_connack(Client& client, wire::PacketType type, std::uint8_t first_byte,
+                                Bytes body) noexcept;
+  [[nodiscard]] bool ask_auth(std::uint64_t answer_to, Bytes method, Bytes data,
+                              std::uint8_t flags) noexcept;
+  void challenge(Client& client, Bytes data) noexcept;
+  void count_auth_sent() noexcept;
+  void on_auth(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
+  [[nodiscard]] bool on_auth_verdict(Client& client, const contract::Verdict& verdict,
+                                     const VerdictTexts& texts) noexcept;
+  void renew_identity(Client& client, const contract::Verdict& verdict) noexcept;
+  void on_auth_timer(AuthState& auth) noexcept;
 
   // shard_connect.cpp: CONNECT to CONNACK
   void on_connect(Client& client, const wire::Scan& scan, Bytes body) noexcept;
@@ -436,6 +437,8 @@ class Shard {
   TimerNode retry_timer_;
   TimerNode sweep_timer_;
   TimerNode trace_timer_;
+  TimerNode ban_timer_;
+  std::uint32_t ban_slot_ = 0;  ///< the check of clients goes on here
   PacketTap tap_;
   const LogRules* log_rules_ = nullptr;
   std::uint8_t finest_log_ = 0;

@@ -52,7 +52,17 @@ wire::Properties connack_properties(const ConnectState& state, const Limits& lim
   if (state.keep_alive_s != state.view.keep_alive_s) {  // [MQTT-3.2.2-21], [MQTT-3.2.2-22]
     properties.set_number(PropertyId::server_keep_alive, state.keep_alive_s);
   }
-  // Never Response Information [MQTT-3.1.2-28], nor an Authentication Method [MQTT-4.12.0-6].
+  // The method that CONNECT had, or none [MQTT-4.12.0-5], [MQTT-4.12.0-6].
+  const wire::Properties& asked_for = state.view.properties;
+  if (asked_for.has(PropertyId::authentication_method)) {
+    properties.set_view(PropertyId::authentication_method,
+                        asked_for.view(PropertyId::authentication_method));
+    if (state.auth_data != nullptr) {
+      properties.set_view(PropertyId::authentication_data,
+                          {state.auth_data, state.auth_data_bytes});
+    }
+  }
+  // Never Response Information [MQTT-3.1.2-28].
   return properties;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/pool.hpp"
 #include "session/asks.hpp"
+#include "session/auth_state.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
@@ -90,9 +91,14 @@ void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexc
     override_texts(*state, as_bytes(id), view.username);
     state->id_assigned = true;
   }
+  // Before anybody is asked: that is work, too.
+  if (is_banned(client, state->client_id, state->username)) return refuse_banned(client);
   // A link is opened by the process itself: there is nobody to ask.
-  if (options_.authenticate && !client.is_link) return request_verdict(client);
-  if (identify(client, nullptr, {})) place(client);
+  const bool by_method = view.properties.has(PropertyId::authentication_method);
+  if ((options_.authenticate || by_method) && !client.is_link) return request_verdict(client);
+  if (!identify(client, nullptr, {})) return;
+  if (is_banned(client, state->client_id, state->username)) return refuse_banned(client);
+  place(client);
 }
 
 Closing Shard::check_connect(const Client& client, ConnectState& state) const noexcept {
@@ -115,7 +121,8 @@ Closing Shard::check_connect(const Client& client, ConnectState& state) const no
     return {CloseCause::refused, ReasonCode::client_identifier_not_valid,
             "Client Identifier is longer than max_client_id_bytes"};
   }
-  if (view.version == Version::v5 && view.properties.has(PropertyId::authentication_method)) {
+  if (view.version == Version::v5 && view.properties.has(PropertyId::authentication_method) &&
+      (!options_.enhanced_auth || client.is_link)) {
     // [MQTT-4.12.0-1], [MQTT-4.12.0-4]
     return {CloseCause::refused, ReasonCode::bad_authentication_method,
             "Authentication Method is not supported"};
@@ -184,11 +191,16 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict,
                        const VerdictTexts& texts) noexcept {
   Client* client = find_client(ref);
   if (client == nullptr || client->state != ClientState::await_verdict) {
-    counters_.add(Counter::verdicts_stale);
+    if (client == nullptr || !on_auth_verdict(*client, verdict, texts)) {
+      counters_.add(Counter::verdicts_stale);
+    }
     return;
   }
   ConnectState& state = *client->connecting;
   wheel_.cancel(*client);
+  if (static_cast<ReasonCode>(verdict.reason_code) == ReasonCode::continue_authentication) {
+    return challenge(*client, texts.auth_data);
+  }
   if (verdict.reason_code != 0) {
     return refuse(*client, {CloseCause::refused, static_cast<ReasonCode>(verdict.reason_code),
                             nullptr, texts.reason});
@@ -218,8 +230,14 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict,
     override_texts(state, texts.client_id.empty() ? state.client_id : texts.client_id,
                    texts.username.empty() ? kept : texts.username);
   }
+  if (!texts.auth_data.empty()) {
+    state.auth_data_bytes = static_cast<std::uint32_t>(texts.auth_data.size());
+    state.auth_data = static_cast<std::uint8_t*>(pool_allocate(state.auth_data_bytes));
+    store_bytes(state.auth_data, texts.auth_data);
+  }
   state.authenticated = is_known;
   if (!identify(*client, &verdict, texts)) return;
+  if (is_banned(*client, state.client_id, state.username)) return refuse_banned(*client);
   // Resumed first: placing may move the connection away, or end it.
   resume(*client, PauseCause::verdict);
   place(*client);
@@ -250,37 +268,13 @@ void Shard::place(Client& client) noexcept {
     }
     Session* existing = ref.valid() ? find_session(ref) : nullptr;
     if (existing != nullptr) return admit(client, existing);
+    if (!count_connect(client, nullptr)) return;
     // A valid reference to no session: its key is at rest here.
     if (Session* session = make_session(client, ref)) {  // [MQTT-3.1.2-6]
       return prepare_session(client, *session);
     }
     // Another thread was faster: look again.
   }
-}
-
-/// `resting`: what the directory has for a key at rest, else invalid. Null if another thread has
-/// made the session meanwhile.
-Session* Shard::make_session(Client& client, SessionRef resting) noexcept {
-  const Bytes client_id = client.connecting->client_id;
-  SessionKey* key = SessionKey::make(client_id, tables_.directory.hash(client_id));
-  auto* session = static_cast<Session*>(pool_allocate(sizeof(Session)));
-  const auto name = sessions_.insert(session);
-  const SessionRef ref{name.slot, name.generation, options_.thread};
-  new (session) Session(ref, key, client.limits);
-  session->kind = kSessionTimer;
-  session->created_s = static_cast<std::uint32_t>(cx_.now_ms / 1000);
-  if (resting.valid()) {
-    tables_.directory.replace(*key, ref);
-    counters_.add(Counter::sessions_created);
-    return session;
-  }
-  if (tables_.directory.insert(*key, ref)) {
-    counters_.add(Counter::sessions_created);
-    return session;
-  }
-  sessions_.erase(name.slot);
-  pool_delete(session);
-  return nullptr;
 }
 
 /// The session exists, and its home is this thread: takeover, discard or resume, in one step.
@@ -300,6 +294,7 @@ void Shard::admit(Client& client, Session* existing) noexcept {
     return refuse(client, {CloseCause::refused, ReasonCode::not_authorized,
                            "Client Identifier belongs to another tenant"});
   }
+  if (!count_connect(client, existing)) return;
   const SessionRef ref = existing->ref();
   if (existing->client() != nullptr) {  // [MQTT-3.1.4-3]
     counters_.add(Counter::takeovers);
@@ -388,6 +383,12 @@ void Shard::finish_connect(Client& client) noexcept {
   drop_will(session);  // a new connection before the delay was over [MQTT-3.1.3-9]
   take_will(session, client.connecting->view);  // only now the CONNECT is accepted
   send_connack(client);  // [MQTT-3.1.4-5]
+  const wire::Properties& asked = client.connecting->view.properties;
+  if (asked.has(PropertyId::authentication_method)) [[unlikely]] {
+    client.auth = AuthState::make(client, asked.view(PropertyId::authentication_method));
+    client.auth->kind = kAuthTimer;
+  }
+  host_.admitted(client);
   const bool resumed = session.resumable;
   session.resumable = true;
   emit_connected(client, static_cast<std::uint8_t>(
@@ -408,6 +409,12 @@ void Shard::finish_connect(Client& client) noexcept {
   session.attach(cx_, client);
   pump_scans(session);
   mark_full(session);
+  // A ban may have come while it waited for the store, when check_bans() passes it over.
+  if (tables_.bans.any()) [[unlikely]] {
+    if (is_banned(client, session.client_id(), {session.username, session.username_bytes})) {
+      close(client, {CloseCause::banned, ReasonCode::administrative_action, "banned"});
+    }
+  }
 }
 
 }  // namespace stmqtt

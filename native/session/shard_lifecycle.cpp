@@ -1,4 +1,5 @@
-// Shard: how connections end, and what that means for sessions, Wills and shared groups.
+// Shard: how sessions begin; how connections end, and what that means for sessions, Wills and shared
+// groups.
 #include "base/pool.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
@@ -130,6 +131,31 @@ void Shard::detach_session(Session& session) noexcept {
   }
   mark_full(session);
   schedule_session(session);
+}
+
+/// `resting`: what the directory has for a key at rest, else invalid. Null if another thread has
+/// made the session meanwhile.
+Session* Shard::make_session(Client& client, SessionRef resting) noexcept {
+  const Bytes client_id = client.connecting->client_id;
+  SessionKey* key = SessionKey::make(client_id, tables_.directory.hash(client_id));
+  auto* session = static_cast<Session*>(pool_allocate(sizeof(Session)));
+  const auto name = sessions_.insert(session);
+  const SessionRef ref{name.slot, name.generation, options_.thread};
+  new (session) Session(ref, key, client.limits);
+  session->kind = kSessionTimer;
+  session->created_s = static_cast<std::uint32_t>(cx_.now_ms / 1000);
+  if (resting.valid()) {
+    tables_.directory.replace(*key, ref);
+    counters_.add(Counter::sessions_created);
+    return session;
+  }
+  if (tables_.directory.insert(*key, ref)) {
+    counters_.add(Counter::sessions_created);
+    return session;
+  }
+  sessions_.erase(name.slot);
+  pool_delete(session);
+  return nullptr;
 }
 
 void Shard::set_members_connected(Session& session, bool connected) noexcept {
@@ -267,6 +293,9 @@ void Shard::on_client_timer(Client& client) noexcept {
     case ClientState::await_verdict:
       return refuse(client, {CloseCause::refused, ReasonCode::server_unavailable,
                              "no verdict in time"});
+    case ClientState::await_auth:
+      return refuse(client, {CloseCause::connect_timeout, ReasonCode::not_authorized,
+                             "no AUTH in time"});
     case ClientState::await_store:
     case ClientState::closed:
       return;

@@ -11,7 +11,9 @@
 #include "base/ids.hpp"
 #include "route/retained_index.hpp"
 #include "route/topic_trie.hpp"
+#include "session/ban_table.hpp"
 #include "session/directory.hpp"
+#include "session/flap_table.hpp"
 
 namespace stmqtt {
 
@@ -69,6 +71,8 @@ struct BrokerTables {
   RetainedIndex retained;
   Directory directory;
   FullSessions full;
+  BanTable bans;
+  FlapTable flaps;
   std::atomic<std::uint64_t> max_memory_bytes{0};  ///< 0 = no budget
   std::atomic<std::int64_t> memory_bytes{0};  ///< messages and outbound queues, brought up to
                                               ///< date by each thread once per turn

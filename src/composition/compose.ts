@@ -2,6 +2,7 @@
 import type { AuthGate } from '../auth/gate.js';
 import type { BrokerConfig, Resolution } from '../config/resolve.js';
 import type { Internals } from '../internal.js';
+import { Bans } from '../limits/bans.js';
 import { Links } from '../link/links.js';
 import { Listeners } from '../listener/listeners.js';
 import { Logger } from '../log/logger.js';
@@ -85,9 +86,19 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
 
   const dispatcher = new Dispatcher(native, (event) => router.handle(event));
   const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
+  const bans = new Bans(native);
+  /** A table that is full is no reason to fail: who is not banned is refused all the same. */
+  const banned = (ban: () => void) => {
+    try {
+      ban();
+    } catch (error) {
+      recorder.error('auth', error);
+    }
+  };
   auth.connect({
     answer: (verdict) => writer.verdict(verdict),
-    ban: () => undefined,
+    ban: (value, seconds) =>
+      banned(() => bans.add({ kind: 'address', value, seconds, reason: 'failed logins' })),
   });
   const listeners = new Listeners(native, config.listeners, async () => {
     const { TlsContexts } = await import('../tls/tls-contexts.js');
@@ -136,6 +147,7 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
   });
   return {
     native,
+    bans,
     writer,
     dispatcher,
     recorder,

@@ -13,13 +13,14 @@ const refused: readonly (readonly [table: RegExp, keys?: readonly string[]])[] =
   [
     /^(v4|v5|unified|ws)\./,
     [
-      ...['role', 'tenant', 'max_handshakes', 'max_connections_per_address'],
-      ...['max_connect_rate_per_address', 'total_messages_per_s', 'total_bytes_per_s'],
-      'validate_tenant_prefix',
+      ...['role', 'tenant', 'validate_tenant_prefix'],
     ],
   ],
-  [/./, ['max_messages_per_s', 'max_bytes_per_s', 'on_rate_exceeded']],
-  [/^(acl|limits|tenants)(\.|$)/],
+  [/^(acl|tenants)(\.|$)/],
+  [
+    /^limits$/,
+    ['max_connections_per_tenant', 'messages_per_s_per_tenant', 'bytes_per_s_per_tenant'],
+  ],
 ];
 
 export function withoutPending(resolution: Resolution): Resolution {

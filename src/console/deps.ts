@@ -1,5 +1,6 @@
 /** What the console needs of the broker: functions only, so that it can be tested without one. */
 import type { Resolution } from '../config/resolve.js';
+import type { Bans } from '../limits/bans.js';
 import type { Link } from '../link/link.js';
 import type { LinkOptions } from '../link/options.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
@@ -64,6 +65,8 @@ export interface ConsoleDeps {
   startTrace(options: TraceOptions): Promise<TraceInfo>;
   /** False: there is none of this number. */
   stopTrace(id: number): Promise<boolean>;
+  /** Of the broker that runs. */
+  bans(): Pick<Bans, 'add' | 'remove' | 'list'>;
   /** A client inside the process: the live page's subscriptions. */
   openLink(options: LinkOptions): Promise<Link>;
   /** Until the returned function is called. */

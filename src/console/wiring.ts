@@ -18,6 +18,7 @@ export interface BrokerSide {
     | 'ready'
     | 'config'
     | 'addresses'
+    | 'bans'
     | 'metrics'
     | 'reload'
     | 'logFilter'
@@ -76,6 +77,7 @@ export function consoleDeps(side: BrokerSide): ConsoleDeps {
       return started;
     },
     stopTrace: async (id) => (await broker.tracer()).stop(id),
+    bans: () => broker.bans,
     openLink: (options) => broker.link(options),
     onConnect: (listener) => on('connect', listener),
     onDisconnect: (listener) => on('disconnect', listener),

@@ -296,6 +296,7 @@ export const sections: readonly Section[] = [
           'unsuback',
           'pingresp',
           'disconnect',
+          'auth',
         ]),
         publish: publishSent,
       }),
@@ -384,6 +385,39 @@ export const sections: readonly Section[] = [
         'Times that a connection was not read from, by cause.',
         'cause',
         each('paused_', ['outbox', 'verdict', 'store', 'queue_full', 'memory_budget', 'rate']),
+      ),
+    ],
+  },
+  {
+    title: 'Limits and bans',
+    families: [
+      byLabel(
+        'address_refusals_total',
+        'Connections closed because their address had too many, or came too often.',
+        'cause',
+        each('refused_address_', ['connections', 'rate']),
+      ),
+      counter(
+        'tenant_refusals_total',
+        'CONNECT packets refused because their tenant had its connections.',
+        'refused_tenant_connections',
+      ),
+      counter(
+        'addresses_uncounted_total',
+        'Connections whose address was not counted, because the table was full.',
+        'addresses_uncounted',
+      ),
+      counter(
+        'accepts_held_total',
+        'Times that a listener was not accepted from, because it had max_handshakes.',
+        'accepts_held',
+      ),
+      counter('bans_flapping_total', 'Clients banned because they flap.', 'bans_flapping'),
+      counter('bans_expired_total', 'Bans whose time was over.', 'bans_expired'),
+      counter(
+        'bans_not_kept_total',
+        'Flapping clients not banned, because the table was full.',
+        'bans_not_kept',
       ),
     ],
   },

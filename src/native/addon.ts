@@ -32,7 +32,15 @@ export interface NativeBrokerOptions {
   log_level: number;
   /** Every CONNECT crosses as connect_request and waits for a verdict. */
   authenticate: boolean;
+  /** A CONNECT with an Authentication Method crosses too; otherwise it is refused with 0x8C. */
+  enhanced_auth: boolean;
   verdict_timeout_ms: number;
+  /** Connections that an I/O thread accepts from a listener before it serves others again. */
+  accepts_per_turn: number;
+  /** More connects than this of one Client Identifier in the window, and it is banned; 0 = never. */
+  flapping_count: number;
+  flapping_window_ms: number;
+  flapping_ban_s: number;
   client_id_prefix: string;
   link_limits: NativeLimits;
   store: NativeStoreOptions;
@@ -50,7 +58,12 @@ export type NativeLiveOptions = Pick<
   | 'event_mask'
   | 'verdict_timeout_ms'
   | 'authenticate'
+  | 'enhanced_auth'
   | 'match_cache_bytes'
+  | 'accepts_per_turn'
+  | 'flapping_count'
+  | 'flapping_window_ms'
+  | 'flapping_ban_s'
 > & {
   /** Levels of single parts of the broker, 0 = off; the others have log_level. */
   log_modules?: Partial<Record<NativeModuleName, number>>;
@@ -154,6 +167,11 @@ export interface NativeListenSpec {
   /** Of all its clients together; 0 = no bound. */
   total_messages_per_s: number;
   total_bytes_per_s: number;
+  /** Between accept and CONNACK; further ones wait in the backlog. 0 = no bound. */
+  max_handshakes: number;
+  /** Of one address, IPv6: of one /64. 0 = no bound. */
+  max_connections_per_address: number;
+  max_connect_rate_per_address: number;
   /** Bit set: 1 = 3.1, 2 = 3.1.1, 4 = 5.0. */
   protocol_levels: number;
   /** Of tlsContext(); 0 = no TLS. */
@@ -220,6 +238,27 @@ export interface NativeTlsFailure extends Error {
   reason: string;
 }
 
+export type NativeBanKind = 'client' | 'user' | 'address';
+
+export interface NativeBan {
+  kind: NativeBanKind;
+  /** A Client Identifier (with its tenant), a username, an address or a network. */
+  value: string;
+  /** 0 = until it is taken back. */
+  seconds: number;
+  /** For the operator; may be ''. */
+  reason: string;
+}
+
+export interface NativeBanRow {
+  readonly kind: NativeBanKind;
+  readonly value: string;
+  readonly reason: string;
+  readonly source: 'admin' | 'flapping';
+  /** null = never. */
+  readonly expires_s: number | null;
+}
+
 export interface NativeBound {
   id: number;
   address: string;
@@ -266,6 +305,15 @@ export interface NativeBroker {
   threadCounters(index: number, into: BigInt64Array): void;
   /** From a PUBLISH read to its copies flushed; kLatencyNumbers of contract.ts. */
   latency(into: BigInt64Array): void;
+  /**
+   * Refused from now on, and disconnected soon. One of the same kind and value is replaced. Throws a
+   * RangeError with `code` 'ST_NATIVE_BAN' where value is no address, or the table is full.
+   */
+  ban(ban: NativeBan): void;
+  /** False: there was none. */
+  unban(ban: Pick<NativeBan, 'kind' | 'value'>): boolean;
+  /** At most `limit` rows behind `cursor`; both '' = from the beginning, at the end. */
+  bans(cursor: string, limit: number): { rows: NativeBanRow[]; cursor: string };
   /** Throws a RangeError where there are 8 already, or one of this id. Ends with trace_end. */
   trace(spec: NativeTraceSpec): void;
   untrace(id: number): void;

@@ -184,6 +184,15 @@ export const counterNames = [
   'denied_will',
   'denied_delivery',
   'tenant_violations',
+  'refused_address_connections',
+  'refused_address_rate',
+  'refused_tenant_connections',
+  'accepts_held',
+  'addresses_uncounted',
+  'bans_flapping',
+  'bans_expired',
+  'bans_not_kept',
+  'packets_sent_auth',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

@@ -36,7 +36,7 @@ export function nativeBrokerOptions(config: BrokerConfig, own: OwnOptions): Nati
 }
 
 export function nativeLiveOptions(
-  { broker, router }: Pick<BrokerConfig, 'broker' | 'router'>,
+  { broker, router, limits }: Pick<BrokerConfig, 'broker' | 'router' | 'limits'>,
   {
     event_mask,
     log_level,
@@ -47,6 +47,8 @@ export function nativeLiveOptions(
     event_mask,
     log_level,
     authenticate,
+    // Whoever judges knows what methods there are.
+    enhanced_auth: authenticate,
     shared_strategy: router.shared_subscriptions_strategy,
     max_connections: broker.max_connections,
     max_memory_bytes: broker.max_memory_bytes,
@@ -54,6 +56,10 @@ export function nativeLiveOptions(
     outbound_high_watermark_bytes: broker.outbound_high_watermark_bytes,
     outbound_low_watermark_bytes: broker.outbound_low_watermark_bytes,
     verdict_timeout_ms: broker.verdict_timeout_ms,
+    accepts_per_turn: limits.acceptsPerTurn,
+    flapping_count: limits.flapping.count,
+    flapping_window_ms: limits.flapping.windowS * 1000,
+    flapping_ban_s: limits.flapping.banS,
   };
 }
 
@@ -125,8 +131,11 @@ export function nativeListenSpec(
     name: listener.name,
     accept_delay_ms: listener.acceptDelayMs,
     max_connect_rate: listener.maxConnectRate,
-    total_messages_per_s: 0,
-    total_bytes_per_s: 0,
+    total_messages_per_s: listener.totalMessagesPerS,
+    total_bytes_per_s: listener.totalBytesPerS,
+    max_handshakes: listener.maxHandshakes,
+    max_connections_per_address: listener.maxConnectionsPerAddress,
+    max_connect_rate_per_address: listener.maxConnectRatePerAddress,
     tls,
     handshake_timeout_ms: listener.handshakeTimeoutMs,
     ...nativeChannelSpec(listener),

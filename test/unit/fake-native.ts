@@ -3,6 +3,8 @@
 import mqttPacket from 'mqtt-packet';
 import type {
   NativeAddon,
+  NativeBan,
+  NativeBanRow,
   NativeBound,
   NativeBroker,
   NativeBrokerOptions,
@@ -106,6 +108,7 @@ export class FakeBroker implements NativeBroker {
   readonly listens: NativeListenSpec[] = [];
   readonly calls: string[] = [];
   readonly traces: NativeTraceSpec[] = [];
+  readonly banned: NativeBanRow[] = [];
   /** What setLimits() and configure() said last. */
   readonly limits = new Map<number, NativeLimits>();
   /** What setChannels() said last. */
@@ -141,6 +144,26 @@ export class FakeBroker implements NativeBroker {
     this.calls.push(`listen ${address}`);
     this.listens.push(spec);
     return { id: this.listens.length, address, port: spec.port === 0 ? 40_000 : spec.port };
+  }
+  ban({ kind, value, seconds, reason }: NativeBan): void {
+    if (kind === 'address' && !/^[0-9a-f.:]+(\/\d+)?$/.test(value)) {
+      const text = 'ban: value is not an IP address, nor a network without host bits';
+      throw Object.assign(new RangeError(text), { code: 'ST_NATIVE_BAN' });
+    }
+    this.unban({ kind, value });
+    const expires_s = seconds === 0 ? null : seconds;
+    this.banned.push({ kind, value, reason, source: 'admin', expires_s });
+  }
+  unban({ kind, value }: Pick<NativeBan, 'kind' | 'value'>): boolean {
+    const at = this.banned.findIndex((ban) => ban.kind === kind && ban.value === value);
+    if (at >= 0) this.banned.splice(at, 1);
+    return at >= 0;
+  }
+  bans(cursor: string, limit: number): { rows: NativeBanRow[]; cursor: string } {
+    const from = Number(cursor);
+    const rows = this.banned.slice(from, from + limit);
+    const end = from + rows.length;
+    return { rows, cursor: end < this.banned.length ? `${end}` : '' };
   }
   unlisten(id: number): void {
     this.calls.push(`unlisten ${id}`);

@@ -119,7 +119,7 @@ export function rowsOf(value: unknown): readonly Row[] {
   return Array.isArray(value) ? (value as readonly Row[]) : [];
 }
 
-async function list(
+export async function list(
   { output, flags }: Call,
   columns: readonly Column<Row>[],
   all: AsyncIterable<Row>,

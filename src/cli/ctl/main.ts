@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { fail, messageOf, StMqttdError } from '../../errors.js';
 import * as actions from './actions.js';
 import { Api } from './api.js';
+import * as bans from './bans.js';
 import { type CommandName, helpText } from './commands.js';
 import * as config from './config.js';
 import * as listings from './listings.js';
@@ -39,6 +40,9 @@ const run: Readonly<Record<CommandName, (call: listings.Call) => Promise<void>>>
   trace_list: traces.listTraces,
   trace_start: traces.startTrace,
   trace_stop: traces.stopTrace,
+  bans_list: bans.listBans,
+  ban: bans.ban,
+  unban: bans.unban,
   metrics: actions.metrics,
 };
 

@@ -1,5 +1,6 @@
 /** Every route of the console. */
 import type { Route } from '../route.js';
+import { banRoutes } from './bans.js';
 import { clientRoutes } from './clients.js';
 import { configRoutes } from './config.js';
 import type { Context } from './context.js';
@@ -25,6 +26,7 @@ export function allRoutes(context: Context): readonly Route[] {
     ...numberRoutes(context),
     ...configRoutes(context),
     ...traceRoutes(context),
+    ...banRoutes(context),
   ];
   return routes;
 }

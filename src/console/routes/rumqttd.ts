@@ -44,7 +44,11 @@ const byFilter = input(
 );
 
 /** The same as the Prometheus gauges of these names. */
-const refusals = ['publish_refused_quota', 'publish_refused_not_authorized'] as const;
+const refusals = [
+  'publish_refused_quota',
+  'publish_refused_not_authorized',
+  'publish_refused_rate',
+] as const;
 const publishes = [
   'publish_received_qos0',
   'publish_received_qos1',

@@ -39,6 +39,9 @@ const requests = [
   ['operate', 'GET', '/api/v1/traces', 200],
   ['admin', 'POST', '/api/v1/traces', 200, { clientid: 'a' }],
   ['admin', 'DELETE', '/api/v1/traces/99', 404],
+  ['operate', 'GET', '/api/v1/bans', 200],
+  ['admin', 'POST', '/api/v1/bans', 200, { kind: 'user', value: 'a' }],
+  ['admin', 'DELETE', '/api/v1/bans?kind=user&value=b', 404],
   ['admin', 'DELETE', '/api/v1/clients/offlines?all=true', 200],
   ['admin', 'DELETE', '/api/v1/clients/nobody/session', 404],
 ] as const;

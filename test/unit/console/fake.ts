@@ -10,10 +10,12 @@ import { internalProblem } from '../../../src/console/problem.ts';
 import { allRoutes } from '../../../src/console/routes/index.ts';
 import { Scanner } from '../../../src/console/scan.ts';
 import { buildServer } from '../../../src/console/server.ts';
+import { Bans } from '../../../src/limits/bans.ts';
 import { matches } from '../../../src/link/filters.ts';
 import { parseFilter } from '../../../src/log/filter.ts';
 import type { LogRecord } from '../../../src/log/logger.ts';
 import { Counters } from '../../../src/metrics/counters.ts';
+import type { NativeBrokerOptions } from '../../../src/native/addon.ts';
 import type { ReloadReport } from '../../../src/reload/report.ts';
 import type { ConnectInfo, DisconnectInfo } from '../../../src/session/events.ts';
 import type {
@@ -28,6 +30,7 @@ import type {
   Totals,
 } from '../../../src/session/registry.ts';
 import type { TraceInfo, TraceOptions } from '../../../src/trace/tracer.ts';
+import { FakeBroker } from '../fake-native.ts';
 
 export function client(clientId: string, more: Partial<ClientRow> = {}): ClientRow {
   return {
@@ -213,6 +216,7 @@ export class FakeDeps implements ConsoleDeps {
   readonly disconnectListeners = new Set<(info: DisconnectInfo) => void>();
   readonly logListeners = new Set<(record: LogRecord) => void>();
   readonly running: TraceInfo[] = [];
+  readonly banTable = new Bans(new FakeBroker({} as NativeBrokerOptions, () => {}));
   filter = 'warn';
   ready = true;
   reloads = 0;
@@ -285,6 +289,9 @@ export class FakeDeps implements ConsoleDeps {
   }
   stopTrace(id: number) {
     return Promise.resolve(this.running.some((trace) => trace.id === id));
+  }
+  bans() {
+    return this.banTable;
   }
   openLink(): Promise<never> {
     return Promise.reject(new Error('the fake has no links'));

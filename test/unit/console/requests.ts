@@ -48,6 +48,7 @@ const urls = [
   '/api/v1/log/filter',
   '/api/v1/traces',
   '/api/v1/traces/:x',
+  '/api/v1/bans',
 ];
 const name = fc.oneof(
   fc.constantFrom('dev-1', 'a/b', '.', '..', '%', '#', '+', '$share/g/a', '__proto__', 'a\0b'),

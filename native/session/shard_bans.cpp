@@ -1,0 +1,75 @@
+// Shard: clients that are banned, and those that come so often that they are to be.
+#include <string>
+
+#include "session/shard.hpp"
+
+namespace stmqtt {
+
+using contract::CloseCause;
+using contract::Counter;
+using wire::ReasonCode;
+
+namespace {
+
+/// Clients looked at in one turn, so that others get theirs.
+constexpr std::uint32_t kCheckedPerTurn = 4096;
+
+}  // namespace
+
+bool Shard::is_banned(const Client& client, Bytes client_id, Bytes username) const noexcept {
+  const BanTable& bans = tables_.bans;
+  // A link is this process itself.
+  if (!bans.any() || client.is_link) return false;
+  return bans.bans_client(as_text(client_id), cx_.now_ms) ||
+         bans.bans_user(as_text(username), cx_.now_ms) ||
+         bans.bans_address(host_.ip_address(client), cx_.now_ms);
+}
+
+void Shard::refuse_banned(Client& client) noexcept {
+  refuse(client, {CloseCause::banned, ReasonCode::banned, "banned"});
+}
+
+/// Only where the Client Identifier is this client's to use: otherwise others could get it banned.
+bool Shard::count_connect(Client& client, Session* existing) noexcept {
+  if (!tables_.flaps.on() || client.is_link || client.connecting->connect_counted) return true;
+  client.connecting->connect_counted = true;
+  const Bytes client_id = client.connecting->client_id;
+  if (!tables_.flaps.flaps(tables_.directory.hash(client_id), cx_.now_ms)) return true;
+  Ban ban;
+  ban.kind = BanKind::client;
+  ban.source = BanSource::flapping;
+  ban.value = as_text(client_id);
+  ban.reason = "connects too often";
+  ban.expires_ms = cx_.now_ms + tables_.flaps.ban_ms();
+  const BanTable::Added added = tables_.bans.add(std::move(ban));
+  counters_.add(added == BanTable::Added::full ? Counter::bans_not_kept : Counter::bans_flapping);
+  if (existing != nullptr && existing->client() != nullptr) {
+    close(*existing->client(), {CloseCause::banned, ReasonCode::administrative_action,
+                                "banned: connects too often"});
+  }
+  refuse(client, {CloseCause::banned, ReasonCode::banned, "banned: connects too often"});
+  return false;
+}
+
+void Shard::check_bans() noexcept {
+  ban_slot_ = 0;
+  wheel_.schedule(ban_timer_, cx_.now_ms);
+}
+
+void Shard::step_ban_check() noexcept {
+  const std::uint32_t end = ban_slot_ + kCheckedPerTurn;
+  for (; ban_slot_ < end && ban_slot_ < clients_.slots(); ++ban_slot_) {
+    Client* client = clients_.at(ban_slot_);
+    // Whoever is on the way to CONNACK was looked at, or will be.
+    if (client == nullptr || !client->active()) continue;
+    const Session& session = *client->session;
+    if (!is_banned(*client, session.client_id(), {session.username, session.username_bytes})) {
+      continue;
+    }
+    // 0x8A is for CONNACK only (MQTT 5.0, table 2-6).
+    close(*client, {CloseCause::banned, ReasonCode::administrative_action, "banned"});
+  }
+  if (ban_slot_ < clients_.slots()) wheel_.schedule(ban_timer_, cx_.now_ms);
+}
+
+}  // namespace stmqtt
