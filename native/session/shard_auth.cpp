@@ -139,8 +139,8 @@ void Shard::on_auth(Client& client, std::uint8_t first_byte, Bytes body) noexcep
   }
   AuthState& auth = *client.auth;
   if (!same(view.properties.view(PropertyId::authentication_method), auth.method())) {
-    return close(client, {CloseCause::protocol_error, ReasonCode::bad_authentication_method,
-                          kOtherMethod});  // [MQTT-4.12.1-1]
+    // [MQTT-4.12.1-1]. Table 2-6 has 0x8C for DISCONNECT, 3.14.2.1 does not; 0x82 is in both.
+    return close(client, {CloseCause::protocol_error, ReasonCode::protocol_error, kOtherMethod});
   }
   const auto expected = view.reason == ReasonCode::re_authenticate ? AuthState::Step::idle
                                                                    : AuthState::Step::client;
@@ -171,8 +171,9 @@ bool Shard::on_auth_verdict(Client& client, const contract::Verdict& verdict,
   Session& session = *client.session;
   const bool goes_on = reason == ReasonCode::continue_authentication;
   if (reason != ReasonCode::success && !goes_on) {  // [MQTT-4.12.1-2]
-    const bool sayable = wire::reason_allowed(reason, PacketType::disconnect,
-                                              wire::Direction::from_server);
+    const bool sayable =
+        reason != ReasonCode::bad_authentication_method &&
+        wire::reason_allowed(reason, PacketType::disconnect, wire::Direction::from_server);
     close(client, {CloseCause::not_authorized, sayable ? reason : ReasonCode::not_authorized,
                    "re-authentication failed", texts.reason});
     return true;
