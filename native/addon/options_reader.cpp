@@ -238,6 +238,9 @@ bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
     reader.flag("enhanced_auth", to.enhanced_auth);
   }
   number("accepts_per_turn", to.accepts_per_turn);
+  number("max_connections_per_tenant", to.tenants.max_connections);
+  number("messages_per_s_per_tenant", to.tenants.messages_per_s);
+  number("bytes_per_s_per_tenant", to.tenants.bytes_per_s);
   number("flapping_count", to.flapping.count);
   number("flapping_window_ms", to.flapping.window_ms);
   number("flapping_ban_s", to.flapping.ban_s);

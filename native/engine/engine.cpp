@@ -99,6 +99,7 @@ Engine::Engine(EngineOptions options, const Limits& link_limits, JavascriptWake 
       store_(make_store(options_)) {
   tables_.max_memory_bytes.store(options_.max_memory_bytes, std::memory_order_relaxed);
   tables_.flaps.set(options_.flapping);
+  tables_.tenants.set(options_.tenants);
   for (unsigned index = 0; index < options_.io_threads; ++index) {
     workers_.push_back(std::make_unique<Worker>(*this, static_cast<ThreadIndex>(index), *store_));
   }
@@ -239,6 +240,7 @@ void Engine::configure(const LiveOptions& live) {
   // Each thread has a copy of its own, so that nothing is shared where they are used.
   const auto shared = std::make_shared<const LiveOptions>(live);
   tables_.flaps.set(live.flapping);
+  tables_.tenants.set(live.tenants);
   for (auto& worker : workers_) worker->put(Settings{shared});
 }
 

@@ -16,6 +16,7 @@
 #include "session/flap_table.hpp"
 #include "session/limits.hpp"
 #include "session/log_rules.hpp"
+#include "session/tenant_table.hpp"
 #include "store/trial_store.hpp"
 
 namespace stmqtt {
@@ -41,6 +42,7 @@ struct LiveOptions {
   bool enhanced_auth = false; ///< so does one with an Authentication Method; else it is refused
   unsigned accepts_per_turn = 64;     ///< of each I/O thread and listener
   FlapRule flapping;
+  TenantBounds tenants;
 };
 
 struct EngineOptions : LiveOptions {

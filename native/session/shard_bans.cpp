@@ -31,6 +31,16 @@ void Shard::refuse_banned(Client& client) noexcept {
 
 /// Only where the Client Identifier is this client's to use: otherwise others could get it banned.
 bool Shard::count_connect(Client& client, Session* existing) noexcept {
+  const Identity* identity = client.connecting->identity;
+  // Whoever takes a connection over takes its place.
+  const bool takes_over = existing != nullptr && existing->client() != nullptr;
+  if (identity != nullptr && !identity->tenant().empty() && !takes_over &&
+      tables_.tenants.is_full(as_text(identity->tenant()))) {
+    counters_.add(Counter::refused_tenant_connections);
+    refuse(client, {CloseCause::quota_exceeded, ReasonCode::quota_exceeded,
+                    "its tenant has max_connections_per_tenant"});
+    return false;
+  }
   if (!tables_.flaps.on() || client.is_link || client.connecting->connect_counted) return true;
   client.connecting->connect_counted = true;
   const Bytes client_id = client.connecting->client_id;

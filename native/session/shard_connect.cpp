@@ -237,6 +237,9 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict,
   }
   state.authenticated = is_known;
   if (!identify(*client, &verdict, texts)) return;
+  if (state.identity != nullptr) {
+    client->limits = tables_.limits.of(*client->limits, state.identity->limits);
+  }
   if (is_banned(*client, state.client_id, state.username)) return refuse_banned(*client);
   // Resumed first: placing may move the connection away, or end it.
   resume(*client, PauseCause::verdict);

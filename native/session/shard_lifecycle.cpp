@@ -99,6 +99,9 @@ void Shard::close(Client& client, const Closing& closing) noexcept {
   Session* session = client.session;
   client.session = nullptr;
   if (admitted) {
+    if (session->identity != nullptr && !session->identity->tenant().empty()) {
+      tables_.tenants.leave(as_text(session->identity->tenant()));
+    }
     session->last_cause = static_cast<std::uint8_t>(closing.cause);
     session->disconnected_s = static_cast<std::uint32_t>(cx_.now_ms / 1000);
   }

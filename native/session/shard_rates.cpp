@@ -15,15 +15,19 @@ void Shard::bound_rate(Client& client) noexcept {
   const Limits& limits = *client.limits;
   std::uint32_t messages_per_s = limits.max_messages_per_s;
   std::uint32_t bytes_per_s = limits.max_bytes_per_s;
+  SharedRates* tenant = nullptr;
   if (const Identity* identity = client.session->identity) {
+    if (!identity->tenant().empty()) tenant = tables_.tenants.enter(as_text(identity->tenant()));
     const OwnLimits& own = identity->limits;
     if (own.max_messages_per_s != contract::kVerdictUnset32) {
       messages_per_s = own.max_messages_per_s;
     }
     if (own.max_bytes_per_s != contract::kVerdictUnset32) bytes_per_s = own.max_bytes_per_s;
   }
-  if ((messages_per_s | bytes_per_s) == 0 && limits.together == nullptr) return;
-  client.rate = pool_new<RateState>(client, messages_per_s, bytes_per_s, limits.together, nullptr);
+  if ((messages_per_s | bytes_per_s) == 0 && limits.together == nullptr && tenant == nullptr) {
+    return;
+  }
+  client.rate = pool_new<RateState>(client, messages_per_s, bytes_per_s, limits.together, tenant);
   client.rate->kind = kRateTimer;
 }
 

@@ -14,6 +14,8 @@
 #include "session/ban_table.hpp"
 #include "session/directory.hpp"
 #include "session/flap_table.hpp"
+#include "session/own_limits_table.hpp"
+#include "session/tenant_table.hpp"
 
 namespace stmqtt {
 
@@ -73,6 +75,8 @@ struct BrokerTables {
   FullSessions full;
   BanTable bans;
   FlapTable flaps;
+  TenantTable tenants;
+  OwnLimitsTable limits;
   std::atomic<std::uint64_t> max_memory_bytes{0};  ///< 0 = no budget
   std::atomic<std::int64_t> memory_bytes{0};  ///< messages and outbound queues, brought up to
                                               ///< date by each thread once per turn

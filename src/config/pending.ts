@@ -17,10 +17,6 @@ const refused: readonly (readonly [table: RegExp, keys?: readonly string[]])[] =
     ],
   ],
   [/^(acl|tenants)(\.|$)/],
-  [
-    /^limits$/,
-    ['max_connections_per_tenant', 'messages_per_s_per_tenant', 'bytes_per_s_per_tenant'],
-  ],
 ];
 
 export function withoutPending(resolution: Resolution): Resolution {

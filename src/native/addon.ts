@@ -41,6 +41,10 @@ export interface NativeBrokerOptions {
   flapping_count: number;
   flapping_window_ms: number;
   flapping_ban_s: number;
+  /** 0 = no bound. */
+  max_connections_per_tenant: number;
+  messages_per_s_per_tenant: number;
+  bytes_per_s_per_tenant: number;
   client_id_prefix: string;
   link_limits: NativeLimits;
   store: NativeStoreOptions;
@@ -64,6 +68,9 @@ export type NativeLiveOptions = Pick<
   | 'flapping_count'
   | 'flapping_window_ms'
   | 'flapping_ban_s'
+  | 'max_connections_per_tenant'
+  | 'messages_per_s_per_tenant'
+  | 'bytes_per_s_per_tenant'
 > & {
   /** Levels of single parts of the broker, 0 = off; the others have log_level. */
   log_modules?: Partial<Record<NativeModuleName, number>>;

@@ -60,6 +60,9 @@ export function nativeLiveOptions(
     flapping_count: limits.flapping.count,
     flapping_window_ms: limits.flapping.windowS * 1000,
     flapping_ban_s: limits.flapping.banS,
+    max_connections_per_tenant: limits.maxConnectionsPerTenant,
+    messages_per_s_per_tenant: limits.messagesPerSPerTenant,
+    bytes_per_s_per_tenant: limits.bytesPerSPerTenant,
   };
 }
 
