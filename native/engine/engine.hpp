@@ -38,7 +38,6 @@ struct ListenerEntry {
         pacing(spec.pacing),
         addresses(spec.addresses),
         max_handshakes(spec.max_handshakes),
-        address_comes_late(spec.address_comes_late),
         has_tls(spec.tls != 0),
         handshake_timeout_ms(spec.handshake_timeout_ms),
         limits(with),
@@ -48,7 +47,6 @@ struct ListenerEntry {
   const AcceptPacing pacing;
   const AddressBounds addresses;
   const std::uint32_t max_handshakes;          ///< 0 = no bound
-  const bool address_comes_late;
   std::unique_ptr<SharedRates> together;       ///< null = no bound
   const bool has_tls;
   std::atomic<std::uint32_t> handshake_timeout_ms;

@@ -75,7 +75,6 @@ struct EngineListenSpec {
   ChannelSettings channels;
   AddressBounds addresses;
   std::uint32_t max_handshakes = 0;        ///< from accept to CONNACK; 0 = no bound
-  bool address_comes_late = false;         ///< behind a proxy, which tells it in its header
 };
 
 }  // namespace stmqtt

@@ -4,6 +4,15 @@
 #include "engine/worker.hpp"
 
 namespace stmqtt {
+namespace {
+
+/// Behind a proxy, whose header tells it.
+bool address_comes_late(const ListenerEntry& entry) noexcept {
+  const ChannelSettings& channels = *entry.channels.load(std::memory_order_acquire);
+  return channels.proxy || (channels.websocket && !channels.websocket->trusted.empty());
+}
+
+}  // namespace
 
 using contract::CloseCause;
 using contract::Counter;
@@ -44,8 +53,9 @@ CloseCause Worker::admit(ListenerEntry& entry, const PeerAddress& peer,
                          std::uint8_t& counted) noexcept {
   const BanTable& bans = engine_.tables().bans;
   const IpAddress address = peer.ip();
+  const bool late = address_comes_late(entry);
   if (bans.any() && bans.bans_address(address, io_.turn_ms())) return CloseCause::banned;
-  if (entry.addresses.any() && address.known() && !entry.address_comes_late) {
+  if (entry.addresses.any() && address.known() && !late) {
     switch (engine_.addresses().come(entry.socket.id(), address, entry.addresses, io_.turn_ns())) {
       case AddressTable::Answer::counted:
         counted |= kCountedAddress;
@@ -62,7 +72,7 @@ CloseCause Worker::admit(ListenerEntry& entry, const PeerAddress& peer,
     }
   }
   if (engine_.admit_connection(entry)) {
-    if (entry.address_comes_late) counted |= kAddressOpen;
+    if (late) counted |= kAddressOpen;
     return CloseCause::none;
   }
   if ((counted & kCountedAddress) != 0) {
