@@ -58,7 +58,7 @@ void NativeBroker::ban(const Napi::CallbackInfo& info) {
     case BanTable::Added::full:
       return refuse_value(env, "ban: there are 65536 already");
     case BanTable::Added::no_network:
-      return refuse_value(env, "ban: value is not an IP address, nor a network without host bits");
+      return refuse_value(env, "ban: value is not an IP address, nor a network");
   }
 }
 

@@ -38,7 +38,7 @@ class BanTable {
     added,
     replaced,
     full,
-    no_network,  ///< the value is neither an address nor a network without host bits
+    no_network,  ///< the value is neither an address nor a network
   };
 
   [[nodiscard]] Added add(Ban ban);

@@ -67,7 +67,7 @@ export class Bans {
       this.#native.ban(ban);
     } catch (cause) {
       if ((cause as { code?: unknown }).code !== 'ST_NATIVE_BAN') throw cause;
-      const allowed = kind === 'address' ? 'an address, or a network without host bits' : 'room';
+      const allowed = kind === 'address' ? 'an address, or a network' : 'room';
       throw wrong('value', value, `${allowed}; at most 65536 bans`);
     }
   }

@@ -147,7 +147,7 @@ export class FakeBroker implements NativeBroker {
   }
   ban({ kind, value, seconds, reason }: NativeBan): void {
     if (kind === 'address' && !/^[0-9a-f.:]+(\/\d+)?$/.test(value)) {
-      const text = 'ban: value is not an IP address, nor a network without host bits';
+      const text = 'ban: value is not an IP address, nor a network';
       throw Object.assign(new RangeError(text), { code: 'ST_NATIVE_BAN' });
     }
     this.unban({ kind, value });
