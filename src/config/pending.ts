@@ -10,12 +10,7 @@ import { defaultOf } from './rows.js';
 const kWhy = 'this version cannot do it yet, and would leave open what the file wants closed';
 
 const refused: readonly (readonly [table: RegExp, keys?: readonly string[]])[] = [
-  [
-    /^(v4|v5|unified|ws)\./,
-    [
-      ...['role', 'tenant', 'validate_tenant_prefix'],
-    ],
-  ],
+  [/^(v4|v5|unified|ws)\./, [...['role', 'tenant', 'validate_tenant_prefix']]],
   [/^(acl|tenants)(\.|$)/],
 ];
 
