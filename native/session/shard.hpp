@@ -14,6 +14,7 @@
 #include "contract/records.hpp"
 #include "route/match_cache.hpp"
 #include "session/access.hpp"
+#include "session/closing.hpp"
 #include "session/host.hpp"
 #include "session/listing.hpp"
 #include "session/log_rules.hpp"
@@ -41,14 +42,6 @@ struct ShardOptions {
 struct Received {
   std::size_t consumed = 0;
   std::uint32_t wanted = 0;  ///< bytes of the whole next packet, 0 = not known yet
-};
-
-/// Why and how a client is to be closed.
-struct Closing {
-  contract::CloseCause cause = contract::CloseCause::none;
-  wire::ReasonCode reason = wire::ReasonCode::success;  ///< of our DISCONNECT; success = send none
-  const char* detail = nullptr;                         ///< static English text, or null
-  Bytes reason_text = {};                               ///< Reason String instead of the detail
 };
 
 class Shard {
