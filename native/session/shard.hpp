@@ -26,8 +26,7 @@
 
 namespace stmqtt {
 
-/// Whether each CONNECT waits for one.
-enum class Verdicts : std::uint8_t { none, wanted };
+enum class Verdicts : std::uint8_t { none, wanted };  ///< whether CONNECT waits for one
 
 struct ShardOptions {
   ThreadIndex thread = 0;
@@ -89,15 +88,13 @@ class Shard {
   /// There are new bans: whoever they concern is disconnected, some in each turn.
   void check_bans() noexcept;
 
-  // --- options that change while it runs
-  /// For requests that come from now on.
+  // --- options that change while it runs; verdicts: for requests that come from now on
   void set_verdicts(Verdicts of_all, Verdicts by_method, std::uint32_t timeout_ms) noexcept {
     options_.authenticate = of_all == Verdicts::wanted;
     options_.enhanced_auth = by_method == Verdicts::wanted;
     options_.verdict_timeout_ms = timeout_ms;
   }
   void set_match_cache(std::size_t max_bytes) noexcept { cache_.set_max_bytes(max_bytes); }
-
   /// Borrowed; to be told again when they change.
   void set_log_rules(const LogRules& rules) noexcept;
   void set_rules(std::shared_ptr<const RuleSet> rules) noexcept;
