@@ -47,6 +47,10 @@ export interface ListenerConfig {
   /** Of its `auth` tables. */
   readonly users: readonly StaticUser[];
   readonly validateTenantPrefix: boolean;
+  /** Of [tenants]; with validateTenantPrefix at least enforced. */
+  readonly tenantMode: TenantsConfig['mode'];
+  /** Whether the configuration says who its clients are: users, a provider, certificates. */
+  readonly isGuarded: boolean;
   /** '' = none of its own. */
   readonly tenant: string;
   readonly handshakeTimeoutMs: number;

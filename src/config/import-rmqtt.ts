@@ -1,6 +1,8 @@
 /** An rmqtt.toml (RMQTT's broker, rmqttd) as a configuration of st-mqttd. */
+import { dirname } from 'node:path';
 import { readConfigFile } from './files.js';
 import { Draft } from './import-draft.js';
+import { importPlugins } from './import-rmqtt-plugins.js';
 import { isTable, type Layer, quoteKey } from './tree.js';
 
 type Table = Readonly<Record<string, unknown>>;
@@ -24,9 +26,9 @@ export async function importRmqtt(file: string): Promise<string> {
   const draft = new Draft(`Imported from ${file}, an rmqtt.toml, by st-mqttd import.`);
   const { listener, ...rest } = layer.root;
   const folder = isTable(rest.plugins) ? String(rest.plugins.dir ?? './plugins') : './plugins';
-  draft.unhandled(
-    `rmqttd starts its plugin rmqtt-acl by itself; the rules in ${folder.replace(/\/$/, '')}/rmqtt-acl.toml are not carried over`,
-  );
+  const plugins = isTable(rest.plugins) ? rest.plugins.default_startups : undefined;
+  const names = Array.isArray(plugins) ? plugins.map(String) : [];
+  await importPlugins(draft, folder, dirname(file), names);
   carry(draft, layer, rest, [], globals, []);
   const kinds = isTable(listener) ? listener : {};
   for (const [kind, named] of Object.entries(kinds)) {
@@ -97,11 +99,10 @@ function carryListener(draft: Draft, layer: Layer, kind: string, name: string, t
   carry(draft, layer, rest, written, listenerRules, to);
 }
 
-/** Where the source lets in only whom a plugin knows, so must the result: it does not start. */
+/** Where the source lets in only whom a plugin knows, so does the result. */
 function carryOpen(draft: Draft, to: readonly string[], isOpen: boolean, from: string): void {
-  if (isOpen) return;
-  draft.set(to, 'allow_anonymous', false, `${from} allow_anonymous is false, the default there`);
-  draft.unhandled(`${from} takes no anonymous clients: authentication is not there yet`);
+  const why = isOpen ? 'allow_anonymous' : 'allow_anonymous is false, the default there';
+  draft.set(to, 'allow_anonymous', isOpen, `${from} ${why}`);
 }
 
 const note =
@@ -143,6 +144,8 @@ const cluster = note('the clustered mode is not there yet');
 const plugins: Rule = ({ value, note: say, unhandled }) => {
   const names = Array.isArray(value) ? value.map(String) : [];
   for (const name of names) {
+    // Said by its own file.
+    if (name === 'rmqtt-acl' || name === 'rmqtt-auth-jwt') continue;
     if (/auth|acl/.test(name))
       unhandled(`plugin ${name} decides about access, and is not there yet`);
     else if (/storage/.test(name)) unhandled(`plugin ${name} keeps on disk what is in memory here`);
@@ -169,6 +172,7 @@ const globals: Readonly<Record<string, Rule>> = {
 const listenerRules: Readonly<Record<string, Rule>> = {
   enable: () => {},
   max_connections: same([], 'max_connections'),
+  max_handshaking_limit: same([], 'max_handshakes'),
   handshake_timeout: measured(kSeconds, (seconds, given) =>
     given.set(['connections'], 'connection_timeout_ms', seconds * 1000),
   ),
@@ -197,7 +201,9 @@ const listenerRules: Readonly<Record<string, Rule>> = {
     else given.set(['connections'], 'max_session_expiry_s', seconds);
   }),
   proxy_protocol: (given) => {
-    if (given.value === true) given.set([], 'proxy_protocol', 'any');
+    if (given.value !== true) return;
+    given.set([], 'proxy_protocol', 'any');
+    given.unhandled('headers are believed from trusted_proxies only: name the proxies there');
   },
   proxy_protocol_timeout: note('connection_timeout_ms counts from the first byte'),
   cert: same(['tls'], 'certpath'),

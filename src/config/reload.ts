@@ -132,11 +132,13 @@ function changeOf(before: ListenerConfig, after: ListenerConfig): ListenerChange
     listener.totalMessagesPerS,
     listener.totalBytesPerS,
   ];
-  const limits = ({ maxConnections, mqtt, role, validateTenantPrefix }: ListenerConfig) => [
+  const limits = ({ maxConnections, mqtt, role, tenantMode, isGuarded }: ListenerConfig) => [
     maxConnections,
     mqtt,
     role,
-    validateTenantPrefix,
+    tenantMode,
+    // On loopback it says what role its clients have.
+    isGuarded,
   ];
   return {
     before,

@@ -3,7 +3,14 @@ import { fail } from '../errors.js';
 import type { ProtocolVersion } from '../native/events.js';
 import { formatAddress, type ListenAddress } from './address.js';
 import { secretRow } from './auth-options.js';
-import type { ListenerConfig, ListenerKind, StaticUser, TlsConfig } from './broker-config.js';
+import type {
+  ListenerConfig,
+  ListenerKind,
+  ProviderConfig,
+  StaticUser,
+  TenantsConfig,
+  TlsConfig,
+} from './broker-config.js';
 import { connectionsOwnRows, listenerRows, webSocketRows } from './listener-options.js';
 import { type MqttConfig, mqttRows } from './options.js';
 import type { Reader } from './reader.js';
@@ -22,12 +29,16 @@ export function readListeners(
   reader: Reader,
   root: TableNode,
   base: MqttConfig,
+  tenants: TenantsConfig,
 ): readonly ListenerConfig[] {
   const listeners: ListenerConfig[] = [];
   for (const kind of listenerKinds) {
     for (const [key, node] of reader.tableAt(root, kind)?.children ?? []) {
       if (node.kind !== 'table') throw wrong(node, `a table, as [${kind}.1]`);
-      listeners.push(readListener(reader, kind, key, node, base));
+      const listener = readListener(reader, kind, key, node, base);
+      const mode =
+        tenants.mode === 'off' && listener.validateTenantPrefix ? 'enforced' : tenants.mode;
+      listeners.push({ ...listener, tenantMode: mode });
     }
   }
   return listeners;
@@ -97,6 +108,8 @@ function readListener(
       ...readUsers(reader, `${table}.connections`, connections),
     ],
     validateTenantPrefix,
+    tenantMode: 'off',
+    isGuarded: false,
     tenant: rows.tenant,
     handshakeTimeoutMs: rows.handshake_timeout_ms,
     maxHandshakes: rows.max_handshakes,
@@ -168,7 +181,7 @@ function versionsOf(kind: ListenerKind, mqtt: MqttConfig): readonly ProtocolVers
   return kind === 'v5' ? ['5.0'] : mqtt.accept_versions;
 }
 
-export function loopbackListener(mqtt: MqttConfig): ListenerConfig {
+export function loopbackListener(mqtt: MqttConfig, tenants: TenantsConfig): ListenerConfig {
   const listen: readonly ListenAddress[] = [
     { host: '127.0.0.1', port: kDefaultPort },
     { host: '::1', port: kDefaultPort, optional: true },
@@ -193,6 +206,8 @@ export function loopbackListener(mqtt: MqttConfig): ListenerConfig {
     allowAnonymous: undefined,
     users: [],
     validateTenantPrefix: false,
+    tenantMode: tenants.mode,
+    isGuarded: false,
     tenant: '',
     handshakeTimeoutMs: defaultOf(listenerRows.handshake_timeout_ms) as number,
     maxHandshakes: 0,
@@ -201,6 +216,21 @@ export function loopbackListener(mqtt: MqttConfig): ListenerConfig {
     totalMessagesPerS: 0,
     totalBytesPerS: 0,
   };
+}
+
+/** With what is known of each when the providers are. */
+export function guarded(
+  listener: ListenerConfig,
+  providers: readonly ProviderConfig[],
+): ListenerConfig {
+  const { users, tls, validateTenantPrefix, allowAnonymous, name } = listener;
+  const isGuarded =
+    users.length > 0 ||
+    validateTenantPrefix ||
+    allowAnonymous === false ||
+    (tls !== undefined && (tls.identity !== 'none' || tls.verify === 'require')) ||
+    providers.some(({ listeners }) => listeners.length === 0 || listeners.includes(name));
+  return { ...listener, isGuarded };
 }
 
 export function refuseSameAddress(listeners: readonly ListenerConfig[]): void {

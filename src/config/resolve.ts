@@ -21,6 +21,7 @@ import { readAcl, readDevice, readLimits, readTenants } from './resolve-access.j
 import { readAuth } from './resolve-auth.js';
 import {
   checkKeepAlive,
+  guarded,
   listenerKinds,
   loopbackListener,
   readListeners,
@@ -83,10 +84,10 @@ export function resolveConfig(layers: readonly Layer[], options: ResolveOptions 
   const device = readDevice(reader, root);
   const acl = readAcl(reader, root);
 
-  const configured = readListeners(reader, root, mqtt);
+  const configured = readListeners(reader, root, mqtt, tenants);
   const mentioned = listenerKinds.some((kind) => root.children.has(kind));
   const isLoopbackDefault = configured.length === 0 && !mentioned && options.file === undefined;
-  const listeners = isLoopbackDefault ? [loopbackListener(mqtt)] : configured;
+  const listeners = isLoopbackDefault ? [loopbackListener(mqtt, tenants)] : configured;
   const auth = readAuth(reader, root, new Set(listeners.map(({ name }) => name)));
   const where = options.file ?? options.found;
   if (listeners.length === 0 && where !== undefined) {
@@ -103,7 +104,7 @@ export function resolveConfig(layers: readonly Layer[], options: ResolveOptions 
       prometheus,
       sysIntervalS: sys_interval_s as number,
       mqtt,
-      listeners,
+      listeners: listeners.map((one) => guarded(one, auth?.providers ?? [])),
       isLoopbackDefault,
       auth,
       acl,

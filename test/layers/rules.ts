@@ -222,7 +222,7 @@ function checkTypeScriptFile(file: Parsed, services: ReadonlySet<string>): Viola
     if (target.startsWith('src/console/') && !inside('console') && !isCompositionRoot(path)) {
       add('no-service-imports-console');
     }
-    if (target.startsWith('src/composition/') && !isCompositionRoot(path)) {
+    if (target.startsWith('src/composition/') && !typeOnly && !isCompositionRoot(path)) {
       add('only-the-broker-imports-composition');
     }
     if (target === brokerFile && !typeOnly && path !== 'src/index.ts' && !inside('cli')) {

@@ -142,7 +142,7 @@ describe('listeners', () => {
     ['max_handshakes = 5', { reopen: true, limits: false }],
     ['proxy_protocol = "v2"\ntrusted_proxies = "10.0.0.0/8"', { reopen: true }],
     ['[unified.1.tls]\ncertpath = "/c"\nkeypath = "/k"', { reopen: true, tls: false }],
-    ['[unified.1.auth]\nalice = "x"', { reopen: false, limits: false, tls: false }],
+    ['[unified.1.auth]\nalice = "x"', { reopen: false, limits: true, tls: false }],
     ['[unified.1.connections]\nmax_inflight = 5', { reopen: false, limits: true }],
     ['[unified.1.connections]\naccept_versions = ["5.0"]', { reopen: true }],
     ['unix = "/tmp/a"', { reopen: false, unixOpened: '/tmp/a', unixClosed: undefined }],
