@@ -42,6 +42,8 @@ export type BrokerOptions = ConfigTables | { readonly config: string };
 
 type State = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 
+export { checkFiles } from './composition/check.js';
+
 export class Broker extends EventEmitter<BrokerEvents> {
   readonly #internals: Internals;
   /** Reads the configuration, with layers of others on top. */
@@ -247,6 +249,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
         },
       });
       this.#run = run;
+      (await run.rules.prepare(config)).commit();
       // Before the listeners, which clients take for the sign that all is there.
       await startServices(run, config, { broker: this, resolve: () => this.#resolve });
       await run.listeners.open();

@@ -1,5 +1,6 @@
 /** What one run of the broker consists of. Types only: composition/ makes all of it. */
 import type { AuthGate } from './auth/gate.js';
+import type { AccessRules } from './composition/rules.js';
 import type { BrokerConfig } from './config/resolve.js';
 import type { Bans } from './limits/bans.js';
 import type { Links } from './link/links.js';
@@ -24,6 +25,7 @@ export interface Run {
   readonly links: Links;
   readonly registry: NativeRegistry;
   readonly auth: AuthGate;
+  readonly rules: AccessRules;
   readonly router: EventRouter;
   readonly reloader: Reloader;
   readonly sys: SysTopics;

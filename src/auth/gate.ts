@@ -30,16 +30,23 @@ export interface GateOutlets {
 
 /** A configuration that can take effect without failing. */
 export interface PreparedAuth {
+  /** Whether CONNECTs must come to TypeScript from then on. */
+  readonly isNeeded: boolean;
   commit(): void;
   /** It does not take effect after all. */
   discard(): void;
 }
+
+/** CONNACK's Server unavailable. */
+const kUnavailable = 0x88;
 
 export class AuthGate {
   readonly #deps: GateDeps;
   #outlets: GateOutlets | undefined;
   #authenticator: Authenticator | undefined;
   #chain: AuthChain | undefined;
+  /** While it is being turned on. */
+  #held: { readonly event: ConnectRequestEvent; readonly listener: string }[] | undefined;
 
   constructor(deps: GateDeps) {
     this.#deps = deps;
@@ -79,6 +86,7 @@ export class AuthGate {
       Class = loaded.Authenticator;
     }
     return {
+      isNeeded: chain?.needed === true,
       commit: () => {
         if (isOpen !== undefined) warn(isOpen);
         this.#take(chain, Class);
@@ -87,8 +95,22 @@ export class AuthGate {
     };
   }
 
+  /** CONNECTs come already, and wait for commit() or for release(). */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  /** It was not turned on after all: who has waited may come again. */
+  release(): void {
+    for (const { event } of this.#held?.splice(0) ?? []) {
+      this.#outlets?.answer({ connectionId: event.connectionId, reasonCode: kUnavailable });
+    }
+    this.#held = undefined;
+  }
+
   judge(event: ConnectRequestEvent, listener: string): void {
-    void this.#authenticator?.judge(event, listener);
+    if (this.#held !== undefined) this.#held.push({ event, listener });
+    else void this.#authenticator?.judge(event, listener);
   }
 
   handleAuth(event: AuthRequestEvent): void {
@@ -102,6 +124,13 @@ export class AuthGate {
   }
 
   #take(chain: AuthChain | undefined, Class: typeof Authenticator | undefined): void {
+    this.#replace(chain, Class);
+    const held = this.#held?.splice(0) ?? [];
+    this.#held = undefined;
+    for (const { event, listener } of held) this.judge(event, listener);
+  }
+
+  #replace(chain: AuthChain | undefined, Class: typeof Authenticator | undefined): void {
     this.#chain = chain;
     if (chain === undefined || Class === undefined) {
       // Turned off: who has been asked about by then is still answered, by the old chain.

@@ -1,12 +1,9 @@
 /** The commands that print and end: check, generate-config, import. */
 import { writeFileSync } from 'node:fs';
-import { checkAuth } from '../auth/build.js';
-import { openWarning } from '../auth/open-warning.js';
 import { adviceOn } from '../config/advice.js';
 import type { ImportSource } from '../config/import.js';
 import { loadConfig } from '../config/load.js';
 import { effectiveText, effectiveValues } from '../config/report.js';
-import type { BrokerConfig } from '../config/resolve.js';
 import { configTemplate, type TemplateFormat, templateFormats } from '../config/template.js';
 import { fail, messageOf, systemCode } from '../errors.js';
 import type { CommandLine } from './flags.js';
@@ -14,29 +11,16 @@ import type { CommandLine } from './flags.js';
 /** Warnings go to stderr: what is on stdout is a configuration, or JSON. */
 export async function check(line: CommandLine): Promise<void> {
   const resolution = await loadConfig({ files: line.config, flags: line });
-  const open = openWarning(resolution.config, false);
-  const warnings = [...resolution.warnings, ...adviceOn(resolution), ...(open ? [open] : [])];
+  const { checkFiles } = await import('../broker.js');
+  const files = await checkFiles(resolution.config);
+  const warnings = [...resolution.warnings, ...files, ...adviceOn(resolution)];
   for (const warning of warnings) console.error(`st-mqttd: ${warning}`);
-  // Files of users and keys are part of what a start would find wrong.
-  await checkAuth(resolution.config);
-  await checkTlsTables(resolution.config);
   if (!line.json) {
     process.stdout.write(effectiveText(resolution));
     return;
   }
   const values = effectiveValues(resolution);
   process.stdout.write(`${JSON.stringify({ warnings, values }, null, 2)}\n`);
-}
-
-/** Certificates and keys: as a start reads them. */
-async function checkTlsTables({ listeners }: BrokerConfig): Promise<void> {
-  if (listeners.every(({ tls }) => tls === undefined)) return;
-  const { checkTls } = await import('../tls/tls-contexts.js');
-  const { loadAddon } = await import('../native/load.js');
-  const addon = loadAddon();
-  for (const { name, tls, transport } of listeners) {
-    if (tls !== undefined) checkTls({ name, tls, transport }, (options) => addon.tlsCheck(options));
-  }
 }
 
 export function generateConfig(line: CommandLine): void {

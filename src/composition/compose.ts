@@ -19,6 +19,8 @@ import type { BrokerEvents } from '../session/events.js';
 import { NativeRegistry } from '../session/native-registry.js';
 import { EventRouter } from '../session/router.js';
 import { SysTopics } from '../sys/sys-topics.js';
+import { prepareAccess } from './prepare-access.js';
+import { AccessRules } from './rules.js';
 
 type Emit = <K extends keyof BrokerEvents>(name: K, ...values: BrokerEvents[K]) => void;
 
@@ -104,6 +106,7 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
     const { TlsContexts } = await import('../tls/tls-contexts.js');
     return new TlsContexts({ native, write: (record) => recorder.write(record) });
   });
+  const rules = new AccessRules(native);
   const links = new Links(writer, (error) => recorder.error('link', error));
   const registry = new NativeRegistry({
     writer,
@@ -137,7 +140,7 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
   const reloader = new Reloader(resolution, {
     recorder,
     listeners,
-    prepareAuth: (next) => auth.prepare(next.config),
+    prepare: (next) => prepareAccess(next.config, { auth, rules, native }),
     apply: (next) => {
       owner.took(next);
       applyNative(next.config);
@@ -155,6 +158,7 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
     links,
     registry,
     auth,
+    rules,
     router,
     reloader,
     sys,

@@ -3,7 +3,6 @@
  * can fail comes first: reading it, the log filter, binding what is new. What follows cannot.
  */
 
-import type { PreparedAuth } from '../auth/gate.js';
 import { diffConfig, type ReloadPlan } from '../config/reload.js';
 import type { Resolution } from '../config/resolve.js';
 import type { Layer } from '../config/tree.js';
@@ -16,11 +15,17 @@ import { type ReloadReport, reportOf, reportText } from './report.js';
 /** Reads the configuration anew, with these layers on top. */
 export type Resolve = (extra: readonly Layer[]) => Promise<Resolution>;
 
+/** A part of a configuration that can take effect without failing. One of the two is called. */
+export interface Prepared {
+  commit(): void;
+  discard(): void;
+}
+
 export interface ReloaderParts {
   readonly recorder: Recorder;
   readonly listeners: Pick<Listeners, 'change' | 'bound'>;
-  /** Opens what authentication needs; takes effect with the rest, or is discarded. */
-  readonly prepareAuth: (next: Resolution) => Promise<PreparedAuth>;
+  /** Reads what authentication and rules need; takes effect with the rest, or is discarded. */
+  readonly prepare: (next: Resolution) => Promise<Prepared>;
   /** Everything else that takes over values while it runs. Must not fail. */
   readonly apply: (next: Resolution) => void;
 }
@@ -81,17 +86,17 @@ export class Reloader {
   }
 
   async #apply(plan: ReloadPlan, next: Resolution): Promise<void> {
-    const { recorder, listeners, prepareAuth, apply } = this.#parts;
+    const { recorder, listeners, prepare, apply } = this.#parts;
     const { config } = next;
-    const auth = await prepareAuth(next);
+    const prepared = await prepare(next);
     const before = new Set(listeners.bound);
     try {
       await listeners.change(plan, config.listeners);
     } catch (error) {
-      auth.discard();
+      prepared.discard();
       throw error;
     }
-    auth.commit();
+    prepared.commit();
     const opened = listeners.bound.filter((bound) => !before.has(bound));
     for (const record of boundRecords(opened)) recorder.write(record);
     await recorder.logger.reconfigure(config.log);

@@ -1,0 +1,25 @@
+/** `check`: reads what a start would read, certificates, keys, passwords and rules, and opens nothing. */
+import { openWarning } from '../auth/open-warning.js';
+import type { BrokerConfig } from '../config/broker-config.js';
+import { loadAddon } from '../native/load.js';
+import { readRules } from './rules.js';
+
+/** Rejects with the error that the start would end with. Resolves to what it would warn of. */
+export async function checkFiles(config: BrokerConfig): Promise<readonly string[]> {
+  await checkTlsFiles(config);
+  await readRules(config);
+  const { checkAuth } = await import('../auth/build.js');
+  await checkAuth(config);
+  const open = openWarning(config, false);
+  return open === undefined ? [] : [open];
+}
+
+async function checkTlsFiles({ listeners }: BrokerConfig): Promise<void> {
+  const secure = listeners.flatMap(({ name, tls, transport }) =>
+    tls === undefined ? [] : [{ name, tls, transport }],
+  );
+  if (secure.length === 0) return;
+  const { checkTls } = await import('../tls/tls-contexts.js');
+  const addon = loadAddon();
+  for (const listener of secure) checkTls(listener, (options) => addon.tlsCheck(options));
+}

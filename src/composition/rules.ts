@@ -1,0 +1,48 @@
+/** [acl] with its files: read at start, at each reload and by check, and in force for everybody at once. */
+import type { BrokerConfig } from '../config/broker-config.js';
+import type { NativeBroker } from '../native/addon.js';
+import { applyRules, type RuleSet, ruleSet } from '../native/rule-set.js';
+import type { Prepared } from '../reload/reloader.js';
+
+type Native = Pick<NativeBroker, 'setRules'>;
+
+/** Rejects with the file, and with the line of what is wrong in it. */
+export async function readRules({ acl }: Pick<BrokerConfig, 'acl'>): Promise<RuleSet> {
+  const files = acl?.files ?? [];
+  if (files.length === 0) return ruleSet(acl, []);
+  const { readAclFile } = await import('../config/acl-file.js');
+  return ruleSet(
+    acl,
+    files.map((file) => [file, readAclFile(file)] as const),
+  );
+}
+
+export class AccessRules {
+  readonly #native: Native;
+  /** undefined = there have never been any: then nothing is said, and everything is allowed. */
+  #current: RuleSet | undefined;
+
+  constructor(native: Native) {
+    this.#native = native;
+  }
+
+  /**
+   * They are in force when this resolves: before any listener that they are about is opened.
+   * Rejects where something is wrong; then nothing has changed.
+   */
+  async prepare(config: Pick<BrokerConfig, 'acl'>): Promise<Prepared> {
+    if (config.acl === undefined && this.#current === undefined) return nothing;
+    const next = await readRules(config);
+    const before = this.#current ?? ruleSet(undefined, []);
+    applyRules(this.#native, next);
+    return {
+      commit: () => {
+        this.#current = next;
+      },
+      // What has been in force once is no error now.
+      discard: () => applyRules(this.#native, before),
+    };
+  }
+}
+
+const nothing: Prepared = { commit: () => {}, discard: () => {} };
