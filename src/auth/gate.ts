@@ -52,6 +52,11 @@ export class AuthGate {
     this.#deps = deps;
   }
 
+  /** Whether the application judges clients, on every listener. */
+  get hasHandler(): boolean {
+    return this.#deps.handler !== undefined;
+  }
+
   /** Whether each CONNECT must come to TypeScript. */
   get isNeeded(): boolean {
     return this.#chain?.needed === true;

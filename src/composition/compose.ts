@@ -47,9 +47,17 @@ export function makeRecorder(
   });
 }
 
-export function compose(resolution: Resolution, recorder: Recorder, owner: Owner): Run {
-  const { config } = resolution;
+/** An application judges the clients of every listener: none is open. */
+function withHandler(read: Resolution): Resolution {
+  const listeners = read.config.listeners.map((one) => ({ ...one, isGuarded: true }));
+  return { ...read, config: { ...read.config, listeners } };
+}
+
+export function compose(started: Resolution, recorder: Recorder, owner: Owner): Run {
   const { internals, counters, auth } = owner;
+  const complete = (read: Resolution) => (auth.hasHandler ? withHandler(read) : read);
+  const resolution = complete(started);
+  const { config } = resolution;
   const addon = internals.addon ?? loadAddon();
   const { logger } = recorder;
 
@@ -140,6 +148,7 @@ export function compose(resolution: Resolution, recorder: Recorder, owner: Owner
   const reloader = new Reloader(resolution, {
     recorder,
     listeners,
+    complete,
     prepare: (next) => prepareAccess(next.config, { auth, rules, native }),
     apply: (next) => {
       owner.took(next);

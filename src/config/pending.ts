@@ -10,8 +10,6 @@ import { defaultOf } from './rows.js';
 const kWhy = 'this version cannot do it yet, and would leave open what the file wants closed';
 
 const refused: readonly (readonly [table: RegExp, keys?: readonly string[]])[] = [
-  [/^(v4|v5|unified|ws)\./, [...['role', 'tenant', 'validate_tenant_prefix']]],
-  [/^(acl|tenants)(\.|$)/],
 ];
 
 export function withoutPending(resolution: Resolution): Resolution {

@@ -85,12 +85,19 @@ export function linkLimits(mqtt: MqttConfig): NativeLimits {
 
 /** Of one of the listener's addresses; undefined = its Unix socket. */
 export function listenerLimits(
-  { mqtt, maxConnections }: ListenerConfig,
+  { mqtt, maxConnections, tenantMode, role, isGuarded }: ListenerConfig,
   address: string | undefined,
 ): NativeLimits {
   const isLocal = address === undefined || isLoopback(address);
   const sys_read = mqtt.sys_readers === 'all' || (mqtt.sys_readers === 'loopback' && isLocal);
-  return { ...nativeLimits(mqtt, maxConnections), sys_read };
+  // Whoever is on this machine and asked nothing is trusted as the operator's own.
+  const own = role ?? (isLocal && !isGuarded ? 'service' : undefined);
+  return {
+    ...nativeLimits(mqtt, maxConnections),
+    sys_read,
+    tenant_mode: tenantMode,
+    ...(own !== undefined && { role: own }),
+  };
 }
 
 /** An address of this machine that no other reaches. */

@@ -24,6 +24,8 @@ export interface Prepared {
 export interface ReloaderParts {
   readonly recorder: Recorder;
   readonly listeners: Pick<Listeners, 'change' | 'bound'>;
+  /** What the configuration does not say. */
+  readonly complete: (read: Resolution) => Resolution;
   /** Reads what authentication and rules need; takes effect with the rest, or is discarded. */
   readonly prepare: (next: Resolution) => Promise<Prepared>;
   /** Everything else that takes over values while it runs. Must not fail. */
@@ -68,7 +70,7 @@ export class Reloader {
     if (this.#isEnded) return reportOf(nothing, nothing, []);
     const patches = patch === undefined ? this.#patches : [...this.#patches, patch];
     try {
-      const next = await resolve(patches);
+      const next = this.#parts.complete(await resolve(patches));
       const plan = diffConfig(this.#current, next);
       const sinceStart = diffConfig(this.#started, next);
       await this.#apply(plan, next);
