@@ -153,7 +153,6 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     apply: (next) => {
       owner.took(next);
       applyNative(next.config);
-      listeners.reloadTls();
       for (const service of services) service.apply?.(next.config);
     },
   });

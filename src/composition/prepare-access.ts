@@ -34,6 +34,7 @@ export async function prepareAccess(
     native.configure({ authenticate: true });
   }
   return {
+    reread: nextRules.reread ?? [],
     commit: () => {
       nextRules.commit();
       nextAuth.commit();

@@ -35,7 +35,9 @@ export class AccessRules {
     const next = await readRules(config);
     const before = this.#current ?? ruleSet(undefined, []);
     applyRules(this.#native, next);
+    const isSame = Buffer.compare(before.bytes, next.bytes) === 0;
     return {
+      reread: isSame || (config.acl?.files.length ?? 0) === 0 ? [] : ['acl.files'],
       commit: () => {
         this.#current = next;
       },

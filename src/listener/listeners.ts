@@ -126,21 +126,26 @@ export class Listeners {
 
   /**
    * Opens what is new, changes what stays, closes what is gone. Where something cannot be opened
-   * it throws, and everything is as it was. Connections of closed listeners stay.
+   * it throws, and everything is as it was. Connections of closed listeners stay. Certificates of
+   * all listeners are read anew; resolves to the names of those where they have changed.
    */
-  async change(changes: ListenerChanges, configured: readonly ListenerConfig[]): Promise<void> {
+  async change(
+    changes: ListenerChanges,
+    configured: readonly ListenerConfig[],
+  ): Promise<readonly string[]> {
     const before = this.#configured;
     this.#configured = configured;
     const opened: Entry[] = [];
     const closed = this.#closedBy(changes);
     const reopened: Entry[] = [];
-    const prepared: PreparedTls[] = [];
+    const prepared: (PreparedTls & { readonly name: string })[] = [];
     try {
       await this.#prepareTls(configured);
-      for (const { after, tls } of changes.listenersChanged) {
-        const next = tlsOf(after);
-        if (!tls || next === undefined || this.#tls === undefined) continue;
-        prepared.push(this.#tls.prepare(after.table, next));
+      for (const listener of configured) {
+        const next = tlsOf(listener);
+        if (next === undefined || !this.#entriesOf(listener).some(hasTls)) continue;
+        const made = this.#tls?.prepare(listener.table, next);
+        if (made !== undefined) prepared.push({ ...made, name: listener.name });
       }
       for (const listener of changes.listenersAdded)
         opened.push(...(await this.#openAll(listener)));
@@ -177,11 +182,7 @@ export class Listeners {
         this.#native.setChannels(entry.id, nativeChannelSpec(after));
       }
     }
-  }
-
-  /** Reads certificates and keys anew: on SIGHUP. What is wrong with them is logged. */
-  reloadTls(): void {
-    this.#tls?.reload('the configuration was');
+    return prepared.filter(({ isChanged }) => isChanged).map(({ name }) => name);
   }
 
   /** After the native half has stopped. */
@@ -332,6 +333,8 @@ function transportOf(
   if (transport === 'websocket') return tls === undefined ? 'ws' : 'wss';
   return tls === undefined ? socket : 'tls';
 }
+
+const hasTls = ({ listener }: Entry): boolean => listener.tls !== undefined;
 
 function tlsOf({ name, tls, transport }: ListenerConfig): TlsListener | undefined {
   return tls === undefined ? undefined : { name, tls, transport };

@@ -17,6 +17,8 @@ export type Resolve = (extra: readonly Layer[]) => Promise<Resolution>;
 
 /** A part of a configuration that can take effect without failing. One of the two is called. */
 export interface Prepared {
+  /** What stands in files that have changed. */
+  readonly reread?: readonly string[];
   commit(): void;
   discard(): void;
 }
@@ -67,16 +69,16 @@ export class Reloader {
 
   async #reload(resolve: Resolve, patch: Layer | undefined): Promise<ReloadReport> {
     const { recorder } = this.#parts;
-    if (this.#isEnded) return reportOf(nothing, nothing, []);
+    if (this.#isEnded) return reportOf(nothing, nothing, [], []);
     const patches = patch === undefined ? this.#patches : [...this.#patches, patch];
     try {
       const next = this.#parts.complete(await resolve(patches));
       const plan = diffConfig(this.#current, next);
       const sinceStart = diffConfig(this.#started, next);
-      await this.#apply(plan, next);
+      const reread = await this.#apply(plan, next);
       this.#current = next;
       this.#patches = patches;
-      const report = reportOf(plan, sinceStart, next.warnings);
+      const report = reportOf(plan, sinceStart, next.warnings, reread);
       for (const text of next.warnings) recorder.say('warn', 'config', text);
       recorder.say('notice', 'reload', reportText(report));
       return report;
@@ -87,13 +89,15 @@ export class Reloader {
     }
   }
 
-  async #apply(plan: ReloadPlan, next: Resolution): Promise<void> {
+  /** Resolves to what has been read anew. */
+  async #apply(plan: ReloadPlan, next: Resolution): Promise<readonly string[]> {
     const { recorder, listeners, prepare, apply } = this.#parts;
     const { config } = next;
     const prepared = await prepare(next);
     const before = new Set(listeners.bound);
+    let secured: readonly string[];
     try {
-      await listeners.change(plan, config.listeners);
+      secured = await listeners.change(plan, config.listeners);
     } catch (error) {
       prepared.discard();
       throw error;
@@ -103,6 +107,7 @@ export class Reloader {
     for (const record of boundRecords(opened)) recorder.write(record);
     await recorder.logger.reconfigure(config.log);
     apply(next);
+    return [...(prepared.reread ?? []), ...secured.map((name) => `certificates of ${name}`)];
   }
 }
 

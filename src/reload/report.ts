@@ -12,6 +12,8 @@ export interface ReloadReport {
   readonly listenersAdded: readonly string[];
   readonly listenersRemoved: readonly string[];
   readonly listenersChanged: readonly string[];
+  /** Files that say something else than before, in effect now: "acl.files", "certificates of v4-1". */
+  readonly reread: readonly string[];
   /** Of the new configuration. */
   readonly warnings: readonly string[];
 }
@@ -21,6 +23,7 @@ export function reportOf(
   plan: ReloadPlan,
   sinceStart: ReloadPlan,
   warnings: readonly string[],
+  reread: readonly string[],
 ): ReloadReport {
   // A listener's address and name are told by the listener, not by its keys.
   const isOwn = ({ key }: ChangedValue) => !/^(v4|v5|unified|ws)\./.test(key);
@@ -32,6 +35,7 @@ export function reportOf(
     listenersAdded: names(plan.listenersAdded),
     listenersRemoved: names(plan.listenersRemoved),
     listenersChanged: names(plan.listenersChanged.map(({ after }) => after)),
+    reread,
     warnings,
   };
 }
@@ -44,6 +48,7 @@ export function reportText(report: ReloadReport): string {
   const parts = [
     part('in effect', keys(live)),
     part('for new connections', keys(newConnections)),
+    part('read anew', report.reread),
     part('listeners added', listenersAdded),
     part('listeners changed', listenersChanged),
     part('listeners removed', listenersRemoved),

@@ -3,6 +3,7 @@
  * Connections that are there keep what they began with. A file that is wrong leaves everything of its
  * listener as it was, and says so.
  */
+import { createHash } from 'node:crypto';
 import type { TlsConfig } from '../config/access-config.js';
 import { messageOf } from '../errors.js';
 import type { LogRecord } from '../log/logger.js';
@@ -33,6 +34,8 @@ export interface TlsListener {
 }
 
 export interface PreparedTls {
+  /** Whether it says something else than what is there, in the table or in one of its files. */
+  readonly isChanged: boolean;
   readonly take: () => void;
   readonly drop: () => void;
 }
@@ -41,6 +44,8 @@ interface Entry {
   listener: TlsListener;
   /** The native half's number. */
   context: number;
+  /** Of everything that made the context. */
+  digest: string;
   readonly sockets: Set<number>;
 }
 
@@ -63,8 +68,8 @@ export class TlsContexts {
   contextOf(key: string, listener: TlsListener): number {
     const entry = this.#entries.get(key);
     if (entry !== undefined) return entry.context;
-    const context = makeContext(listener, (options) => this.#native.tlsContext(options));
-    this.#entries.set(key, { listener, context, sockets: new Set() });
+    const { context, digest } = this.#make(listener, readFiles(listener));
+    this.#entries.set(key, { listener, context, digest, sockets: new Set() });
     this.#watchAll();
     return context;
   }
@@ -100,16 +105,20 @@ export class TlsContexts {
    * the two that it returns must be called.
    */
   prepare(key: string, listener: TlsListener): PreparedTls {
-    const next = makeContext(listener, (options) => this.#native.tlsContext(options));
+    const files = readFiles(listener);
+    // The same again would only make clients forget the sessions that they could resume.
+    if (this.#entries.get(key)?.digest === digestOf(files)) return unchanged;
+    const next = this.#make(listener, files);
     return {
+      isChanged: true,
       take: () => {
         const entry = this.#entries.get(key);
-        if (entry === undefined) return this.#native.releaseTls(next);
+        if (entry === undefined) return this.#native.releaseTls(next.context);
         entry.listener = listener;
         this.#replace(entry, next);
         this.#watchAll();
       },
-      drop: () => this.#native.releaseTls(next),
+      drop: () => this.#native.releaseTls(next.context),
     };
   }
 
@@ -118,10 +127,9 @@ export class TlsContexts {
     for (const entry of this.#entries.values()) {
       const { name } = entry.listener;
       try {
-        this.#replace(
-          entry,
-          makeContext(entry.listener, (options) => this.#native.tlsContext(options)),
-        );
+        const files = readFiles(entry.listener);
+        if (digestOf(files) === entry.digest) continue;
+        this.#replace(entry, this.#make(entry.listener, files));
         this.#log('info', `TLS of listener "${name}" read anew: ${why}`, name);
       } catch (error) {
         this.#log('error', `${messageOf(error)}; new connections get what was there before`, name);
@@ -136,9 +144,15 @@ export class TlsContexts {
     this.#entries.clear();
   }
 
-  #replace(entry: Entry, next: number): void {
+  #make(listener: TlsListener, files: TlsFiles): Made {
+    const context = makeContext(listener, files, (options) => this.#native.tlsContext(options));
+    return { context, digest: digestOf(files) };
+  }
+
+  #replace(entry: Entry, next: Made): void {
     const before = entry.context;
-    entry.context = next;
+    entry.context = next.context;
+    entry.digest = next.digest;
     for (const id of entry.sockets) this.#native.setTls(id, entry.context);
     this.#native.releaseTls(before);
   }
@@ -154,14 +168,26 @@ export class TlsContexts {
 
 /** Reads and checks, for `check` and before a change. Throws ST_TLS_…. */
 export function checkTls(listener: TlsListener, check: (options: NativeTlsOptions) => void): void {
-  makeContext(listener, check);
+  makeContext(listener, readFiles(listener), check);
+}
+
+type Made = Pick<Entry, 'context' | 'digest'>;
+
+const unchanged: PreparedTls = { isChanged: false, take: () => {}, drop: () => {} };
+
+const readFiles = ({ name, tls, transport }: TlsListener): TlsFiles =>
+  readTlsFiles(name, tls, transport);
+
+/** Of what the files hold, and of what the table says. Nothing can be read from it. */
+function digestOf({ options }: TlsFiles): string {
+  return createHash('sha256').update(JSON.stringify(options)).digest('base64');
 }
 
 function makeContext<T>(
-  { name, tls, transport }: TlsListener,
+  { name }: TlsListener,
+  files: TlsFiles,
   make: (options: NativeTlsOptions) => T,
 ): T {
-  const files: TlsFiles = readTlsFiles(name, tls, transport);
   try {
     return make(files.options);
   } catch (cause) {

@@ -65,6 +65,7 @@ const parts = {
   listeners_added: 'listener opened',
   listeners_removed: 'listener closed',
   listeners_changed: 'listener changed',
+  reread: 'read anew',
   warnings: 'warning',
 } as const;
 

@@ -30,6 +30,7 @@ const reportSchema = record(
     listeners_added: names('Opened.'),
     listeners_removed: names('Closed.'),
     listeners_changed: names('Changed.'),
+    reread: list(text('As "acl.files", "certificates of v4-1".'), 'Files that say something else than before.'),
     warnings: list(text('A warning.'), 'What an operator should know.'),
   },
   'What changed.',
@@ -160,6 +161,7 @@ function showReport(report: ReloadReport): unknown {
     listeners_added: report.listenersAdded,
     listeners_removed: report.listenersRemoved,
     listeners_changed: report.listenersChanged,
+    reread: report.reread,
     warnings: report.warnings,
   };
 }

@@ -25,6 +25,7 @@ interface Report {
   readonly listeners_added: readonly string[];
   readonly listeners_removed: readonly string[];
   readonly listeners_changed: readonly string[];
+  readonly reread: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -175,6 +176,7 @@ function told(report: Report): string {
     ...named('listeners opened', report.listeners_added),
     ...named('listeners closed', report.listeners_removed),
     ...named('listeners changed', report.listeners_changed),
+    ...named('read anew', report.reread),
   ];
   return parts.length === 0 ? 'Reloaded: nothing has changed.' : `Reloaded. ${parts.join('; ')}.`;
 }

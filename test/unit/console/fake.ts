@@ -203,6 +203,7 @@ export const emptyReport: ReloadReport = {
   listenersAdded: [],
   listenersRemoved: [],
   listenersChanged: [],
+  reread: [],
   warnings: [],
 };
 
