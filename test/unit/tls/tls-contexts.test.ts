@@ -242,6 +242,13 @@ describe('files that change', () => {
   test('SIGHUP reads all again; a file that is gone then leaves what was', () => {
     contexts.contextOf('1', listener());
     contexts.bind('1', 10);
+    // The same again: clients could not resume their sessions.
+    contexts.reload('SIGHUP');
+    expect(native.sockets.size).toBe(0);
+    expect(contexts.prepare('1', listener()).isChanged).toBe(false);
+    const other = issue({ subject: { cn: 'broker.example' } });
+    writeFileSync(path('cert.pem'), other.certificate);
+    writeFileSync(path('key.pem'), other.key);
     contexts.reload('SIGHUP');
     expect(native.sockets.get(10)).toBe(2);
     unlinkSync(path('key.pem'));
