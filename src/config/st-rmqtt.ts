@@ -111,8 +111,8 @@ export const stRmqttKeys: readonly StRmqttKey[] = [
   {
     key: 'v4.N.tls',
     there: 'certificate, key, CA; or PKCS #12',
-    here: 'not yet: stops the start',
-    test: 'tls, passwords and tenants stop the start',
+    here: 'the same, and more; read again when a file changes and at a reload. capath alone asks for client certificates',
+    test: 'tls: certificate and key, or PKCS #12; capath asks for certificates',
   },
   {
     key: 'v4.N.connections.connection_timeout_ms',
@@ -141,8 +141,14 @@ export const stRmqttKeys: readonly StRmqttKey[] = [
   {
     key: 'v4.N.connections.auth',
     there: 'user names and passwords',
-    here: 'not yet: stops the start',
-    test: 'tls, passwords and tenants stop the start',
+    here: 'the same; who has none stays out',
+    test: 'passwords let in who has one, and nobody else',
+  },
+  {
+    key: 'v4.N.connections.validate_tenant_prefix',
+    there: 'the tenant is the Organization of the client certificate (ST-RMQTT)',
+    here: 'the same; it asks for client certificates',
+    test: 'tls: certificate and key, or PKCS #12; capath asks for certificates',
   },
   {
     key: 'prometheus.listen',

@@ -11,6 +11,7 @@ import { eventually } from '../harness/eventually.js';
 import { accepts, freePort, launch, standIn } from './broker-process.js';
 import { Client, type Version } from './mqttjs-client.js';
 import { type Program, Programs, readText } from './programs.js';
+import { tlsFiles } from './tls-files.js';
 
 const fixture = resolve(import.meta.dirname, '../unit/config/fixtures/rumqttd.toml');
 const programs = new Programs();
@@ -313,22 +314,31 @@ describe.skipIf(standIn)("ST-RMQTT's reference configuration", () => {
     expect(errors.match(/has no effect at 1/g)).toHaveLength(1);
   });
 
-  test('tls, passwords and tenants stop the start', async () => {
-    for (const [lines, key] of [
-      ['[v4.1.tls]\ncertpath = "a.pem"\nkeypath = "a.key"', '[v4.1.tls]'],
-      ['[v4.1.tls]\npkcs12path = "a.pfx"\npkcs12pass = "word-word"', '[v4.1.tls]'],
-      ['[v4.1.connections.auth]\nuser1 = "word-word"', '[v4.1.connections.auth]'],
-      ['[ws.1.tls]\ncertpath = "a.pem"', '[ws.1.tls] keypath is missing'],
-    ] as const) {
-      const { code, output, errors } = await check((text) => `${text}${lines}\n`);
-      expect(code).toBe(1);
-      expect(output).toBe('');
-      expect(errors).toContain(key);
-      expect(errors.trimEnd().split('\n')).toHaveLength(1);
-      expect(errors).not.toContain('word-word');
-    }
-    const tenant = await check(into('v4.1.connections', 'validate_tenant_prefix = true'));
-    expect(tenant).toMatchObject({ code: 1, errors: expect.stringContaining('tenant') });
+  test('tls: certificate and key, or PKCS #12; capath asks for certificates', async () => {
+    const { pair, capath, pkcs12, trust, identity } = tlsFiles(programs.folder);
+    const tenant = `[v5.1.tls]\n${pair}${capath}[v5.1.connections]\nvalidate_tenant_prefix = true\n`;
+    const { ports } = await start((text) =>
+      text
+        .replace('[v4.1.connections]', `[v4.1.tls]\n${pkcs12}[v4.1.connections]`)
+        .replace('[v5.1.connections]\n', tenant),
+    );
+    await (await Client.open(ports.v4, 4, trust)).close();
+    await expect(Client.open(ports.v5, 5, trust)).rejects.toThrow();
+    const device = await Client.open(ports.v5, 5, { ...trust, ...identity });
+    await device.publish('/tenants/acme/t', 'x', { qos: 1 });
+    await expect(device.publish('/tenants/other/t', 'x', { qos: 1 })).rejects.toThrow();
+    await device.close();
+  });
+
+  test('passwords let in who has one, and nobody else', async () => {
+    const { ports } = await start((text) =>
+      text.replace(/^# (\[v4\.1\.connections\.auth\])\n# (user1 = .*)$/m, '$1\n$2'),
+    );
+    const user = { username: 'user1', password: 'password' };
+    await (await Client.open(ports.v4, 4, user)).close();
+    await expect(Client.open(ports.v4, 4, { ...user, password: 'Password' })).rejects.toThrow();
+    await expect(Client.open(ports.v4, 4)).rejects.toThrow();
+    await (await Client.open(ports.v5, 5)).close();
   });
 
   test('connection_timeout_ms ends connections without CONNECT', async () => {

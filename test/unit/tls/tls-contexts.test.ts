@@ -246,9 +246,7 @@ describe('files that change', () => {
     contexts.reload('SIGHUP');
     expect(native.sockets.size).toBe(0);
     expect(contexts.prepare('1', listener()).isChanged).toBe(false);
-    const other = issue({ subject: { cn: 'broker.example' } });
-    writeFileSync(path('cert.pem'), other.certificate);
-    writeFileSync(path('key.pem'), other.key);
+    put('cert.pem', 'cert.pem 2');
     contexts.reload('SIGHUP');
     expect(native.sockets.get(10)).toBe(2);
     unlinkSync(path('key.pem'));
