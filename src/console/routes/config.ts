@@ -30,7 +30,10 @@ const reportSchema = record(
     listeners_added: names('Opened.'),
     listeners_removed: names('Closed.'),
     listeners_changed: names('Changed.'),
-    reread: list(text('As "acl.files", "certificates of v4-1".'), 'Files that say something else than before.'),
+    reread: list(
+      text('As "acl.files", "certificates of v4-1".'),
+      'Files that say something else than before.',
+    ),
     warnings: list(text('A warning.'), 'What an operator should know.'),
   },
   'What changed.',
