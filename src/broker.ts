@@ -13,7 +13,6 @@ import { compose, makeRecorder, type Owner } from './composition/compose.js';
 import { startServices, stopServices } from './composition/services.js';
 import { embeddingDefaults, objectLayer } from './config/layers.js';
 import type { ConfigTables } from './config/options.js';
-import { withoutPending } from './config/pending.js';
 import { type Resolution, resolveConfig } from './config/resolve.js';
 import { fail } from './errors.js';
 import { type Internals, kInternals } from './internal.js';
@@ -71,8 +70,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     const tables = options as ConfigTables;
     this.#resolve = this.#internals.resolve ?? fromTables(tables);
     this.#resolution =
-      this.#internals.resolution ??
-      withoutPending(resolveConfig([embeddingDefaults, objectLayer(tables)]));
+      this.#internals.resolution ?? resolveConfig([embeddingDefaults, objectLayer(tables)]);
   }
 
   /** Resolves when every listener accepts connections; rejects, with nothing left open, if one cannot. */

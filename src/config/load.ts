@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { fail } from '../errors.js';
 import { readConfigFile } from './files.js';
 import { environmentLayer, type Flags, flagLayer } from './layers.js';
-import { withoutPending } from './pending.js';
 import type { Environment } from './references.js';
 import { type Resolution, resolveConfig } from './resolve.js';
 import { isTable, type Layer } from './tree.js';
@@ -50,7 +49,7 @@ export async function loadConfig(sources: Sources): Promise<Resolution> {
     ...(given === undefined ? {} : { file: given }),
     ...(last === undefined ? {} : { found: last }),
   });
-  return withoutPending({ ...resolution, warnings: [...notes, ...resolution.warnings] });
+  return { ...resolution, warnings: [...notes, ...resolution.warnings] };
 }
 
 /**

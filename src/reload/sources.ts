@@ -2,18 +2,14 @@
 import { readConfigFile } from '../config/files.js';
 import { embeddingDefaults, objectLayer } from '../config/layers.js';
 import type { ConfigTables } from '../config/options.js';
-import { withoutPending } from '../config/pending.js';
 import { resolveConfig } from '../config/resolve.js';
 import type { Resolve } from './reloader.js';
 
 export function fromFile(file: string): Resolve {
   return async (extra) =>
-    withoutPending(
-      resolveConfig([embeddingDefaults, await readConfigFile(file), ...extra], { file }),
-    );
+    resolveConfig([embeddingDefaults, await readConfigFile(file), ...extra], { file });
 }
 
 export function fromTables(tables: ConfigTables): Resolve {
-  return async (extra) =>
-    withoutPending(resolveConfig([embeddingDefaults, objectLayer(tables), ...extra]));
+  return async (extra) => resolveConfig([embeddingDefaults, objectLayer(tables), ...extra]);
 }
