@@ -18,6 +18,7 @@ import {
   runIn,
   startBroker,
 } from './packed.js';
+import { tlsUnderEveryNode } from './tls-nodes.js';
 
 const release = process.env.ST_MQTTD_PACKAGE_TEST === 'release';
 const version = (
@@ -140,6 +141,10 @@ describe('the install script', () => {
       },
     );
   }
+});
+
+describe('TLS with the OpenSSL that Node brings', () => {
+  tlsUnderEveryNode(() => ({ folder: installed, env: bare }));
 });
 
 if (release) describe('the prebuilds of a release', releasedPrebuilds);
