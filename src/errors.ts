@@ -44,7 +44,7 @@ const texts = {
     `listener "${p.listener}": the ${p.what} ${p.why}; ${p.next}`,
   ST_TLS_UNAVAILABLE: (p: { listener: string; why: string }) =>
     `listener "${p.listener}": TLS cannot be had: ${p.why}; run the broker in Node.js 20 or later, ` +
-    'or put a TLS proxy in front of a listener without TLS',
+    'install OpenSSL 3 (libssl3), or put a TLS proxy in front of a listener without TLS',
 
   /** `where`: in the configuration; undefined = it was given otherwise. */
   ST_LOG_FILTER: (p: {

@@ -43,8 +43,22 @@ Napi::Value notify(const Napi::CallbackInfo& info) {
 Napi::Value tls_available(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (stmqtt::openssl::functions() != nullptr) return env.Null();
-  return Napi::String::New(env, std::string("this runtime does not export OpenSSL 3: no ") +
+  return Napi::String::New(env, std::string("neither this runtime nor the system has OpenSSL 3: no ") +
                                     stmqtt::openssl::missing_function());
+}
+
+/// tlsFallback(force?): null, or {version, missing} where the system's OpenSSL stands in.
+Napi::Value tls_fallback(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() > 0 && info[0].ToBoolean() && !stmqtt::openssl::want_system()) {
+    return env.Null();
+  }
+  const char* const version = stmqtt::openssl::system_version();
+  if (version == nullptr) return env.Null();
+  Napi::Object fallback = Napi::Object::New(env);
+  fallback.Set("version", version);
+  fallback.Set("missing", stmqtt::openssl::missing_function());
+  return fallback;
 }
 
 /// tlsCheck(options): throws as tlsContext() does, and keeps nothing.
@@ -71,6 +85,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("createBroker", Napi::Function::New(env, create_broker, "createBroker"));
   exports.Set("notify", Napi::Function::New(env, notify, "notify"));
   exports.Set("tlsAvailable", Napi::Function::New(env, tls_available, "tlsAvailable"));
+  exports.Set("tlsFallback", Napi::Function::New(env, tls_fallback, "tlsFallback"));
   exports.Set("tlsCheck", Napi::Function::New(env, tls_check, "tlsCheck"));
   return exports;
 }

@@ -1,6 +1,6 @@
-// The functions of OpenSSL 3 that TLS here needs, found in the running process at first use: Node
-// exports its own. No header and no library of OpenSSL is needed to build, and a process without it
-// still loads the addon. The types are opaque; signatures and numbers are those of OpenSSL 3.0, which
+// The functions of OpenSSL 3 that TLS here needs, found in the running process at first use (Node
+// exports its own), or else in the system's libssl. Neither header nor library of OpenSSL is needed to
+// build, and where there is none the addon still loads. The types are opaque; signatures and numbers are those of OpenSSL 3.0, which
 // its later versions keep. Thread: any.
 #pragma once
 
@@ -118,9 +118,15 @@ struct Functions {
 #undef STMQTT_OPENSSL_MEMBER
 };
 
-/// Null if this process has no OpenSSL 3: then missing_function() says what was looked for in vain.
+/// Null if neither this process nor the system has OpenSSL 3.
 [[nodiscard]] const Functions* functions() noexcept;
+/// What the process was searched for in vain; null = it has everything.
 [[nodiscard]] const char* missing_function() noexcept;
+/// Of the system's library, where that is used; else null.
+[[nodiscard]] const char* system_version() noexcept;
+/// For tests: the system's library although the process has one. Before anything else here; false =
+/// too late, or there is none.
+[[nodiscard]] bool want_system() noexcept;
 
 inline constexpr int kBioTypeSourceSink = 0x0400;
 inline constexpr int kBioShouldRetryRead = 0x01 | 0x08;

@@ -67,7 +67,7 @@ void derive(const TlsOptions& options, std::string_view label, unsigned char (&i
 TlsContext* TlsContext::make(const TlsOptions& options, TlsFailure& failure) {
   if (functions() == nullptr) {
     failure = {TlsFailure::Item::openssl, 0,
-               std::string("this runtime does not export OpenSSL 3: no ") +
+               std::string("neither this runtime nor the system has OpenSSL 3: no ") +
                    openssl::missing_function()};
     return nullptr;
   }

@@ -112,7 +112,11 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
   });
   const listeners = new Listeners(native, config.listeners, async () => {
     const { TlsContexts } = await import('../tls/tls-contexts.js');
-    return new TlsContexts({ native, write: (record) => recorder.write(record) });
+    return new TlsContexts({
+      native,
+      write: (record) => recorder.write(record),
+      fallback: () => addon.tlsFallback(),
+    });
   });
   const rules = new AccessRules(native);
   const links = new Links(writer, (error) => recorder.error('link', error));

@@ -347,6 +347,11 @@ export interface NativeAddon {
   notify(socket: string, text: string): number;
   /** null, or why TLS cannot be had in this process. */
   tlsAvailable(): string | null;
+  /**
+   * Where this process has no OpenSSL 3 and the system's stands in: its version, and the function that
+   * is missing. null otherwise. `force`, for tests: the system's, if nothing has asked for TLS yet.
+   */
+  tlsFallback(force?: boolean): { version: string; missing: string } | null;
   /** Throws as tlsContext() does, and keeps nothing. */
   tlsCheck(options: NativeTlsOptions): void;
   /** `wake` is called on the JavaScript thread, at most once per pending batch. */

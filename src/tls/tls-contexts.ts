@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import type { TlsConfig } from '../config/access-config.js';
 import { messageOf } from '../errors.js';
 import type { LogRecord } from '../log/logger.js';
-import type { NativeBroker, NativeTlsOptions } from '../native/addon.js';
+import type { NativeAddon, NativeBroker, NativeTlsOptions } from '../native/addon.js';
 import { FileWatch, type FileWatchTimes } from './file-watch.js';
 import {
   filesOf,
@@ -23,6 +23,8 @@ type Native = Pick<NativeBroker, 'tlsContext' | 'setTls' | 'releaseTls'>;
 export interface TlsContextsParts {
   readonly native: Native;
   readonly write: (record: LogRecord) => void;
+  /** Whether another OpenSSL stands in for the runtime's. */
+  readonly fallback?: NativeAddon['tlsFallback'];
   readonly watchTimes?: FileWatchTimes;
 }
 
@@ -55,9 +57,11 @@ export class TlsContexts {
   readonly #watch: FileWatch;
   readonly #entries = new Map<string, Entry>();
 
-  constructor({ native, write, watchTimes }: TlsContextsParts) {
+  constructor({ native, write, fallback, watchTimes }: TlsContextsParts) {
     this.#native = native;
     this.#write = write;
+    const other = fallback?.() ?? null;
+    if (other !== null) write(fallbackRecord(other));
     this.#watch = new FileWatch(() => this.reload('a file has changed'), watchTimes);
   }
 
@@ -164,6 +168,11 @@ export class TlsContexts {
   #log(level: 'info' | 'error', text: string, listener: string): void {
     this.#write({ level, module: 'listener', text, fields: { listener } });
   }
+}
+
+function fallbackRecord({ version, missing }: { version: string; missing: string }): LogRecord {
+  const text = `this runtime does not export OpenSSL 3 (no ${missing}): TLS uses the system's ${version} instead`;
+  return { level: 'warn', module: 'listener', text, fields: {} };
 }
 
 /** Reads and checks, for `check` and before a change. Throws ST_TLS_…. */

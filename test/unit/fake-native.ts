@@ -283,6 +283,9 @@ export class FakeAddon implements NativeAddon {
   tlsAvailable(): string | null {
     return null;
   }
+  tlsFallback(): null {
+    return null;
+  }
   tlsCheck(): void {}
   createBroker(options: NativeBrokerOptions, wake: () => void): NativeBroker {
     const broker = new FakeBroker(options, wake);
