@@ -97,7 +97,7 @@ test('SIGHUP: a right file is taken, a wrong one is said; who is connected stays
   program.child.kill('SIGHUP');
   await eventually(() =>
     expect(program.errors()).toMatch(
-      /key\.pem has no PRIVATE KEY in PEM form.*new connections get/,
+      /key\.pem has no PRIVATE KEY in PEM form.*nothing was changed/,
     ),
   );
   const after = await open(port);
