@@ -70,13 +70,15 @@ listen = "127.0.0.1:${ports.wss}"
 [ws.secure.tls]
 ${identity}
 
+[acl]
+default = "allow"
 [[acl.rules]]
 effect = "allow"
-who = { listeners = ["unified-mtls"] }
+listeners = ["unified-mtls"]
 filters = ["devices/%u/#"]
 [[acl.rules]]
 effect = "deny"
-who = { listeners = ["unified-mtls"] }
+listeners = ["unified-mtls"]
 filters = ["#"]
 `;
   const remove = () => rmSync(folder, { recursive: true, force: true });

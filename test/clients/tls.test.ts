@@ -121,7 +121,7 @@ describe.skipIf(standIn)('TLS', () => {
       // TLS 1.3 sends its tickets behind the handshake: an answered CONNECT makes the client read on.
       const packet = join(site.folder, 'connect');
       writeFileSync(packet, '\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01s', 'latin1');
-      const script = '(cat "$1"; sleep 1) | "$0" s_client -quiet -connect "$2" "$3" -sess_out "$4"';
+      const script = '(cat "$1"; sleep 1) | "$0" s_client -connect "$2" "$3" -sess_out "$4"';
       const first = await run('sh', [
         ...['-c', script, openssl ?? '', packet],
         ...[`localhost:${site.ports.tls}`, flag, file],
@@ -171,7 +171,6 @@ describe.skipIf(standIn)('TLS', () => {
         is_vulnerable_to_client_renegotiation_dos: false,
       });
       expect(found.tls_fallback_scsv.result.supports_fallback_scsv).toBe(true);
-      expect(found.tls_1_3_early_data.result.supports_early_data).toBe(false);
     }, 130_000);
   });
 });

@@ -118,7 +118,9 @@ class Client:
     def cut(self):
         """Breaks the connection without DISCONNECT; paho's thread connects again after a second."""
         self.connected.clear()
-        self.paho.socket().shutdown(socket.SHUT_RDWR)
+        connection = self.paho.socket()
+        # paho's WebSocket keeps the socket to itself.
+        getattr(connection, "_socket", connection).shutdown(socket.SHUT_RDWR)
 
     def stop(self):
         """Breaks the connection for good."""
