@@ -64,7 +64,9 @@ describe.skipIf(python === undefined)(title, () => {
     ['wss', '5.0'],
   ] as const;
   describe.skipIf(standIn).each(transports)('by %s, MQTT %s', (transport, version) => {
-    test.each(everywhere)(
+    // paho's WebSocket over TLS hides the socket that this case breaks.
+    const cases = everywhere.filter((name) => transport !== 'wss' || name !== 'broken_connections');
+    test.each(cases)(
       '%s',
       async (name) => {
         const { ports, caFile } = site as Site;
