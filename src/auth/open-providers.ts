@@ -7,6 +7,7 @@ import type { HttpProvider, JwtProvider, ProviderConfig } from '../config/broker
 import { readFailure } from '../config/read-failure.js';
 import { assertNever, fail, messageOf, type StMqttdError } from '../errors.js';
 import type { EnhancedMethod } from './enhanced.js';
+import type { HttpClient, HttpClientOptions } from './http/client.js';
 import type { KeySource } from './jwt/key-source.js';
 import type { AuthProvider } from './provider.js';
 import { HandlerProvider } from './providers/handler.js';
@@ -97,52 +98,47 @@ async function openScram(
 
 async function openJwt(config: JwtProvider, deps: ProviderDeps): Promise<AuthProvider> {
   const { JwtTokens } = await import('./providers/jwt.js');
-  const { algorithmOf } = await import('./jwt/algorithms.js');
-  for (const name of config.algorithms) {
-    if (algorithmOf(name) === undefined) throw wrong(config, `there is no algorithm ${name}`);
-  }
-  const keys = await keySource(config, deps);
-  const known = keys.known();
-  for (const name of config.algorithms) {
-    if (known === undefined || known.some(({ key }) => algorithmOf(name)?.fits(key) === true)) {
-      continue;
-    }
-    keys.stop();
-    throw wrong(config, `no key fits ${name} (HS256 wants 32 bytes or more, RSA 2048 bits)`);
-  }
-  return new JwtTokens(config, keys);
+  return new JwtTokens(config, await keySource(config, deps));
 }
 
 async function keySource(config: JwtProvider, deps: ProviderDeps): Promise<KeySource> {
   const { fileKeys, fixedKeys, JwksKeys } = await import('./jwt/key-source.js');
+  const { algorithms } = config;
   if (config.secret !== undefined) {
-    const { secretKey } = await import('./jwt/keys.js');
-    return fixedKeys([secretKey(config.secret)]);
+    const { requireKeys, secretKey } = await import('./jwt/keys.js');
+    const keys = secretKey(config.secret);
+    await requireKeys(keys, algorithms).catch((cause: unknown) => {
+      throw wrong(config, messageOf(cause), cause);
+    });
+    return fixedKeys(keys);
   }
   if (config.keyPath !== undefined) {
     const { keyPath } = config;
     const about = (cause: unknown) => wrong(config, `${keyPath}: ${readFailure(cause)}`, cause);
-    return fileKeys(keyPath, (cause) => deps.onError(about(cause))).catch((cause: unknown) => {
+    const onError = (cause: unknown) => deps.onError(about(cause));
+    return fileKeys(keyPath, algorithms, onError).catch((cause: unknown) => {
       throw about(cause);
     });
   }
   if (config.jwksUrl === undefined) {
     throw wrong(config, 'it has neither secret nor key_path nor jwks_url');
   }
-  if (config.algorithms.some((name) => name.startsWith('HS'))) {
+  if (algorithms.some((name) => name.startsWith('HS'))) {
     throw wrong(config, 'what a jwks_url publishes is no secret, so HS… cannot be used with it');
   }
   const { HttpClient } = await import('./http/client.js');
-  const client = new HttpClient({
+  const options = {
     url: urlOf(config, config.jwksUrl, 'keys could be replaced on the way', deps),
     timeoutMs: config.jwksTimeoutMs,
     maxSockets: 1,
     maxBytes: kMaxJwksBytes,
     ca: await pem(config, config.caPath),
-  });
+  };
+  const client = clientOf(config, HttpClient, options);
   return new JwksKeys(client, {
     cacheS: config.jwksCacheS,
     cooldownS: config.jwksCooldownS,
+    timeoutMs: config.jwksTimeoutMs,
     onError: (cause) => deps.onError(wrong(config, messageOf(cause), cause)),
   });
 }
@@ -157,14 +153,21 @@ async function openHttp(config: HttpProvider, deps: ProviderDeps): Promise<AuthP
     cert: await pem(config, certPath),
     key: await pem(config, keyPath),
   };
-  let client: InstanceType<typeof HttpClient>;
+  const bounds = { timeoutMs, maxSockets: maxConcurrent, maxBytes: kMaxAnswerBytes };
+  const client = clientOf(config, HttpClient, { url, ...bounds, ...tls });
+  return new HttpServer(config, client);
+}
+
+function clientOf(
+  config: ProviderConfig,
+  Client: typeof HttpClient,
+  options: HttpClientOptions,
+): HttpClient {
   try {
-    const bounds = { timeoutMs, maxSockets: maxConcurrent, maxBytes: kMaxAnswerBytes };
-    client = new HttpClient({ url, ...bounds, ...tls });
+    return new Client(options);
   } catch (cause) {
     throw wrong(config, `its certificate or key cannot be used: ${messageOf(cause)}`, cause);
   }
-  return new HttpServer(config, client);
 }
 
 /** Shown without what may be a secret: what stands behind the host. */

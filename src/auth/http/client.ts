@@ -1,9 +1,9 @@
 /**
- * One request, one answer, bounded in time and bytes. Follows no redirect: credentials go where the
- * configuration says and nowhere else. Errors name the origin and never the rest of the URL.
+ * One request, one answer, bounded in time and bytes, by undici. Follows no redirect: credentials go
+ * where the configuration says and nowhere else. Errors name the origin and never the rest of the URL.
  */
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { createSecureContext } from 'node:tls';
+import { Agent, errors, request } from 'undici';
 import { messageOf, systemCode } from '../../errors.js';
 
 export interface HttpClientOptions {
@@ -19,7 +19,6 @@ export interface HttpClientOptions {
 
 export interface HttpAnswer {
   readonly status: number;
-  readonly contentType: string;
   readonly body: Buffer;
 }
 
@@ -27,83 +26,83 @@ export interface HttpRequest {
   readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** Of who keeps the time himself; without it timeoutMs is kept here. */
+  readonly signal?: AbortSignal;
 }
 
+const kKeepAliveMs = 10_000;
+
 export class HttpClient {
+  readonly url: string;
+  readonly origin: string;
   readonly #options: HttpClientOptions;
-  readonly #url: URL;
-  readonly #agent: HttpAgent;
+  readonly #agent: Agent;
 
+  /** Throws where the CA, the certificate or the key cannot be used. */
   constructor(options: HttpClientOptions) {
+    const { protocol, origin } = new URL(options.url);
+    const { timeoutMs, maxSockets, maxBytes, ca, cert, key } = options;
+    this.url = options.url;
+    this.origin = origin;
     this.#options = options;
-    this.#url = new URL(options.url);
-    const { maxSockets, ca, cert, key } = options;
-    const shared = { keepAlive: true, keepAliveMsecs: 10_000, maxSockets };
-    this.#agent =
-      this.#url.protocol === 'https:'
-        ? new HttpsAgent({
-            ...shared,
-            minVersion: 'TLSv1.2',
-            ...(ca === undefined ? {} : { ca }),
-            ...(cert === undefined ? {} : { cert }),
-            ...(key === undefined ? {} : { key }),
-          })
-        : new HttpAgent(shared);
-  }
-
-  get origin(): string {
-    return this.#url.origin;
-  }
-
-  send({ method, headers, body = '' }: HttpRequest): Promise<HttpAnswer> {
-    const { timeoutMs } = this.#options;
-    const make = this.#url.protocol === 'https:' ? httpsRequest : httpRequest;
-    return new Promise((resolve, reject) => {
-      const fail = (why: string, cause?: unknown) => {
-        clearTimeout(timer);
-        reject(new Error(`${this.origin}: ${why}`, cause === undefined ? {} : { cause }));
-      };
-      const request = make(this.#url, {
-        method,
-        agent: this.#agent,
-        headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-      });
-      const timer = setTimeout(() => {
-        fail(`no answer within ${timeoutMs} ms`);
-        request.destroy();
-      }, timeoutMs);
-      request.on('error', (cause) => fail(systemCode(cause) ?? messageOf(cause), cause));
-      request.on('response', (response) => {
-        this.#read(response).then(
-          (bytes) => {
-            clearTimeout(timer);
-            const contentType = response.headers['content-type'] ?? '';
-            resolve({ status: response.statusCode ?? 0, contentType, body: bytes });
-          },
-          (cause) => {
-            fail(messageOf(cause), cause);
-            request.destroy();
-          },
-        );
-      });
-      request.end(body);
+    const tls =
+      protocol === 'https:'
+        ? {
+            secureContext: createSecureContext({
+              minVersion: 'TLSv1.2',
+              ...(ca === undefined ? {} : { ca }),
+              ...(cert === undefined ? {} : { cert }),
+              ...(key === undefined ? {} : { key }),
+            }),
+          }
+        : {};
+    this.#agent = new Agent({
+      connections: maxSockets,
+      keepAliveTimeout: kKeepAliveMs,
+      maxResponseSize: maxBytes,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      connect: { timeout: timeoutMs, ...tls },
     });
   }
 
-  stop(): void {
-    this.#agent.destroy();
+  async send({ method, headers, body, signal: given }: HttpRequest): Promise<HttpAnswer> {
+    // undici's own times are of one step each; this one is of them all.
+    const signal = given ?? AbortSignal.timeout(this.#options.timeoutMs);
+    try {
+      const answer = await request(this.url, {
+        dispatcher: this.#agent,
+        method,
+        headers,
+        body: body ?? null,
+        signal,
+      });
+      const bytes = Buffer.from(await answer.body.arrayBuffer());
+      return { status: answer.statusCode, body: bytes };
+    } catch (cause) {
+      throw new Error(`${this.origin}: ${this.#why(cause, signal)}`, { cause });
+    }
   }
 
-  async #read(response: IncomingMessage): Promise<Buffer> {
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    for await (const part of response) {
-      parts.push(part as Buffer);
-      bytes += (part as Buffer).length;
-      if (bytes > this.#options.maxBytes) {
-        throw new Error(`its answer has more than ${this.#options.maxBytes} bytes`);
-      }
+  stop(): void {
+    // Whoever still waits is told by his own request.
+    this.#agent.destroy().catch(() => undefined);
+  }
+
+  #why(cause: unknown, signal: AbortSignal): string {
+    const { timeoutMs, maxBytes } = this.#options;
+    const isLate =
+      signal.aborted ||
+      cause instanceof errors.ConnectTimeoutError ||
+      cause instanceof errors.HeadersTimeoutError ||
+      cause instanceof errors.BodyTimeoutError;
+    if (isLate) return `no answer within ${timeoutMs} ms`;
+    if (cause instanceof errors.ResponseExceededMaxSizeError) {
+      return `its answer has more than ${maxBytes} bytes`;
     }
-    return Buffer.concat(parts);
+    // The codes of undici say less than its texts.
+    return cause instanceof errors.UndiciError
+      ? cause.message
+      : (systemCode(cause) ?? messageOf(cause));
   }
 }

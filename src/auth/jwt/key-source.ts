@@ -1,95 +1,104 @@
 /** Where the keys of tokens come from: fixed, from a file that may change, from a JWKS URL. */
 import { readFile } from 'node:fs/promises';
+import { createLocalJWKSet, createRemoteJWKSet, customFetch } from 'jose';
 import { messageOf } from '../../errors.js';
 import type { HttpClient } from '../http/client.js';
 import { WatchedFile } from '../watched-file.js';
-import { keysOfFile, keysOfJson, type TokenKey } from './keys.js';
+import {
+  jwksOf,
+  type KeysFor,
+  keysOfFile,
+  matching,
+  requireKeys,
+  type TokenHeader,
+  type TokenKey,
+} from './keys.js';
 
 export interface KeySource {
-  /** Those that are known; at once where possible. */
-  keys(): readonly TokenKey[] | Promise<readonly TokenKey[]>;
-  /** Those that are known without asking anybody; undefined = nobody was asked yet. */
-  known(): readonly TokenKey[] | undefined;
-  /** For a token that none of those fits: newer ones, if it may be asked again now. */
-  newer(): Promise<readonly TokenKey[] | undefined>;
+  /** Rejects where they cannot be had: the client is then refused with 0x88. */
+  keysFor(header: TokenHeader): Promise<readonly TokenKey[]>;
   stop(): void;
 }
 
-export function fixedKeys(keys: readonly TokenKey[]): KeySource {
-  return {
-    keys: () => keys,
-    known: () => keys,
-    newer: async () => undefined,
-    stop: () => undefined,
-  };
+export function fixedKeys(keysFor: KeysFor): KeySource {
+  return { keysFor, stop: () => undefined };
 }
 
-/** Rejects where the file cannot be used. */
+/** Rejects where the file cannot be used, or has no key for one of these algorithms. */
 export async function fileKeys(
   path: string,
+  algorithms: readonly string[],
   onError: (error: unknown) => void,
 ): Promise<KeySource> {
   const read = async () => {
     const keys = keysOfFile(await readFile(path));
-    if (keys.length === 0) throw new Error('it has no key for signatures');
+    await requireKeys(keys, algorithms);
     return keys;
   };
-  const file = await WatchedFile.open<readonly TokenKey[]>({ path, read, onError });
-  return {
-    keys: () => file.value,
-    known: () => file.value,
-    newer: async () => undefined,
-    stop: () => file.stop(),
-  };
+  const file = await WatchedFile.open<KeysFor>({ path, read, onError });
+  return { keysFor: (header) => file.value(header), stop: () => file.stop() };
 }
 
 export interface JwksOptions {
   readonly cacheS: number;
   readonly cooldownS: number;
+  readonly timeoutMs: number;
   readonly onError: (error: unknown) => void;
   /** ms; for tests. */
   readonly now?: () => number;
 }
 
-/** One request at a time, whoever waits; keys that were good stay in use where it fails. */
+class JwksFailure extends Error {
+  readonly isCoolingDown: boolean;
+
+  constructor(why: string, options: ErrorOptions & { readonly isCoolingDown?: boolean } = {}) {
+    super(why, options);
+    this.isCoolingDown = options.isCoolingDown ?? false;
+  }
+}
+
+/**
+ * jose keeps the set, looks keys up, and asks again for one that it does not know. Two rules are
+ * ours: keys that were good stay in use where asking fails, and a server that is down is not asked
+ * by every client that comes.
+ */
 export class JwksKeys implements KeySource {
   readonly #client: HttpClient;
   readonly #options: JwksOptions;
   readonly #now: () => number;
-  #keys: readonly TokenKey[] | undefined;
-  #fetchedAt = Number.NEGATIVE_INFINITY;
+  readonly #set: ReturnType<typeof createRemoteJWKSet>;
+  #fetchedAt: number | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
-  #asking: Promise<readonly TokenKey[]> | undefined;
 
   constructor(client: HttpClient, options: JwksOptions) {
     this.#client = client;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#set = createRemoteJWKSet(new URL(client.url), {
+      // When they are old is seen below: jose would refuse everybody while the server is down.
+      cacheMaxAge: Number.POSITIVE_INFINITY,
+      cooldownDuration: options.cooldownS * 1000,
+      timeoutDuration: options.timeoutMs,
+      [customFetch]: (_, { signal }) => this.#fetch(signal),
+    });
   }
 
-  keys(): readonly TokenKey[] | Promise<readonly TokenKey[]> {
-    const { cacheS } = this.#options;
-    if (this.#keys === undefined) {
-      // A server that is down is not asked by every client that comes.
-      if (this.#asking === undefined && !this.#mayAsk()) {
-        return Promise.reject(new Error(`${this.#client.origin}: the keys could not be read`));
-      }
-      return this.#ask();
-    }
-    if (this.#now() - this.#fetchedAt >= cacheS * 1000 && this.#mayAsk()) {
+  async keysFor({ alg, kid }: TokenHeader): Promise<readonly TokenKey[]> {
+    const fetchedAt = this.#fetchedAt ?? Number.POSITIVE_INFINITY;
+    if (this.#now() - fetchedAt >= this.#options.cacheS * 1000 && this.#mayAsk()) {
       // In the background: those that are here are still good.
-      this.#ask().catch(this.#options.onError);
+      this.#set.reload().catch(this.#options.onError);
     }
-    return this.#keys;
-  }
-
-  known(): readonly TokenKey[] | undefined {
-    return this.#keys;
-  }
-
-  async newer(): Promise<readonly TokenKey[] | undefined> {
-    if (this.#asking !== undefined) return this.#asking;
-    return this.#mayAsk() ? this.#ask() : undefined;
+    let failure: unknown;
+    try {
+      return await matching(() => this.#set(kid === undefined ? { alg } : { alg, kid }));
+    } catch (error) {
+      failure = error;
+    }
+    // Only what asking has thrown is a failure. The rest is a key that is of no use.
+    if (!(failure instanceof JwksFailure)) return [];
+    if (failure.isCoolingDown && this.#fetchedAt !== undefined) return [];
+    throw failure;
   }
 
   stop(): void {
@@ -99,28 +108,32 @@ export class JwksKeys implements KeySource {
   #mayAsk(): boolean {
     return this.#now() - this.#askedAt >= this.#options.cooldownS * 1000;
   }
-
-  #ask(): Promise<readonly TokenKey[]> {
-    this.#askedAt = this.#now();
-    this.#asking ??= this.#fetch().finally(() => {
-      this.#asking = undefined;
-    });
-    return this.#asking;
-  }
-
-  async #fetch(): Promise<readonly TokenKey[]> {
-    const headers = { accept: 'application/jwk-set+json, application/json' };
-    const { status, body } = await this.#client.send({ method: 'GET', headers });
-    if (status !== 200) throw new Error(`${this.#client.origin}: its answer is ${status}`);
-    let keys: readonly TokenKey[];
-    try {
-      keys = keysOfJson(body.toString('utf8'), 'public only');
-    } catch (cause) {
-      throw new Error(`${this.#client.origin}: no JWK Set: ${messageOf(cause)}`, { cause });
+  async #fetch(signal: AbortSignal): Promise<Response> {
+    const { origin } = this.#client;
+    if (!this.#mayAsk()) {
+      throw new JwksFailure(`${origin}: the keys could not be read`, { isCoolingDown: true });
     }
-    if (keys.length === 0) throw new Error(`${this.#client.origin}: no key for signatures`);
-    this.#keys = keys;
-    this.#fetchedAt = this.#now();
-    return keys;
+    this.#askedAt = this.#now();
+    const headers = { accept: 'application/jwk-set+json, application/json' };
+    try {
+      const { status, body } = await this.#client.send({ method: 'GET', headers, signal });
+      if (status !== 200) throw new Error(`${origin}: its answer is ${status}`);
+      const set = setOf(body, origin);
+      this.#fetchedAt = this.#now();
+      return Response.json(set);
+    } catch (cause) {
+      throw new JwksFailure(messageOf(cause), { cause });
+    }
+  }
+}
+
+/** Checked before jose takes it in place of the keys that are there. */
+function setOf(body: Buffer, origin: string): ReturnType<typeof jwksOf> {
+  try {
+    const set = jwksOf(body.toString('utf8'));
+    createLocalJWKSet(set);
+    return set;
+  } catch (cause) {
+    throw new Error(`${origin}: no JWK Set: ${messageOf(cause)}`, { cause });
   }
 }

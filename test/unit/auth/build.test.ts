@@ -123,6 +123,11 @@ describe('what is wrong with a provider is told at the start', () => {
     ],
     [[jwt({ jwks_url: 'https://127.0.0.1:1/keys' })], 'HS… cannot be used with it'],
     [[{ kind: 'http', url: 'http://user:hunter2@127.0.0.1/' }], 'without user and password'],
+    [[jwt({ secret: 'hunter2'.repeat(5), algorithms: ['HS384'] })], 'it wants 48 bytes or more'],
+    [
+      [{ kind: 'http', url: 'https://127.0.0.1/', cert_path: pem, key_path: privatePem }],
+      'its certificate or key cannot be used',
+    ],
     [
       [{ kind: 'http', url: 'https://127.0.0.1/', ca_path: join(folder, 'none') }],
       'none: there is no such file',

@@ -183,18 +183,37 @@ describe('the answer', () => {
       (_, __, response) => void response.write('{"re'),
       /no answer within/,
     ],
-    ['hangs up', (_, { socket }) => void socket.destroy(), /ECONNRESET/],
+    ['hangs up', (_, { socket }) => void socket.destroy(), /other side closed/],
     [
       'lies about its length',
       (_, __, response) => {
         response.writeHead(200, { 'content-length': '100' }).write('{');
         response.socket?.end();
       },
-      /aborted|ECONNRESET/,
+      /other side closed/,
     ],
   ])('one that %s', async (_, serve, why) => {
     const { ask } = await setUp(serve, { timeoutMs: 50 });
     await expect(ask()).rejects.toThrow(why);
+  });
+
+  test('one that drips: the time is that of the whole answer', async () => {
+    const { ask } = await setUp(
+      (_, __, response) => {
+        const timer = setInterval(() => response.write(' '), 20);
+        response.on('close', () => clearInterval(timer));
+      },
+      { timeoutMs: 100 },
+    );
+    await expect(ask()).rejects.toThrow('no answer within 100 ms');
+  });
+
+  test('a redirect is not followed', async () => {
+    const { ask, asked } = await setUp((_, { headers }, response) =>
+      response.writeHead(307, { location: `http://${headers.host}/other` }).end(),
+    );
+    await expect(ask(anna)).rejects.toThrow('its answer is 307');
+    expect(asked).toHaveLength(1);
   });
 
   test('nobody there', async () => {
@@ -235,6 +254,19 @@ describe('economy', () => {
     await expect(ask(anna)).rejects.toThrow('500');
     await expect(ask(anna)).rejects.toThrow('500');
     expect(asked).toHaveLength(3);
+  });
+
+  test('a connection serves the next question too', async () => {
+    const ports = new Set<number | undefined>();
+    const { ask, asked } = await setUp(
+      (_, { socket }, response) => {
+        ports.add(socket.remotePort);
+        response.end('{"result":"allow"}');
+      },
+      { maxConcurrent: 1 },
+    );
+    for (const clientId of ['a', 'b', 'c']) await ask({ clientId });
+    expect([asked.length, ports.size]).toEqual([3, 1]);
   });
 
   test('equal questions share a request; so many run, so many wait, the rest is refused', async () => {

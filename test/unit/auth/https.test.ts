@@ -53,3 +53,11 @@ test('it comes with its own certificate where it has one', async () => {
   expect(await ask(server, own, strict)).toBe('broker');
   await expect(ask(server, { ca }, strict)).rejects.toThrow();
 });
+
+test('what is no certificate is told when it is made, not when it is used', () => {
+  const bounds = { url: 'https://localhost/', timeoutMs: 1, maxSockets: 1, maxBytes: 1 };
+  const cert = Buffer.from(broker.certificate);
+  const others = Buffer.from(server.key);
+  expect(() => new HttpClient({ ...bounds, cert, key: others })).toThrow();
+  expect(() => new HttpClient({ ...bounds, cert: Buffer.from('none') })).toThrow();
+});

@@ -2,15 +2,18 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { HttpClient } from '../../../src/auth/http/client.ts';
 import { JwksKeys } from '../../../src/auth/jwt/key-source.ts';
 import { eventually } from '../../harness/eventually.ts';
-import { judge, kindOf, p256, tokenOf } from './tokens.ts';
+import { judge, kindOf, p256, secret, tokenOf } from './tokens.ts';
 
 describe('a JWKS URL', () => {
   let server: Server | undefined;
+  // jose looks at the date.
+  beforeEach(() => vi.useFakeTimers({ toFake: ['Date'] }));
   afterEach(() => {
+    vi.useRealTimers();
     server?.closeAllConnections();
     server?.close();
   });
@@ -35,11 +38,13 @@ describe('a JWKS URL', () => {
     const keys = new JwksKeys(client, {
       cacheS: 600,
       cooldownS: 30,
+      timeoutMs: 2000,
       onError: (error) => errors.push(error),
       now: () => now,
     });
     const pass = (seconds: number) => {
       now += seconds * 1000;
+      vi.setSystemTime(Date.now() + seconds * 1000);
     };
     return { keys, errors, pass, asked: () => asked };
   }
@@ -90,6 +95,57 @@ describe('a JWKS URL', () => {
     await eventually(() => expect(errors).toHaveLength(1));
     expect(await kindOf(first, options, keys)).toBe('allow');
     expect(String(errors)).not.toContain('hunter2');
+    keys.stop();
+  });
+
+  test('that is down, and a key that it does not know: refused once, then not ours', async () => {
+    let isUp = true;
+    const { keys, asked, pass } = await serve(() =>
+      isUp
+        ? { body: JSON.stringify({ keys: [jwk('one', p256.publicKey)] }) }
+        : { status: 500, body: '' },
+    );
+    expect(await kindOf(first, options, keys)).toBe('allow');
+    isUp = false;
+    pass(31);
+    await expect(judge(second, options, keys)).rejects.toThrow('its answer is 500');
+    expect(await kindOf(second, options, keys)).toBe('ignore');
+    expect(await kindOf(first, options, keys)).toBe('allow');
+    expect(asked()).toBe(2);
+    keys.stop();
+  });
+
+  test('that publishes a secret, or a private key: neither is used', async () => {
+    const oct = { kty: 'oct', kid: 'one', k: Buffer.from(secret).toString('base64url') };
+    const own = p256.privateKey.export({ format: 'jwk' });
+    const { keys } = await serve(() => ({ body: JSON.stringify({ keys: [oct, own] }) }));
+    const hs = tokenOf('HS256', secret, {}, { kid: 'one' });
+    expect(await kindOf(hs, { algorithms: ['HS256', 'ES256'] }, keys)).toBe('ignore');
+    expect(await kindOf(tokenOf('ES256', p256.privateKey), options, keys)).toBe('ignore');
+    keys.stop();
+  });
+
+  test('that has no keys any more: the last ones stay good', async () => {
+    let set = [jwk('one', p256.publicKey)];
+    const { keys, errors, asked, pass } = await serve(() => ({
+      body: JSON.stringify({ keys: set }),
+    }));
+    expect(await kindOf(first, options, keys)).toBe('allow');
+    set = [];
+    pass(601);
+    expect(await kindOf(first, options, keys)).toBe('allow');
+    await eventually(() => expect(String(errors)).toContain('no key for signatures'));
+    expect(asked()).toBe(2);
+    expect(await kindOf(first, options, keys)).toBe('allow');
+    keys.stop();
+  });
+
+  test('is not asked for tokens of another issuer', async () => {
+    const { keys, asked } = await serve(() => ({ status: 500, body: '' }));
+    const ours = { ...options, issuers: ['idp'] };
+    expect(await kindOf(first, ours, keys)).toBe('ignore');
+    expect(await kindOf(tokenOf('HS256', secret, { iss: 'idp' }), ours, keys)).toBe('ignore');
+    expect(asked()).toBe(0);
     keys.stop();
   });
 

@@ -1,7 +1,7 @@
 // Keys, and tokens that are signed by nothing of the code under test.
 import { constants, createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { fixedKeys, type KeySource } from '../../../src/auth/jwt/key-source.ts';
-import { secretKey, type TokenKey } from '../../../src/auth/jwt/keys.ts';
+import { type KeysFor, keysOfFile, secretKey } from '../../../src/auth/jwt/keys.ts';
 import { type JwtOptions, JwtTokens } from '../../../src/auth/providers/jwt.ts';
 import { contextOf } from './contexts.ts';
 
@@ -55,18 +55,20 @@ export const base: JwtOptions = {
   deviceIdClaim: 'device_id',
   roleClaim: '',
 };
-export const hs: readonly TokenKey[] = [secretKey(secret)];
+export const hs = secretKey(secret);
 
 /** It is second 1000 of 1970. */
 export function judge(
   token: string,
   options: Partial<JwtOptions> = {},
-  keys: readonly TokenKey[] | KeySource = hs,
+  keys: KeysFor | KeySource = hs,
 ) {
-  const source = Array.isArray(keys) ? fixedKeys(keys as readonly TokenKey[]) : (keys as KeySource);
+  const source = typeof keys === 'function' ? fixedKeys(keys) : keys;
   const provider = new JwtTokens({ ...base, ...options }, source, () => 1_000_000);
   return provider.authenticate(contextOf({ username: 'x', password: token }));
 }
 export const kindOf = async (...args: Parameters<typeof judge>) => (await judge(...args)).kind;
 
-export const publicKey = (key: KeyObject): TokenKey => ({ kid: undefined, alg: undefined, key });
+export const pemOf = (key: KeyObject) => key.export({ type: 'spki', format: 'pem' }) as string;
+export const publicKey = (key: KeyObject) => keysOfFile(Buffer.from(pemOf(key)));
+export const fileOf = (value: unknown) => keysOfFile(Buffer.from(JSON.stringify(value)));

@@ -65,6 +65,7 @@ it.each(['src/index.ts', 'src/cli/main.ts', 'src/cli/run.ts'])(
     const auth = [...reached(entry)].filter((name) => name.startsWith('src/auth/'));
     const light = ['src/auth/counts.ts', 'src/auth/gate.ts', 'src/auth/open-warning.ts'];
     expect(auth.filter((name) => !light.includes(name))).toEqual([]);
+    expect([...reached(entry)].filter((name) => /^(jose|undici)/.test(name))).toEqual([]);
   },
 );
 
@@ -73,4 +74,12 @@ it('a provider is loaded where one of its kind is configured', () => {
   expect(all).toContain('src/auth/chain.ts');
   const kinds = all.filter((name) => /^src\/auth\/(providers|jwt|http|passwords)\//.test(name));
   expect(kinds).toEqual(['src/auth/providers/handler.ts']);
+  const libraries = /^(jose|undici)$/;
+  expect(all.filter((name) => libraries.test(name))).toEqual([]);
+  const of = (kind: string) =>
+    [...reached(`src/auth/providers/${kind}.ts`)].filter((name) => libraries.test(name));
+  expect(of('jwt')).toEqual(['jose']);
+  expect([of('http'), of('password-file')]).toEqual([[], []]);
+  expect([...reached('src/auth/jwt/key-source.ts')]).not.toContain('undici');
+  expect([...reached('src/auth/http/client.ts')]).toContain('undici');
 });
