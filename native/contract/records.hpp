@@ -282,14 +282,15 @@ enum class Role : std::uint8_t { unset = 0, device = 1, service = 2 };
 /// Longest Verdict::rules.
 inline constexpr std::uint32_t kMaxRulesBytes = 1 << 20;
 
+/// As it is made it accepts and changes nothing.
 struct Verdict {
   RecordHeader header;
   std::uint64_t connection_id;
-  std::uint32_t max_session_expiry_s;  ///< cap; kVerdictUnset32 = the listener's
-  std::uint16_t server_keep_alive_s;   ///< kVerdictUnset16 = by the listener's rule
+  std::uint32_t max_session_expiry_s = kVerdictUnset32;  ///< cap; kVerdictUnset32 = the listener's
+  std::uint16_t server_keep_alive_s = kVerdictUnset16;   ///< kVerdictUnset16 = by the listener's rule
   std::uint8_t reason_code;            ///< 0 = accept; 0x18 = AUTH with auth_data goes out; else
                                        ///< CONNACK with it (mapped for v3)
-  std::uint8_t max_qos;                ///< kVerdictUnset8 = the listener's
+  std::uint8_t max_qos = kVerdictUnset8;                ///< kVerdictUnset8 = the listener's
   std::uint8_t will_refused;           ///< 1 = a CONNECT with a Will is refused with 0x87
   std::uint8_t role;                   ///< Role
   std::uint8_t anonymous;              ///< 1 = nobody stands behind the username: it is dropped
@@ -297,12 +298,12 @@ struct Verdict {
   std::uint32_t client_id_bytes;  ///< replaces the Client Identifier; 0 = unchanged
   std::uint32_t username_bytes;   ///< replaces the username; 0 = unchanged
   std::uint32_t reason_text_bytes;  ///< Reason String of a refusal
-  std::uint32_t expires_s;          ///< from now; kVerdictUnset32 = never
+  std::uint32_t expires_s = kVerdictUnset32;          ///< from now; kVerdictUnset32 = never
   // Limits of this client; kVerdictUnset32 = the listener's.
-  std::uint32_t max_messages_per_s;
-  std::uint32_t max_bytes_per_s;
-  std::uint32_t max_subscriptions;
-  std::uint32_t max_packet_size;
+  std::uint32_t max_messages_per_s = kVerdictUnset32;
+  std::uint32_t max_bytes_per_s = kVerdictUnset32;
+  std::uint32_t max_subscriptions = kVerdictUnset32;
+  std::uint32_t max_packet_size = kVerdictUnset32;
   std::uint32_t tenant_bytes;
   std::uint32_t device_id_bytes;
   std::uint32_t groups_bytes;            ///< names, NUL between them

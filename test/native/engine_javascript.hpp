@@ -367,10 +367,6 @@ class Javascript {
       contract::Verdict verdict{};
       verdict.connection_id = due.connection_id;
       verdict.reason_code = static_cast<std::uint8_t>(due.judgement.reason);
-      verdict.max_session_expiry_s = contract::kVerdictUnset32;
-      verdict.server_keep_alive_s = contract::kVerdictUnset16;
-      verdict.max_qos = contract::kVerdictUnset8;
-      verdict.expires_s = contract::kVerdictUnset32;
       verdict.client_id_bytes = static_cast<std::uint32_t>(due.judgement.client_id.size());
       commands.add(CommandKind::verdict, verdict, due.judgement.client_id);
       return true;

@@ -19,10 +19,6 @@ EngineOptions judging(unsigned threads) {
 contract::Verdict accept(std::uint64_t connection_id) {
   contract::Verdict verdict{};
   verdict.connection_id = connection_id;
-  verdict.max_session_expiry_s = contract::kVerdictUnset32;
-  verdict.server_keep_alive_s = contract::kVerdictUnset16;
-  verdict.max_qos = contract::kVerdictUnset8;
-  verdict.expires_s = contract::kVerdictUnset32;
   return verdict;
 }
 

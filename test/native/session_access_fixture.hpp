@@ -69,12 +69,6 @@ inline ReasonCode code_of(const Packet& packet) {
 /// Accepts and changes nothing.
 inline contract::Verdict accepting() {
   contract::Verdict verdict{};
-  verdict.max_session_expiry_s = contract::kVerdictUnset32;
-  verdict.server_keep_alive_s = contract::kVerdictUnset16;
-  verdict.max_qos = contract::kVerdictUnset8;
-  verdict.expires_s = contract::kVerdictUnset32;
-  verdict.max_messages_per_s = verdict.max_bytes_per_s = contract::kVerdictUnset32;
-  verdict.max_subscriptions = verdict.max_packet_size = contract::kVerdictUnset32;
   return verdict;
 }
 

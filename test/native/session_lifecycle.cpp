@@ -360,10 +360,6 @@ STMQTT_TEST("lifecycle: verdicts, late ones too; nothing behind CONNECT is read 
   bed.settle();
   CHECK_EQ(peer.took(), "");
   contract::Verdict verdict{};
-  verdict.max_session_expiry_s = contract::kVerdictUnset32;
-  verdict.server_keep_alive_s = contract::kVerdictUnset16;
-  verdict.max_qos = contract::kVerdictUnset8;
-  verdict.expires_s = contract::kVerdictUnset32;
   bed.net().verdict(peer.conn(), verdict);
   bed.settle();
   CHECK_EQ(peer.took(), "CONNACK; PUBACK id 1 no_matching_subscribers");
@@ -387,10 +383,6 @@ STMQTT_TEST("lifecycle: a session belongs to the user who was authenticated for 
   options.authenticate = true;
   Bed bed(options);
   contract::Verdict verdict{};
-  verdict.max_session_expiry_s = contract::kVerdictUnset32;
-  verdict.server_keep_alive_s = contract::kVerdictUnset16;
-  verdict.max_qos = contract::kVerdictUnset8;
-  verdict.expires_s = contract::kVerdictUnset32;
   const auto join = [&](const std::string& user, unsigned shard) -> Peer& {
     ConnectText text = client("c", 100);
     text.username = user;

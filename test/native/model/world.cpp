@@ -163,10 +163,6 @@ void World::take_arrival(unsigned shard) {
 void World::verdict(Line& line, bool accepted) {
   line.verdict_wanted = false;
   contract::Verdict verdict{};
-  verdict.max_session_expiry_s = contract::kVerdictUnset32;
-  verdict.server_keep_alive_s = contract::kVerdictUnset16;
-  verdict.max_qos = contract::kVerdictUnset8;
-  verdict.expires_s = contract::kVerdictUnset32;
   verdict.reason_code =
       static_cast<std::uint8_t>(accepted ? ReasonCode::success : ReasonCode::not_authorized);
   act(line.conn->shard, &line, [&] { net_.verdict(*line.conn, verdict); });
