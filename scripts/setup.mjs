@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -68,6 +69,12 @@ async function installDependencies() {
 }
 
 async function installLocked() {
+  const installed = join(root, 'node_modules');
+  if (lstatSync(installed, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new PlainError(
+      `${installed} is a link, and npm ci would empty the folder that it leads to. Run npm ci there, or delete the link.`,
+    );
+  }
   say('installing dependencies (npm ci)');
   const npm = process.env.npm_execpath;
   const [command, first] =
