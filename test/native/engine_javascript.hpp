@@ -299,6 +299,9 @@ class Javascript {
         if (reuses_link_ids) links.erase(read<contract::LinkClosed>(at, bytes).link_id);
         break;
       }
+      case EventKind::auth_request:
+        CHECK(false);  // enhanced_auth is off here
+        break;
       case EventKind::drained: {
         drained++;
         unflushed = read<contract::Drained>(at, bytes).unflushed_connections;
