@@ -36,7 +36,7 @@ function parseStructs(text: string): Map<string, Struct> {
     let alignment = 1;
     const fields: Field[] = [];
     for (const line of body.split(';')) {
-      const match = /^\s*([\w:]+) (\w+)(?:\[(\d+)\])?\s*$/.exec(line);
+      const match = /^\s*([\w:]+) (\w+)(?:\[(\d+)\])?(?: = \w+)?\s*$/.exec(line);
       if (line.trim() === '') continue;
       if (match === null) throw new Error(`${name}: cannot read "${line.trim()}"`);
       const [, type = '', field = '', count] = match;
