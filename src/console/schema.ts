@@ -113,7 +113,7 @@ export const pageQuery = {
   limit: integer('Items of a page at most.', { minimum: 1, maximum: kMaxPage, default: 100 }),
 } as const;
 
-export const pageOf = (items: Schema, what: string): Schema =>
+const pageOf = (items: Schema, what: string): Schema =>
   record({
     items: list(items, what),
     next: orNull(

@@ -2,8 +2,9 @@
 import { type BanInfo, type BanKind, kMaxBanValue } from '../../limits/bans.js';
 import { Problem } from '../problem.js';
 import { type Route, route } from '../route.js';
-import { flag, input, integer, orNull, pageOf, pageQuery, record, text } from '../schema.js';
+import { flag, input, integer, listing, orNull, pageQuery, record, text } from '../schema.js';
 import type { Context } from './context.js';
+import { answerListing, type PageQuery } from './listing.js';
 
 const kind = text('What is banned: a Client Identifier, a username, an address or network.', {
   enum: ['client', 'user', 'address'],
@@ -28,9 +29,9 @@ interface Body {
   readonly reason?: string;
 }
 
-export function banRoutes({ deps }: Context): readonly Route[] {
+export function banRoutes({ deps, scanner }: Context): readonly Route[] {
   return [
-    route<{ query: { readonly cursor?: string; readonly limit: number } }>({
+    route<{ query: PageQuery }>({
       method: 'GET',
       url: '/api/v1/bans',
       name: 'bans.list',
@@ -38,11 +39,13 @@ export function banRoutes({ deps }: Context): readonly Route[] {
       tag: 'bans',
       role: 'operate',
       query: input(pageQuery),
-      answers: { 200: pageOf(banSchema, 'Bans, by kind and value.') },
-      handle: async ({ query: { cursor, limit } }) => {
-        const { items, next } = deps.bans().list({ cursor, limit });
-        return { items: items.map(show), next: next ?? null, scanned: items.length };
-      },
+      answers: { 200: listing(banSchema, 'Bans, by kind and value.') },
+      handle: (call) =>
+        answerListing<BanInfo>(scanner, call, {
+          source: async (page) => deps.bans().list(page),
+          fields: {},
+          show,
+        }),
     }),
     route<{ body: Body }>({
       method: 'POST',

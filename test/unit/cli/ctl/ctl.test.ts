@@ -103,6 +103,17 @@ describe('clients', () => {
     });
   });
 
+  test('bans: made, listed, taken back', async () => {
+    const { ctl } = await runConsole();
+    expect((await ctl(['bans'])).code).toBe(0);
+    expect((await ctl(['ban', 'address', '10.0.0.0/8', '--reason', 'loud'])).code).toBe(0);
+    const { code, output } = await ctl(['bans', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(output)).toMatchObject({ kind: 'address', value: '10.0.0.0/8' });
+    expect((await ctl(['unban', 'address', '10.0.0.0/8'])).code).toBe(0);
+    expect((await ctl(['bans', '--json'])).output).toBe('');
+  });
+
   test('kick and end', async () => {
     const { deps, ctl } = await runConsole();
     deps.registry.rows = [client('a'), client('b')];
