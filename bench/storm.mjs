@@ -11,7 +11,7 @@ import { startBroker } from './lib/brokers.mjs';
 import { buildGenerator, generator } from './lib/build.mjs';
 
 /** Of the listener: the others wait in the backlog, and whoever is in is served soon. */
-const kMaxHandshakes = 200;
+const kMaxHandshakes = 8;
 const kRate = 500;
 const kBaselineS = 5;
 const kStormS = 60;
