@@ -73,12 +73,14 @@ export interface JwtProvider extends AnyProvider<'jwt'> {
   readonly jwksCooldownS: number;
   readonly jwksTimeoutMs: number;
   readonly caPath: string | undefined;
+  /** Empty = any, as with audiences. */
   readonly issuers: readonly string[];
   readonly audiences: readonly string[];
   readonly leewayS: number;
   readonly requireExpiry: boolean;
   readonly token: 'password' | 'username';
   readonly usernameClaim: string;
+  /** Must be the Client Identifier. */
   readonly clientIdClaim: string;
   readonly groupsClaim: string;
   readonly aclClaim: string;
@@ -92,6 +94,7 @@ export interface HttpProvider extends AnyProvider<'http'> {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly cacheTtlS: number;
+  /** Of denials, and of those that are left to the next. */
   readonly negativeTtlS: number;
   readonly cacheMax: number;
   readonly maxConcurrent: number;

@@ -2,6 +2,8 @@
  * A server that is asked over HTTP. Equal questions share one request, answers are remembered for a
  * while, so many requests run at once and so many wait. Whatever goes wrong refuses with 0x88.
  */
+
+import type { HttpProvider } from '../../config/access-config.js';
 import { messageOf } from '../../errors.js';
 import { BoundedCache } from '../bounded-cache.js';
 import type { AuthContext } from '../context.js';
@@ -10,18 +12,11 @@ import type { HttpClient } from '../http/client.js';
 import { type AuthProvider, allow, type Decision } from '../provider.js';
 import { Slots } from '../slots.js';
 
-export interface HttpServerOptions {
-  readonly name: string;
-  readonly format: 'json' | 'form';
-  readonly headers: Readonly<Record<string, string>>;
-  readonly timeoutMs: number;
-  readonly cacheTtlS: number;
-  /** Of denials, and of those that are left to the next. */
-  readonly negativeTtlS: number;
-  readonly cacheMax: number;
-  readonly maxConcurrent: number;
-  readonly maxQueue: number;
-}
+/** What of the configuration is not about the connection itself. */
+export type HttpServerOptions = Omit<
+  HttpProvider,
+  'kind' | 'listeners' | 'where' | 'url' | 'caPath' | 'certPath' | 'keyPath'
+>;
 
 interface Known {
   readonly decision: Decision;

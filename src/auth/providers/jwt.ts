@@ -4,6 +4,7 @@
  */
 
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
+import type { JwtProvider } from '../../config/access-config.js';
 import { messageOf } from '../../errors.js';
 import { isMqttText } from '../../native/commands.js';
 import type { AuthContext } from '../context.js';
@@ -15,25 +16,11 @@ import { readRules } from '../verdict-rules.js';
 /** Before anything of it is decoded. */
 const kMaxTokenChars = 32 * 1024;
 
-/** Of claims, '' = none is read. */
-export interface JwtOptions {
-  readonly name: string;
-  readonly algorithms: readonly string[];
-  /** Empty = any, as with audiences. */
-  readonly issuers: readonly string[];
-  readonly audiences: readonly string[];
-  readonly leewayS: number;
-  readonly requireExpiry: boolean;
-  readonly token: 'password' | 'username';
-  readonly usernameClaim: string;
-  /** Must be the Client Identifier. */
-  readonly clientIdClaim: string;
-  readonly groupsClaim: string;
-  readonly aclClaim: string;
-  readonly tenantClaim: string;
-  readonly deviceIdClaim: string;
-  readonly roleClaim: string;
-}
+/** What of the configuration is about tokens, not about where keys come from. */
+export type JwtOptions = Omit<
+  JwtProvider,
+  'kind' | 'listeners' | 'where' | 'secret' | 'keyPath' | 'caPath' | `jwks${string}`
+>;
 
 export class JwtTokens implements AuthProvider {
   readonly name: string;
