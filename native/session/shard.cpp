@@ -24,20 +24,7 @@ constexpr std::size_t kSweepEntries = 1'000;  ///< looked at in each sweep, in t
 
 Shard::Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
              ShardOptions options, std::uint64_t now_ms) noexcept
-    : tables_(tables),
-      gate_(gate),
-      host_(host),
-      counters_(counters),
-      options_(std::move(options)),
-      cache_(options_.match_cache_bytes),
-      wheel_(now_ms),
-      access_(host),
-      cx_{counters, gate, promises_, scratch_, losers_, access_, now_ms},
-      tap_(host) {
-  retry_timer_.kind = kRetryTimer;
-  sweep_timer_.kind = kSweepTimer;
-  trace_timer_.kind = kTraceTimer;
-  ban_timer_.kind = kBanTimer;
+    : ShardState(tables, gate, host, counters, std::move(options), now_ms) {
   // One thread looks for expired retained messages; nobody would miss them, but for the memory.
   if (options_.thread == 0) wheel_.schedule(sweep_timer_, now_ms + kSweepMs);
 }
@@ -355,61 +342,6 @@ void Shard::on_item(CrossItem& item) noexcept {
       break;
     }
   }
-}
-
-void Shard::disconnect(Bytes client_id, ReasonCode reason, Bytes reason_text) noexcept {
-  const SessionRef ref = tables_.directory.find(client_id, tables_.directory.hash(client_id));
-  if (!ref.valid()) {
-    counters_.add(Counter::commands_stale);
-    return;
-  }
-  CrossItem item;
-  item.kind = CrossItem::Kind::disconnect;
-  item.session = ref;
-  item.reason = reason;
-  if (!reason_text.empty()) {
-    MessageParts parts;
-    parts.payload = reason_text;
-    item.message = MessageRef::adopt(Message::make(parts));
-  }
-  if (ref.thread == options_.thread) {
-    on_item(item);
-  } else {
-    host_.post(ref.thread, std::move(item));
-  }
-}
-
-std::size_t Shard::close_all() noexcept {
-  std::size_t cut = 0;
-  for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
-    Client* client = clients_.at(slot);
-    if (client == nullptr || client->state == ClientState::closed) continue;
-    if (is_owed(*client) && client->outlet->queue.empty()) ++cut;
-    close(*client, {CloseCause::shutting_down, ReasonCode::server_shutting_down, nullptr});
-  }
-  return cut;
-}
-
-/// Something that was acknowledged is still to be delivered, or to be acknowledged.
-bool Shard::is_owed(const Client& client) noexcept {
-  if (client.state != ClientState::active || client.is_link) return false;
-  const Session& session = *client.session;
-  return session.queued() > 0 || session.in_flight() > 0 || session.scans != nullptr ||
-         client.promised_pubacks > 0 || client.promised_pubrecs > 0;
-}
-
-std::size_t Shard::close_finished() noexcept {
-  std::size_t left = 0;
-  for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
-    Client* client = clients_.at(slot);
-    if (client == nullptr || client->state == ClientState::closed) continue;
-    if (is_owed(*client)) {
-      ++left;
-      continue;
-    }
-    close(*client, {CloseCause::shutting_down, ReasonCode::server_shutting_down, nullptr});
-  }
-  return left;
 }
 
 void Shard::on_uncongested() noexcept {

@@ -7,35 +7,13 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
-#include "base/json_writer.hpp"
-#include "contract/counters.hpp"
-#include "contract/records.hpp"
-#include "route/match_cache.hpp"
-#include "session/access.hpp"
 #include "session/closing.hpp"
-#include "session/host.hpp"
 #include "session/listing.hpp"
-#include "session/log_rules.hpp"
-#include "session/packet_tap.hpp"
-#include "session/session.hpp"
-#include "session/slot_table.hpp"
-#include "session/tables.hpp"
+#include "session/shard_state.hpp"
 #include "wire/scan.hpp"
 
 namespace stmqtt {
-
-enum class Verdicts : std::uint8_t { none, wanted };  ///< whether CONNECT waits for one
-
-struct ShardOptions {
-  ThreadIndex thread = 0;
-  std::size_t match_cache_bytes = 4 << 20;
-  std::string client_id_prefix = "st-mqttd-";  ///< of assigned Client Identifiers
-  std::uint32_t verdict_timeout_ms = 10'000;
-  bool authenticate = false;  ///< every CONNECT waits for a verdict
-  bool enhanced_auth = false; ///< so does one with an Authentication Method
-};
 
 /// What became of received bytes.
 struct Received {
@@ -43,7 +21,7 @@ struct Received {
   std::uint32_t wanted = 0;  ///< bytes of the whole next packet, 0 = not known yet
 };
 
-class Shard {
+class Shard : private ShardState {
  public:
   Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
         ShardOptions options, std::uint64_t now_ms) noexcept;
@@ -190,10 +168,6 @@ class Shard {
   }
 
  private:
-  friend class ShardTestPeer;
-  enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
-                                   kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6, kAuthTimer = 7,
-                                   kBanTimer = 8 };
   enum class Handled : std::uint8_t { done, later };
   /// How often a publisher that waits for room is let try again, and how long a 3.x one waits for
   /// a full queue at most.
@@ -385,59 +359,6 @@ class Shard {
   void promise_answer(Session& session, PromiseKind kind, std::uint64_t query_id,
                       wire::ReasonCode code, PoolVector<SubscriptionName>&& made,
                       Ticket ticket) noexcept;
-
-  [[nodiscard]] Session* find_session(const SessionRef& ref) const noexcept {
-    return sessions_.find(ref.slot, ref.generation);
-  }
-
-  BrokerTables& tables_;
-  Gate& gate_;
-  Host& host_;
-  contract::Counters& counters_;
-  ShardOptions options_;
-
-  SlotTable<Client> clients_;
-  SlotTable<Session> sessions_;
-  MatchCache cache_;
-  TimerWheel wheel_;
-  PromiseQueue promises_;
-  FormScratch scratch_;
-  PoolVector<SessionRef> losers_;
-  AccessChecks access_;
-  SendContext cx_;
-
-  wire::PublishView publish_;                  ///< of the packet in hand
-  PoolVector<std::uint8_t> internal_;          ///< internal form of the topic in hand
-  PoolVector<std::uint8_t> properties_;        ///< forwarded properties that had to be copied
-  PoolVector<std::uint32_t> subscription_ids_; ///< of the delivery in hand
-  std::vector<MessageRef> retained_batch_;
-  /// Why a PUBLISH is not taken as others are.
-  enum NoPublish : std::uint8_t {
-    kDraining = 1,  ///< see begin_drain()
-    kOverRate = 2,  ///< the packet in hand is to be refused
-  };
-  std::uint8_t no_publish_ = 0;
-  /// Keys of sessions that ended while messages were on their way to other threads, and those of
-  /// them for which the host has a mark. Owned.
-  PoolVector<SessionKey*> resting_;
-  PoolVector<SessionKey*> marked_;
-  std::vector<Client*> dead_;                  ///< closed in this turn, freed at its end
-  std::vector<ClientRef> outbox_paused_;
-  std::vector<ClientRef> retrying_;            ///< paused: queue_full or memory
-  TimerNode retry_timer_;
-  TimerNode sweep_timer_;
-  TimerNode trace_timer_;
-  TimerNode ban_timer_;
-  std::uint32_t ban_slot_ = 0;  ///< the check of clients goes on here
-  PacketTap tap_;
-  const LogRules* log_rules_ = nullptr;
-  std::uint8_t finest_log_ = 0;
-  std::int64_t reported_bytes_ = 0;
-  std::uint64_t reported_tickets_ = 0;
-  std::uint64_t reported_hits_ = 0;
-  std::uint64_t reported_misses_ = 0;
-  std::uint64_t last_alert_ms_ = 0;
-  std::uint64_t last_memory_alert_ms_ = 0;
 };
 
 }  // namespace stmqtt

@@ -1,0 +1,119 @@
+// What a shard is built with, and all that it holds; what it does with it is shard.hpp's. Apart so that
+// each can be read by itself.
+// Thread: the shard's I/O thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json_writer.hpp"
+#include "contract/counters.hpp"
+#include "contract/records.hpp"
+#include "route/match_cache.hpp"
+#include "session/access.hpp"
+#include "session/host.hpp"
+#include "session/log_rules.hpp"
+#include "session/packet_tap.hpp"
+#include "session/session.hpp"
+#include "session/slot_table.hpp"
+#include "session/tables.hpp"
+
+namespace stmqtt {
+
+enum class Verdicts : std::uint8_t { none, wanted };  ///< whether CONNECT waits for one
+
+struct ShardOptions {
+  ThreadIndex thread = 0;
+  std::size_t match_cache_bytes = 4 << 20;
+  std::string client_id_prefix = "st-mqttd-";  ///< of assigned Client Identifiers
+  std::uint32_t verdict_timeout_ms = 10'000;
+  bool authenticate = false;  ///< every CONNECT waits for a verdict
+  bool enhanced_auth = false; ///< so does one with an Authentication Method
+};
+
+class ShardState {
+ public:
+  ShardState(const ShardState&) = delete;
+  ShardState& operator=(const ShardState&) = delete;
+
+ protected:
+  enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
+                                   kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6, kAuthTimer = 7,
+                                   kBanTimer = 8 };
+
+  ShardState(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
+             ShardOptions options, std::uint64_t now_ms) noexcept
+      : tables_(tables),
+        gate_(gate),
+        host_(host),
+        counters_(counters),
+        options_(std::move(options)),
+        cache_(options_.match_cache_bytes),
+        wheel_(now_ms),
+        access_(host),
+        cx_{counters, gate, promises_, scratch_, losers_, access_, now_ms},
+        tap_(host) {
+    retry_timer_.kind = kRetryTimer;
+    sweep_timer_.kind = kSweepTimer;
+    trace_timer_.kind = kTraceTimer;
+    ban_timer_.kind = kBanTimer;
+  }
+  ~ShardState() = default;
+
+  [[nodiscard]] Session* find_session(const SessionRef& ref) const noexcept {
+    return sessions_.find(ref.slot, ref.generation);
+  }
+
+  BrokerTables& tables_;
+  Gate& gate_;
+  Host& host_;
+  contract::Counters& counters_;
+  ShardOptions options_;
+
+  SlotTable<Client> clients_;
+  SlotTable<Session> sessions_;
+  MatchCache cache_;
+  TimerWheel wheel_;
+  PromiseQueue promises_;
+  FormScratch scratch_;
+  PoolVector<SessionRef> losers_;
+  AccessChecks access_;
+  SendContext cx_;
+
+  wire::PublishView publish_;                  ///< of the packet in hand
+  PoolVector<std::uint8_t> internal_;          ///< internal form of the topic in hand
+  PoolVector<std::uint8_t> properties_;        ///< forwarded properties that had to be copied
+  PoolVector<std::uint32_t> subscription_ids_; ///< of the delivery in hand
+  std::vector<MessageRef> retained_batch_;
+  /// Why a PUBLISH is not taken as others are.
+  enum NoPublish : std::uint8_t {
+    kDraining = 1,  ///< see begin_drain()
+    kOverRate = 2,  ///< the packet in hand is to be refused
+  };
+  std::uint8_t no_publish_ = 0;
+  /// Keys of sessions that ended while messages were on their way to other threads, and those of
+  /// them for which the host has a mark. Owned.
+  PoolVector<SessionKey*> resting_;
+  PoolVector<SessionKey*> marked_;
+  std::vector<Client*> dead_;                  ///< closed in this turn, freed at its end
+  std::vector<ClientRef> outbox_paused_;
+  std::vector<ClientRef> retrying_;            ///< paused: queue_full or memory
+  TimerNode retry_timer_;
+  TimerNode sweep_timer_;
+  TimerNode trace_timer_;
+  TimerNode ban_timer_;
+  std::uint32_t ban_slot_ = 0;  ///< the check of clients goes on here
+  PacketTap tap_;
+  const LogRules* log_rules_ = nullptr;
+  std::uint8_t finest_log_ = 0;
+  std::int64_t reported_bytes_ = 0;
+  std::uint64_t reported_tickets_ = 0;
+  std::uint64_t reported_hits_ = 0;
+  std::uint64_t reported_misses_ = 0;
+  std::uint64_t last_alert_ms_ = 0;
+  std::uint64_t last_memory_alert_ms_ = 0;
+};
+
+}  // namespace stmqtt

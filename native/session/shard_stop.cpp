@@ -1,0 +1,67 @@
+// Shard: connections that the broker itself ends: one by its Client Identifier, and all of them when it
+// stops.
+// Thread: the shard's.
+#include "session/shard.hpp"
+
+namespace stmqtt {
+
+using contract::CloseCause;
+using contract::Counter;
+using wire::ReasonCode;
+
+void Shard::disconnect(Bytes client_id, ReasonCode reason, Bytes reason_text) noexcept {
+  const SessionRef ref = tables_.directory.find(client_id, tables_.directory.hash(client_id));
+  if (!ref.valid()) {
+    counters_.add(Counter::commands_stale);
+    return;
+  }
+  CrossItem item;
+  item.kind = CrossItem::Kind::disconnect;
+  item.session = ref;
+  item.reason = reason;
+  if (!reason_text.empty()) {
+    MessageParts parts;
+    parts.payload = reason_text;
+    item.message = MessageRef::adopt(Message::make(parts));
+  }
+  if (ref.thread == options_.thread) {
+    on_item(item);
+  } else {
+    host_.post(ref.thread, std::move(item));
+  }
+}
+
+std::size_t Shard::close_all() noexcept {
+  std::size_t cut = 0;
+  for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
+    Client* client = clients_.at(slot);
+    if (client == nullptr || client->state == ClientState::closed) continue;
+    if (is_owed(*client) && client->outlet->queue.empty()) ++cut;
+    close(*client, {CloseCause::shutting_down, ReasonCode::server_shutting_down, nullptr});
+  }
+  return cut;
+}
+
+/// Something that was acknowledged is still to be delivered, or to be acknowledged.
+bool Shard::is_owed(const Client& client) noexcept {
+  if (client.state != ClientState::active || client.is_link) return false;
+  const Session& session = *client.session;
+  return session.queued() > 0 || session.in_flight() > 0 || session.scans != nullptr ||
+         client.promised_pubacks > 0 || client.promised_pubrecs > 0;
+}
+
+std::size_t Shard::close_finished() noexcept {
+  std::size_t left = 0;
+  for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
+    Client* client = clients_.at(slot);
+    if (client == nullptr || client->state == ClientState::closed) continue;
+    if (is_owed(*client)) {
+      ++left;
+      continue;
+    }
+    close(*client, {CloseCause::shutting_down, ReasonCode::server_shutting_down, nullptr});
+  }
+  return left;
+}
+
+}  // namespace stmqtt
