@@ -42,6 +42,27 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+/// The first name of a list that stands for no cipher: OpenSSL passes over it where it knows another.
+/// What begins with ! - + @ takes away, or orders, and may be about ciphers that are no more; so may
+/// the old words for weak ones.
+template <typename Accepts>
+std::string unknown_name(std::string_view list, Accepts accepts) {
+  constexpr std::string_view kSeparators = ":;, ";
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find_first_of(kSeparators), list.size());
+    const std::string name(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+    if (name.empty() || std::strchr("!-+@", name[0]) != nullptr) continue;
+    if (name == "MEDIUM" || name == "LOW" || name == "EXP" || name == "EXPORT") continue;
+    if (!accepts(name.c_str())) return name;
+  }
+  return {};
+}
+
+std::string not_known(const std::string& name) {
+  return "has \"" + name + "\", which OpenSSL does not know";
+}
+
 /// 32 bytes from a secret of this process and what a resumed session must agree about: whoever was
 /// trusted under other CAs or CRLs shakes hands anew after a reload.
 void derive(const TlsOptions& options, std::string_view label, unsigned char (&into)[32]) {
@@ -140,14 +161,28 @@ bool TlsContext::set_protocol(SSL_CTX* context, const TlsOptions& options, TlsFa
                                      kOptionServerPreference | kOptionPrioritizeChacha);
   f.SSL_CTX_ctrl(context, kCtrlMode, kModePartialWrite | kModeMovingBuffer | kModeReleaseBuffers,
                  nullptr);
+  const std::string cipher = unknown_name(options.ciphers, [&](const char* name) {
+    return f.SSL_CTX_set_cipher_list(context, name) == 1;
+  });
+  if (!cipher.empty()) {
+    failure = {Item::ciphers, 0, not_known(cipher)};
+    return false;
+  }
+  const std::string suite = unknown_name(options.ciphersuites, [&](const char* name) {
+    return f.SSL_CTX_set_ciphersuites(context, name) == 1;
+  });
+  if (!suite.empty()) {
+    failure = {Item::ciphersuites, 0, not_known(suite)};
+    return false;
+  }
   const char* ciphers = options.ciphers.empty() ? kCiphers : options.ciphers.c_str();
   if (f.SSL_CTX_set_cipher_list(context, ciphers) != 1) {
-    failure = {Item::ciphers, 0, openssl_error()};
+    failure = {Item::ciphers, 0, "cannot be used: " + openssl_error()};
     return false;
   }
   const char* suites = options.ciphersuites.empty() ? kCiphersuites : options.ciphersuites.c_str();
   if (f.SSL_CTX_set_ciphersuites(context, suites) != 1) {
-    failure = {Item::ciphersuites, 0, openssl_error()};
+    failure = {Item::ciphersuites, 0, "cannot be used: " + openssl_error()};
     return false;
   }
   f.SSL_CTX_ctrl(context, kCtrlGroupsList, 0, const_cast<char*>(kGroups));

@@ -1,5 +1,6 @@
 /** The chain that a configuration asks for: which providers judge the clients of which listener. */
 import type { BrokerConfig, ListenerConfig, ProviderConfig } from '../config/broker-config.js';
+import { placeOf } from '../config/places.js';
 import { fail } from '../errors.js';
 import { AuthChain, type ListenerAuth } from './chain.js';
 import type { AuthMethodHandler, EnhancedMethod } from './enhanced.js';
@@ -89,14 +90,15 @@ async function ownProviders(
 }
 
 /** Names are what the log and the metrics tell them apart by, and what a client's listener is. */
-function requireUnique(
-  { listeners }: AuthParts,
-  configs: readonly { readonly name: string; readonly where: string }[],
-): void {
+function requireUnique({ listeners }: AuthParts, configs: readonly ProviderConfig[]): void {
   const names = new Set<string>();
-  for (const { name, where } of configs) {
+  for (const config of configs) {
+    const { name, where } = config;
     const why = `another provider is called ${JSON.stringify(name)} too`;
-    if (names.has(name)) throw fail('ST_AUTH_CONFIG', { where: where || 'auth.providers', why });
+    if (names.has(name)) {
+      const place = placeOf(config, 'name') ?? (where || 'auth.providers');
+      throw fail('ST_AUTH_CONFIG', { where: place, why });
+    }
     names.add(name);
   }
   const listenerNames = new Map<string, ListenerConfig>();
@@ -104,7 +106,10 @@ function requireUnique(
     const other = listenerNames.get(listener.name);
     if (other !== undefined && accessOf(other) !== accessOf(listener)) {
       const why = `listener ${other.table} has the same name and other rules of access`;
-      throw fail('ST_AUTH_CONFIG', { where: `listener ${listener.table}`, why });
+      throw fail('ST_AUTH_CONFIG', {
+        where: placeOf(listener, 'name') ?? `listener ${listener.table}`,
+        why,
+      });
     }
     listenerNames.set(listener.name, listener);
   }

@@ -2,12 +2,13 @@
  * Providers from their configuration. What a provider needs is loaded where one of its kind is
  * configured. Whatever is wrong with one is ST_AUTH_CONFIG or ST_AUTH_FILE, before anything listens.
  */
-import { readFile } from 'node:fs/promises';
 import type { HttpProvider, JwtProvider, ProviderConfig } from '../config/broker-config.js';
+import { atPlace, placeOf } from '../config/places.js';
 import { readFailure } from '../config/read-failure.js';
-import { assertNever, fail, messageOf, type StMqttdError } from '../errors.js';
+import { assertNever, fail, messageOf } from '../errors.js';
 import type { EnhancedMethod } from './enhanced.js';
-import type { HttpClient, HttpClientOptions } from './http/client.js';
+import type { HttpClientOptions } from './http/client.js';
+import type { TlsPaths } from './http/tls-files.js';
 import type { KeySource } from './jwt/key-source.js';
 import type { AuthProvider } from './provider.js';
 import { HandlerProvider } from './providers/handler.js';
@@ -64,7 +65,10 @@ async function openOne(
     }
     case 'password_file': {
       const { PasswordFile } = await import('./providers/password-file.js');
-      return PasswordFile.open(config, deps.onError);
+      const onError = (error: unknown) => deps.onError(atPlace(error, config, 'path'));
+      return PasswordFile.open(config, onError).catch((error: unknown) => {
+        throw atPlace(error, config, 'path');
+      });
     }
     case 'certificate': {
       const { CertificateIdentity } = await import('./providers/certificate-identity.js');
@@ -76,7 +80,7 @@ async function openOne(
       return openHttp(config, deps);
     case 'handler':
       if (deps.handler === undefined) {
-        throw wrong(config, 'the application has not called broker.authenticate()');
+        throw wrong(config, 'kind', 'the application has not called broker.authenticate()');
       }
       return new HandlerProvider(deps.handler);
     default:
@@ -89,7 +93,10 @@ async function openScram(
   { onError }: ProviderDeps,
 ): Promise<Opened> {
   const { ScramMethod, ScramUsers } = await import('./providers/scram.js');
-  const users = await ScramUsers.open(config.path, onError);
+  const told = (error: unknown) => onError(atPlace(error, config, 'path'));
+  const users = await ScramUsers.open(config.path, told).catch((error: unknown) => {
+    throw atPlace(error, config, 'path');
+  });
   const methods = new Map(
     config.methods.map((method) => [method, new ScramMethod(config.name, method, users)] as const),
   );
@@ -108,96 +115,95 @@ async function keySource(config: JwtProvider, deps: ProviderDeps): Promise<KeySo
     const { requireKeys, secretKey } = await import('./jwt/keys.js');
     const keys = secretKey(config.secret);
     await requireKeys(keys, algorithms).catch((cause: unknown) => {
-      throw wrong(config, messageOf(cause), cause);
+      throw wrong(config, 'secret', messageOf(cause), cause);
     });
     return fixedKeys(keys);
   }
   if (config.keyPath !== undefined) {
     const { keyPath } = config;
-    const about = (cause: unknown) => wrong(config, `${keyPath}: ${readFailure(cause)}`, cause);
+    const about = (cause: unknown) =>
+      wrong(config, 'key_path', `${keyPath}: ${readFailure(cause)}`, cause);
     const onError = (cause: unknown) => deps.onError(about(cause));
     return fileKeys(keyPath, algorithms, onError).catch((cause: unknown) => {
       throw about(cause);
     });
   }
   if (config.jwksUrl === undefined) {
-    throw wrong(config, 'it has neither secret nor key_path nor jwks_url');
+    throw wrong(config, 'secret', 'it has neither secret nor key_path nor jwks_url');
   }
   if (algorithms.some((name) => name.startsWith('HS'))) {
-    throw wrong(config, 'what a jwks_url publishes is no secret, so HS… cannot be used with it');
+    throw wrong(
+      config,
+      'algorithms',
+      'what a jwks_url publishes is no secret, so HS… cannot be used with it',
+    );
   }
   const { HttpClient } = await import('./http/client.js');
   const options = {
-    url: urlOf(config, config.jwksUrl, 'keys could be replaced on the way', deps),
+    url: urlOf(config, 'jwks_url', config.jwksUrl, 'keys could be replaced on the way', deps),
     timeoutMs: config.jwksTimeoutMs,
     maxSockets: 1,
     maxBytes: kMaxJwksBytes,
-    ca: await pem(config, config.caPath),
+    ...(await tlsOf(config, config)),
   };
-  const client = clientOf(config, HttpClient, options);
+  const client = new HttpClient(options);
   return new JwksKeys(client, {
     cacheS: config.jwksCacheS,
     cooldownS: config.jwksCooldownS,
     timeoutMs: config.jwksTimeoutMs,
-    onError: (cause) => deps.onError(wrong(config, messageOf(cause), cause)),
+    onError: (cause) => deps.onError(wrong(config, 'jwks_url', messageOf(cause), cause)),
   });
 }
 
 async function openHttp(config: HttpProvider, deps: ProviderDeps): Promise<AuthProvider> {
   const { HttpClient } = await import('./http/client.js');
   const { HttpServer } = await import('./providers/http.js');
-  const url = urlOf(config, config.url, 'passwords go over the network in the clear', deps);
-  const { caPath, certPath, keyPath, timeoutMs, maxConcurrent } = config;
-  const tls = {
-    ca: await pem(config, caPath),
-    cert: await pem(config, certPath),
-    key: await pem(config, keyPath),
-  };
+  const url = urlOf(config, 'url', config.url, 'passwords go over the network in the clear', deps);
+  const { timeoutMs, maxConcurrent } = config;
   const bounds = { timeoutMs, maxSockets: maxConcurrent, maxBytes: kMaxAnswerBytes };
-  const client = clientOf(config, HttpClient, { url, ...bounds, ...tls });
+  const client = new HttpClient({ url, ...bounds, ...(await tlsOf(config, config)) });
   return new HttpServer(config, client);
 }
 
-function clientOf(
+/** Read, and seen to be what they should be: Node would take a CA file without a certificate. */
+async function tlsOf(
   config: ProviderConfig,
-  Client: typeof HttpClient,
-  options: HttpClientOptions,
-): HttpClient {
-  try {
-    return new Client(options);
-  } catch (cause) {
-    throw wrong(config, `its certificate or key cannot be used: ${messageOf(cause)}`, cause);
-  }
+  paths: TlsPaths,
+): Promise<Pick<HttpClientOptions, 'ca' | 'cert' | 'key'>> {
+  const { caPath, certPath, keyPath } = paths;
+  if (caPath === undefined && certPath === undefined && keyPath === undefined) return {};
+  const { readClientTls } = await import('./http/tls-files.js');
+  return readClientTls(paths, (key, why, cause) => wrong(config, key, why, cause));
 }
 
 /** Shown without what may be a secret: what stands behind the host. */
-function urlOf(config: ProviderConfig, text: string, danger: string, deps: ProviderDeps): string {
-  if (!URL.canParse(text)) throw wrong(config, 'its URL is none');
+function urlOf(
+  config: ProviderConfig,
+  key: 'url' | 'jwks_url',
+  text: string,
+  danger: string,
+  deps: ProviderDeps,
+): string {
+  if (!URL.canParse(text)) throw wrong(config, key, 'its URL is none');
   const { protocol, hostname, origin, username, password } = new URL(text);
   if (protocol !== 'http:' && protocol !== 'https:') {
-    throw wrong(config, 'its URL is neither http:// nor https://');
+    throw wrong(config, key, 'its URL is neither http:// nor https://');
   }
   if (username !== '' || password !== '') {
-    throw wrong(config, 'its URL has a user or a password; use headers instead');
+    throw wrong(config, key, 'its URL has a user or a password; use headers instead');
   }
   const isLocal = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
   if (protocol === 'http:' && !isLocal) {
-    deps.warn(`${config.where}: ${config.name} uses ${origin} without TLS: ${danger}`);
+    const place = placeOf(config, key) ?? config.where;
+    deps.warn(`${place}: ${config.name} uses ${origin} without TLS: ${danger}`);
   }
   return text;
 }
 
-async function pem(config: ProviderConfig, path: string | undefined): Promise<Buffer | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw wrong(config, `${path}: ${readFailure(cause)}`, cause);
-  }
-}
-
-function wrong({ where, name, kind }: ProviderConfig, why: string, cause?: unknown): StMqttdError {
-  const place = where === '' ? 'auth.providers' : where;
+/** `key`: which of its keys is meant. */
+function wrong(config: ProviderConfig, key: string, why: string, cause?: unknown): Error {
+  const { where, name, kind } = config;
+  const place = placeOf(config, key) ?? (where === '' ? 'auth.providers' : where);
   const options = cause === undefined ? {} : { cause };
   return fail('ST_AUTH_CONFIG', { where: place, why: `${kind} "${name}": ${why}` }, options);
 }

@@ -1,5 +1,6 @@
 /** Makes what one run of the broker consists of. Nothing is started here: broker.ts keeps the order. */
 import type { AuthGate } from '../auth/gate.js';
+import { placedLike } from '../config/places.js';
 import type { BrokerConfig, Resolution } from '../config/resolve.js';
 import type { Internals } from '../internal.js';
 import { Bans } from '../limits/bans.js';
@@ -49,7 +50,9 @@ export function makeRecorder(
 
 /** An application judges the clients of every listener: none is open. */
 function withHandler(read: Resolution): Resolution {
-  const listeners = read.config.listeners.map((one) => ({ ...one, isGuarded: true }));
+  const listeners = read.config.listeners.map((one) =>
+    placedLike(one, { ...one, isGuarded: true }),
+  );
   return { ...read, config: { ...read.config, listeners } };
 }
 

@@ -1,19 +1,27 @@
 /** [acl] with its files: read at start, at each reload and by check, and in force for everybody at once. */
 import type { BrokerConfig } from '../config/broker-config.js';
+import { atPlace, placeOf } from '../config/places.js';
 import type { NativeBroker } from '../native/addon.js';
 import { applyRules, type RuleSet, ruleSet } from '../native/rule-set.js';
 import type { Prepared } from '../reload/reloader.js';
 
 type Native = Pick<NativeBroker, 'setRules'>;
 
-/** Rejects with the file, and with the line of what is wrong in it. */
+/** Rejects with the place of acl.files, the file, and the line of what is wrong in it. */
 export async function readRules({ acl }: Pick<BrokerConfig, 'acl'>): Promise<RuleSet> {
-  const files = acl?.files ?? [];
-  if (files.length === 0) return ruleSet(acl, []);
+  if (acl === undefined || acl.files.length === 0) return ruleSet(acl, [], (rule) => placeOf(rule));
   const { readAclFile } = await import('../config/acl-file.js');
-  return ruleSet(
-    acl,
-    files.map((file) => [file, readAclFile(file)] as const),
+  const own = new Set<object>(acl.rules);
+  const ofFiles = acl.files.flatMap((file) => {
+    try {
+      return readAclFile(file);
+    } catch (error) {
+      throw atPlace(error, acl, 'files');
+    }
+  });
+  const files = placeOf(acl, 'files');
+  return ruleSet(acl, ofFiles, (rule) =>
+    own.has(rule) || files === undefined ? placeOf(rule) : `${files}: ${placeOf(rule)}`,
   );
 }
 

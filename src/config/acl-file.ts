@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { fail } from '../errors.js';
 import type { AclRule } from './broker-config.js';
+import { placedAt } from './places.js';
 import { readFailure } from './read-failure.js';
 import { isTopicFilter } from './topic-filter.js';
 
@@ -28,13 +29,13 @@ export function parseAclFile(file: string, text: string): readonly AclRule[] {
   const ofUsers: AclRule[] = [];
   const patterns: AclRule[] = [];
   let who: Partial<AclRule> = { anonymous: true };
-  for (const [index, line] of text
+  for (const [index, content] of text
     .replace(/^\ufeff/, '')
     .split(/\r?\n/)
     .entries()) {
-    const wrong = (why: string) =>
-      fail('ST_CONFIG_SYNTAX', { where: `${file}:${index + 1}:1`, why });
-    const [, word, rest = ''] = /^\s*([^#\s]\S*)\s*(.*?)\s*$/.exec(line) ?? [];
+    const line = `${file}:${index + 1}:1`;
+    const wrong = (why: string) => fail('ST_CONFIG_SYNTAX', { where: line, why });
+    const [, word, rest = ''] = /^\s*([^#\s]\S*)\s*(.*?)\s*$/.exec(content) ?? [];
     if (word === undefined) continue;
     switch (word) {
       case 'user':
@@ -47,11 +48,11 @@ export function parseAclFile(file: string, text: string): readonly AclRule[] {
         const rule = { ...who, ...accessOf(rest, wrong) };
         // There they are plain text in a topic line.
         const filters = rule.filters.map((filter) => filter.replaceAll('%', '%%'));
-        ofUsers.push(ruleOf({ ...rule, filters }));
+        ofUsers.push(placedAt(line, ruleOf({ ...rule, filters })));
         break;
       }
       case 'pattern':
-        patterns.push(ruleOf(accessOf(rest, wrong)));
+        patterns.push(placedAt(line, ruleOf(accessOf(rest, wrong))));
         break;
       default:
         throw wrong(`"${word}" is none of user, topic, pattern`);

@@ -10,6 +10,7 @@ import type {
 } from './broker-config.js';
 import { deviceRows, type TenantSource, tenantsRows } from './identity-options.js';
 import { flappingRows, limitsRows } from './limits-options.js';
+import { placedIn } from './places.js';
 import type { Reader } from './reader.js';
 import type { ValueTable } from './rows.js';
 import type { TableNode } from './tree.js';
@@ -23,13 +24,13 @@ export function readAcl(reader: Reader, root: TableNode): AclConfig | undefined 
     .tablesAt(node, 'rules')
     .map((table, index) => readRule(reader, table, `acl.rules[${index}]`));
   const hasAny = rules.length > 0 || files.length > 0;
-  return {
+  return placedIn<AclConfig>(node, {
     rules,
     files,
     default: rest.default === 'auto' ? (hasAny ? 'deny' : 'allow') : (rest.default as 'allow'),
     v3Denied: rest.v3_denied as AclConfig['v3Denied'],
     narrow: narrow as boolean,
-  };
+  });
 }
 
 function readRule(reader: Reader, node: TableNode, table: string): AclRule {
@@ -47,7 +48,7 @@ function readRule(reader: Reader, node: TableNode, table: string): AclRule {
       );
     }
   }
-  return {
+  return placedIn<AclRule>(node, {
     effect: rows.effect,
     actions: rows.actions as AclRule['actions'],
     filters: rows.filters,
@@ -62,7 +63,7 @@ function readRule(reader: Reader, node: TableNode, table: string): AclRule {
     qos: rows.qos as 0 | 1 | 2,
     retain: rows.retain as boolean | undefined,
     name: rows.name,
-  };
+  });
 }
 
 export function readLimits(reader: Reader, root: TableNode): LimitsConfig {

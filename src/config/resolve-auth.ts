@@ -8,6 +8,7 @@ import {
   secretRow,
 } from './auth-options.js';
 import type { AuthConfig, ProviderConfig, StaticUser } from './broker-config.js';
+import { placedIn } from './places.js';
 import type { Reader } from './reader.js';
 import type { Rows, ValueTable } from './rows.js';
 import { keyOf, type TableNode, whereOf } from './tree.js';
@@ -64,7 +65,7 @@ function readProvider(
     listeners: values.listeners as readonly string[],
     where: whereOf(node),
   };
-  return makers[kind](common, values, { reader, node, table });
+  return placedIn(node, makers[kind](common, values, { reader, node, table }));
 }
 
 /** Before its other keys, which depend on it. */

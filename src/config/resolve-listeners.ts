@@ -13,6 +13,7 @@ import type {
 } from './broker-config.js';
 import { connectionsOwnRows, listenerRows, webSocketRows } from './listener-options.js';
 import { type MqttConfig, mqttRows } from './options.js';
+import { atPlace, placedIn, placedLike } from './places.js';
 import type { Reader } from './reader.js';
 import { readTls } from './resolve-tls.js';
 import { defaultOf, type ValueTable } from './rows.js';
@@ -38,7 +39,7 @@ export function readListeners(
       const listener = readListener(reader, kind, key, node, base);
       const mode =
         tenants.mode === 'off' && listener.validateTenantPrefix ? 'enforced' : tenants.mode;
-      listeners.push({ ...listener, tenantMode: mode });
+      listeners.push(placedIn(node, { ...listener, tenantMode: mode }));
     }
   }
   return listeners;
@@ -137,7 +138,7 @@ function withCertificates(
     const why = `verify_client_cert = "${tls.verify}" leaves clients without a certificate in, and ${key} wants one of each`;
     throw reader.conflict(node, 'verify_client_cert', why);
   }
-  return { ...tls, verify: 'require' };
+  return placedLike(tls, { ...tls, verify: 'require' });
 }
 
 /** `auth` of a listener, and of its `.connections` as in ST-RMQTT: user name = password. */
@@ -230,22 +231,22 @@ export function guarded(
     allowAnonymous === false ||
     (tls !== undefined && (tls.identity !== 'none' || tls.verify === 'require')) ||
     providers.some(({ listeners }) => listeners.length === 0 || listeners.includes(name));
-  return { ...listener, isGuarded };
+  return placedLike(listener, { ...listener, isGuarded });
 }
 
 export function refuseSameAddress(listeners: readonly ListenerConfig[]): void {
   const names = new Map<string, string>();
-  for (const { name, listen, unix } of listeners) {
+  for (const listener of listeners) {
+    const { name, listen, unix } = listener;
     const addresses = listen
       .filter(({ port }) => port !== 0)
       .map((a) => formatAddress(a.host, a.port));
     for (const address of unix === undefined ? addresses : [...addresses, unix.path]) {
       const other = names.get(address);
       if (other !== undefined) {
-        throw fail('ST_CONFIG_CONFLICT', {
-          where: `listener ${name}`,
-          why: `it and listener ${other} both ask for ${address}; give one of them another port`,
-        });
+        const why = `it and listener ${other} both ask for ${address}; give one of them another port`;
+        const error = fail('ST_CONFIG_CONFLICT', { where: `listener ${name}`, why });
+        throw atPlace(error, listener, address === unix?.path ? 'unix' : 'listen');
       }
       names.set(address, name);
     }

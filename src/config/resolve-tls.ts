@@ -1,5 +1,6 @@
 /** A listener's `[….tls]`. Whether its files are there and fit is found when they are read. */
 import type { SniConfig, TlsConfig } from './broker-config.js';
+import { placedIn } from './places.js';
 import type { Reader } from './reader.js';
 import type { ValueTable } from './rows.js';
 import { sniRows, tlsRows } from './tls-options.js';
@@ -35,7 +36,7 @@ export function readTls(
   }
   return {
     node,
-    tls: {
+    tls: placedIn(node, {
       certpath,
       keypath,
       keypass,
@@ -50,7 +51,7 @@ export function readTls(
       ciphersuites: rows.ciphersuites,
       alpn: rows.alpn,
       sni: readSni(reader, name, node),
-    },
+    }),
   };
 }
 
@@ -64,7 +65,7 @@ function readSni(reader: Reader, table: string, tls: TableNode): readonly SniCon
     const lower = name.toLowerCase();
     if (seen.has(lower)) throw reader.conflict(node, 'name', `two certificates for "${name}"`);
     seen.add(lower);
-    return { name: lower, certpath, keypath, keypass };
+    return placedIn(node, { name: lower, certpath, keypath, keypass });
   });
 }
 

@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { type AddressInfo, isIP } from 'node:net';
 import { formatAddress, type ListenAddress } from '../config/address.js';
+import { atPlace } from '../config/places.js';
 import type { ListenerChange } from '../config/reload.js';
 import type { ListenerConfig, ListenerKind } from '../config/resolve.js';
 import { fail, messageOf, StMqttdError, systemCode } from '../errors.js';
@@ -232,7 +233,7 @@ export class Listeners {
   }
 
   async #openAddress(listener: ListenerConfig, address: ListenAddress): Promise<Entry[]> {
-    const hosts = await resolveHost(address);
+    const hosts = await resolveHost(address, listener);
     const asked = formatAddress(address.host, address.port);
     const opened: Entry[] = [];
     let failure: unknown;
@@ -249,12 +250,14 @@ export class Listeners {
         const isAbsent = absent.has(systemCode(error) ?? '');
         if (!portOfFirst && !isAbsent) {
           for (const entry of opened) this.#close(entry);
-          throw listenFailure(formatAddress(host, address.port), error);
+          throw listenFailure(formatAddress(host, address.port), error, listener);
         }
         failure = error;
       }
     }
-    if (opened.length === 0 && address.optional !== true) throw listenFailure(asked, failure);
+    if (opened.length === 0 && address.optional !== true) {
+      throw listenFailure(asked, failure, listener);
+    }
     return opened;
   }
 
@@ -280,7 +283,7 @@ export class Listeners {
       const bound = this.#native.listen(nativeListenSpec(listener, { path, mode }, tls));
       return this.#entry(listener, unixText(path), bound.id, path, 0, unixText(path));
     } catch (error) {
-      throw listenFailure(unixText(path), error);
+      throw listenFailure(unixText(path), error, listener, 'unix');
     }
   }
 
@@ -311,7 +314,7 @@ export class Listeners {
     try {
       return this.#listen(listener, asked, bound.host, bound.port);
     } catch (error) {
-      throw listenFailure(bound.text, error);
+      throw listenFailure(bound.text, error, listener);
     }
   }
 
@@ -341,7 +344,10 @@ function tlsOf({ name, tls, transport }: ListenerConfig): TlsListener | undefine
 }
 
 /** The addresses of a host name, each once; an address is its own. */
-export async function resolveHost({ host, port }: ListenAddress): Promise<readonly string[]> {
+export async function resolveHost(
+  { host, port }: ListenAddress,
+  asker: object = {},
+): Promise<readonly string[]> {
   // An address with a zone ("fe80::1%eth0") is one for the system, not for isIP.
   if (isIP(host) !== 0 || host.includes('%')) return [host];
   try {
@@ -349,15 +355,21 @@ export async function resolveHost({ host, port }: ListenAddress): Promise<readon
     return [...new Set(found.map(({ address }) => address))];
   } catch (cause) {
     const why = systemCode(cause) ?? messageOf(cause);
-    throw fail('ST_RESOLVE', { address: formatAddress(host, port), why }, { cause });
+    const error = fail('ST_RESOLVE', { address: formatAddress(host, port), why }, { cause });
+    throw atPlace(error, asker, 'listen');
   }
 }
 
-/** The error of an address that cannot be listened on, in words that help. */
-export function listenFailure(address: string, cause: unknown): Error {
+/** The error of an address that cannot be listened on, in words that help. `asker`: whose it is. */
+export function listenFailure(
+  address: string,
+  cause: unknown,
+  asker: object = {},
+  key: 'listen' | 'unix' = 'listen',
+): unknown {
   if (cause instanceof StMqttdError) return cause;
   const [why, next] = explain(systemCode(cause), cause);
-  return fail('ST_LISTEN', { address, why, next }, { cause });
+  return atPlace(fail('ST_LISTEN', { address, why, next }, { cause }), asker, key);
 }
 
 function explain(code: string | undefined, cause: unknown): readonly [why: string, next: string] {

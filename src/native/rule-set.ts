@@ -3,7 +3,7 @@ import type { AclConfig, AclRule } from '../config/broker-config.js';
 import { fail, messageOf } from '../errors.js';
 import { nativeRule } from './access-rules.js';
 import type { NativeBroker } from './addon.js';
-import { encodeRules, type NativeRuleOptions } from './rules.js';
+import { encodeRules, type NativeRule, type NativeRuleOptions } from './rules.js';
 
 export interface RuleSet {
   readonly bytes: Uint8Array;
@@ -12,26 +12,46 @@ export interface RuleSet {
   readonly placeOf: (index: number) => string;
 }
 
-/** `files`: each with its rules, in the order of acl.files. */
+/** `ofFiles`: those of acl.files, in their order. `placeOf`: of a rule, for messages. */
 export function ruleSet(
   acl: AclConfig | undefined,
-  files: readonly (readonly [file: string, rules: readonly AclRule[]])[],
+  ofFiles: readonly AclRule[],
+  placeOf: (rule: AclRule) => string | undefined = () => undefined,
 ): RuleSet {
   const own = acl?.rules ?? [];
-  const all = [...own, ...files.flatMap(([, rules]) => rules)];
-  const places = [
-    ...own.map((_, index) => `acl.rules[${index}]`),
-    ...files.flatMap(([file, rules]) => rules.map(() => file)),
-  ];
+  const all = [...own, ...ofFiles];
+  const place = (index: number) => {
+    const rule = all[index];
+    if (rule === undefined) return 'acl';
+    return placeOf(rule) ?? (index < own.length ? `acl.rules[${index}]` : 'acl.files');
+  };
   return {
-    bytes: encodeRules(all.map(nativeRule)),
+    bytes: encoded(all.map(nativeRule), place),
     options: {
       default: acl?.default ?? 'allow',
       v3_denied: acl?.v3Denied ?? 'drop',
       narrow: acl?.narrow ?? false,
     },
-    placeOf: (index) => places[index] ?? 'acl',
+    placeOf: place,
   };
+}
+
+function encoded(rules: readonly NativeRule[], placeOfRule: RuleSet['placeOf']): Uint8Array {
+  try {
+    return encodeRules(rules);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const index = rules.findIndex((rule) => !isEncodable(rule));
+    throw fail('ST_CONFIG_CONFLICT', { where: placeOfRule(index), why: cause.message }, { cause });
+  }
+}
+
+function isEncodable(rule: NativeRule): boolean {
+  try {
+    return encodeRules([rule]).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** All or nothing: where a rule is none, it throws with its place, and what was in force stays. */

@@ -13,7 +13,6 @@ import {
   filesOf,
   isTlsFailure,
   readTlsFiles,
-  type TlsFiles,
   type TlsTransport,
   tlsFailure,
 } from './identity-files.js';
@@ -148,7 +147,7 @@ export class TlsContexts {
     this.#entries.clear();
   }
 
-  #make(listener: TlsListener, files: TlsFiles): Made {
+  #make(listener: TlsListener, files: NativeTlsOptions): Made {
     const context = makeContext(listener, files, (options) => this.#native.tlsContext(options));
     return { context, digest: digestOf(files) };
   }
@@ -184,22 +183,22 @@ type Made = Pick<Entry, 'context' | 'digest'>;
 
 const unchanged: PreparedTls = { isChanged: false, take: () => {}, drop: () => {} };
 
-const readFiles = ({ name, tls, transport }: TlsListener): TlsFiles =>
+const readFiles = ({ name, tls, transport }: TlsListener): NativeTlsOptions =>
   readTlsFiles(name, tls, transport);
 
 /** Of what the files hold, and of what the table says. Nothing can be read from it. */
-function digestOf({ options }: TlsFiles): string {
+function digestOf(options: NativeTlsOptions): string {
   return createHash('sha256').update(JSON.stringify(options)).digest('base64');
 }
 
 function makeContext<T>(
-  { name }: TlsListener,
-  files: TlsFiles,
+  { name, tls }: TlsListener,
+  options: NativeTlsOptions,
   make: (options: NativeTlsOptions) => T,
 ): T {
   try {
-    return make(files.options);
+    return make(options);
   } catch (cause) {
-    throw isTlsFailure(cause) ? tlsFailure(name, files, cause) : cause;
+    throw isTlsFailure(cause) ? tlsFailure(name, tls, cause) : cause;
   }
 }

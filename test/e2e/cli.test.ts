@@ -117,7 +117,7 @@ describe.skipIf(standIn)('the command line', () => {
       const { code, errors } = await runToEnd(args);
       expect(code).toBe(1);
       expect(errors.trimEnd().split('\n')).toContain(
-        `st-mqttd: ${users}:1: the hash is not Base64 of 64 to 64 bytes`,
+        `st-mqttd: ${file}:5:1: auth.providers[0].path: ${users}:1: the hash is not Base64 of 64 to 64 bytes`,
       );
       // What stands in it is nobody's business.
       expect(errors).not.toContain('hunter2');

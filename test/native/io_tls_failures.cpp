@@ -89,6 +89,12 @@ STMQTT_TEST("io tls: what is wrong with a context is said of the right item") {
     CHECK(context == nullptr);
     return failure;
   };
+  const auto is_taken = [](const TlsOptions& options) {
+    TlsFailure failure;
+    TlsContext* context = TlsContext::make(options, failure);
+    if (context != nullptr) context->release();
+    return context != nullptr;
+  };
   TlsOptions options = server_options();
   options.identities[0].key = kClientKey;
   CHECK(failure_of(options).item == Item::key);
@@ -112,9 +118,21 @@ STMQTT_TEST("io tls: what is wrong with a context is said of the right item") {
   options = server_options();
   options.ciphers = "NO-SUCH-CIPHER";
   CHECK(failure_of(options).item == Item::ciphers);
+  // Beside one that is known OpenSSL itself would pass over it.
+  options.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:NO-SUCH-CIPHER";
+  CHECK(failure_of(options).item == Item::ciphers);
+  CHECK(failure_of(options).text == "has \"NO-SUCH-CIPHER\", which OpenSSL does not know");
+  // What is taken away need not exist.
+  options.ciphers = "HIGH:MEDIUM:ECDHE+AESGCM:!aNULL:!NO-SUCH-CIPHER:-RC4:+SHA1:@SECLEVEL=1";
+  CHECK(is_taken(options));
   options = server_options();
   options.ciphersuites = "NO_SUCH_SUITE";
   CHECK(failure_of(options).item == Item::ciphersuites);
+  options.ciphersuites = "TLS_AES_128_GCM_SHA256:NO_SUCH_SUITE";
+  CHECK(failure_of(options).item == Item::ciphersuites);
+  CHECK(failure_of(options).text == "has \"NO_SUCH_SUITE\", which OpenSSL does not know");
+  options.ciphersuites = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
+  CHECK(is_taken(options));
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ describe('what is wrong with a provider is told at the start', () => {
     [[jwt({ secret: 'hunter2'.repeat(5), algorithms: ['HS384'] })], 'it wants 48 bytes or more'],
     [
       [{ kind: 'http', url: 'https://127.0.0.1/', cert_path: pem, key_path: privatePem }],
-      'its certificate or key cannot be used',
+      `http "http": ${pem} has no CERTIFICATE in PEM form`,
     ],
     [
       [{ kind: 'http', url: 'https://127.0.0.1/', ca_path: join(folder, 'none') }],

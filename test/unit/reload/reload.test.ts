@@ -96,9 +96,9 @@ describe('listeners', () => {
   });
 
   test.each([
-    ['at the first', '127.0.0.8'],
-    ['after others', '127.0.0.9'],
-  ])('one that cannot be bound, %s: everything is as it was', async (_, busy) => {
+    ['at the first', '127.0.0.8', 'x'],
+    ['after others', '127.0.0.9', 'y'],
+  ])('one that cannot be bound, %s: everything is as it was', async (_, busy, name) => {
     const { broker, native, records, sockets, addresses } = await running({
       ...at('127.0.0.1:1'),
       log: { level: 'warn' },
@@ -122,7 +122,7 @@ describe('listeners', () => {
     expect(records.at(-1)).toMatchObject({
       level: 'error',
       module: 'reload',
-      text: `reloading the configuration: cannot listen on ${busy}:1: the address is in use; stop the program that has it, or choose another port; nothing was changed`,
+      text: `reloading the configuration: the options of new Broker(): v5.${name}.listen: cannot listen on ${busy}:1: the address is in use; stop the program that has it, or choose another port; nothing was changed`,
     });
     // The next one is compared with what is in force.
     native.listenErrors.clear();
