@@ -49,7 +49,8 @@ function expandVariables(raw: string, environment: Environment): Expanded {
   const value = raw.replaceAll(/\$(\$\{)|\$\{([^}]*)\}?/g, (whole, escaped, name: string) => {
     if (escaped !== undefined) return '${';
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || !whole.endsWith('}')) {
-      missing ??= `"${whole}" is no variable; write \${NAME}, or $\${ for a plain \${`;
+      // Not quoted: it may be a part of a password.
+      missing ??= `a "\${" in it begins no variable; write \${NAME}, or $\${ for a plain \${`;
       return '';
     }
     referred = true;

@@ -39,9 +39,9 @@ describe('references', () => {
 
   test.each([
     ['${NONE}', 'the environment has no variable NONE'],
-    ['${}', '"${}" is no variable'],
-    ['${NAME', '"${NAME" is no variable'],
-    ['${a b}', 'is no variable'],
+    ['${}', 'a "${" in it begins no variable'],
+    ['${NAME', 'a "${" in it begins no variable'],
+    ['${a b}', 'begins no variable'],
     ['file:none', `reading ${join(folder, 'none')}: there is no such file`],
     ['file:folder', 'it is a folder; name a file in it'],
     ['file:large', 'has more than 65536 bytes'],
