@@ -251,6 +251,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
       // Before the listeners, which clients take for the sign that all is there.
       await startServices(run, config, { broker: this, resolve: () => this.#resolve });
       await run.listeners.open();
+      run.listeners.admit((listener) => run.auth.admission(listener));
       run.native.start();
       this.#state = 'running';
       run.sys.start(config.sysIntervalS);

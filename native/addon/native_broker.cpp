@@ -52,6 +52,7 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                       InstanceMethod<&NativeBroker::set_tls>("setTls"),
                       InstanceMethod<&NativeBroker::set_handshake_timeout>("setHandshakeTimeout"),
                       InstanceMethod<&NativeBroker::set_channels>("setChannels"),
+                      InstanceMethod<&NativeBroker::set_admission>("setAdmission"),
                       InstanceMethod<&NativeBroker::release_tls>("releaseTls"),
                       InstanceMethod<&NativeBroker::stop>("stop")});
 }
@@ -352,6 +353,19 @@ void NativeBroker::set_handshake_timeout(const Napi::CallbackInfo& info) {
       !engine_->set_handshake_timeout(info[0].As<Napi::Number>().Uint32Value(),
                                       info[1].As<Napi::Number>().Uint32Value())) {
     Napi::RangeError::New(info.Env(), "setHandshakeTimeout: there is no such listener")
+        .ThrowAsJavaScriptException();
+  }
+}
+
+void NativeBroker::set_admission(const Napi::CallbackInfo& info) {
+  if (engine_ == nullptr) return;
+  Admission admission = Admission::judged;
+  if (info.Length() < 2 || !info[0].IsNumber() || !read_admission(info[1], admission)) {
+    Napi::TypeError::New(info.Env(), "setAdmission(listenerId, admission) wants a number and "
+                                     "'judged', 'open' or 'open_no_device'")
+        .ThrowAsJavaScriptException();
+  } else if (!engine_->set_admission(info[0].As<Napi::Number>().Uint32Value(), admission)) {
+    Napi::RangeError::New(info.Env(), "setAdmission: there is no such listener")
         .ThrowAsJavaScriptException();
   }
 }

@@ -43,6 +43,7 @@ class NativeBroker final : public Napi::ObjectWrap<NativeBroker> {
   Napi::Value listener_connections(const Napi::CallbackInfo& info);
   Napi::Value tls_context(const Napi::CallbackInfo& info);
   void set_channels(const Napi::CallbackInfo& info);
+  void set_admission(const Napi::CallbackInfo& info);
   void set_tls(const Napi::CallbackInfo& info);
   void set_handshake_timeout(const Napi::CallbackInfo& info);
   void release_tls(const Napi::CallbackInfo& info);

@@ -302,6 +302,16 @@ bool read_changed_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   return read_limits(env, from, to, max_connections);
 }
 
+bool read_admission(const Napi::Value& from, Admission& to) {
+  const std::string text = from.IsString() ? from.As<Napi::String>().Utf8Value() : "";
+  if (text == "open") {
+    to = Admission::open;
+  } else if (text == "open_no_device") {
+    to = Admission::open_no_device;
+  }
+  return to != Admission::judged || text == "judged";
+}
+
 bool read_rule_options(Napi::Env env, const Napi::Object& from, RuleOptions& to) {
   Reader reader(env, from);
   reader.choice("default", to.fallback,

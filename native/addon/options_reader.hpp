@@ -20,7 +20,8 @@ namespace stmqtt {
 [[nodiscard]] bool read_changed_limits(Napi::Env env, const Napi::Object& from, Limits& to,
                                        std::uint32_t& max_connections);
 [[nodiscard]] bool read_rule_options(Napi::Env env, const Napi::Object& from, RuleOptions& to);
-[[nodiscard]] bool read_ban_kind(Napi::Env env, const Napi::Object& from, BanKind& to);
+[[nodiscard]] [[nodiscard]] bool read_admission(const Napi::Value& from, Admission& to);
+bool read_ban_kind(Napi::Env env, const Napi::Object& from, BanKind& to);
 [[nodiscard]] bool read_ban(Napi::Env env, const Napi::Object& from, std::uint64_t now_ms, Ban& to);
 [[nodiscard]] bool read_trace_spec(Napi::Env env, const Napi::Object& from, TraceSpec& to);
 [[nodiscard]] bool read_channel_settings(Napi::Env env, const Napi::Object& from,

@@ -175,6 +175,7 @@ void Engine::unlisten(ListenerId id) {
   ListenerEntry* entry = listener(id);
   if (entry == nullptr || entry->removed.load(std::memory_order_relaxed)) return;
   entry->removed.store(true, std::memory_order_relaxed);
+  entry->admission.store(Admission::judged, std::memory_order_relaxed);
   if (state_ == State::stopped) return;
   if (state_ == State::idle) return entry->socket.close();  // its thread will pass it over
   workers_[entry->thread]->put(ListenerChange{entry, ListenerChange::Kind::remove});
@@ -212,6 +213,13 @@ bool Engine::set_limits(ListenerId id, const Limits& limits, std::uint32_t max_c
   if (entry == nullptr || entry->removed.load(std::memory_order_relaxed)) return false;
   entry->limits.store(keep_limits(limits), std::memory_order_release);
   entry->max_connections.store(max_connections, std::memory_order_relaxed);
+  return true;
+}
+
+bool Engine::set_admission(ListenerId id, Admission admission) noexcept {
+  ListenerEntry* entry = listener(id);
+  if (entry == nullptr || entry->removed.load(std::memory_order_relaxed)) return false;
+  entry->admission.store(admission, std::memory_order_release);
   return true;
 }
 

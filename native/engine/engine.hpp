@@ -59,6 +59,7 @@ struct ListenerEntry {
   std::atomic<std::uint32_t> handshakes{0};    ///< accepted, and no CONNACK yet
   std::atomic<bool> held{false};  ///< not accepted from, because there are max_handshakes
   ThreadIndex thread = 0;
+  std::atomic<Admission> admission{Admission::judged};
   std::atomic<bool> removed{false};  ///< unlisten() was called
   bool closed = false;               ///< guarded by Engine::closing_mutex_
 };
@@ -106,6 +107,8 @@ class Engine {
   bool set_handshake_timeout(ListenerId id, std::uint32_t timeout_ms);
   /// Listeners and connections that have it keep it.
   void release_tls(std::uint32_t tls) { tls_contexts_.erase(tls); }
+  /// For CONNECTs that come from now on, on connections that are there too. False: no such listener.
+  bool set_admission(ListenerId id, Admission admission) noexcept;
   /// Null: there is no such listener.
   [[nodiscard]] const Limits* limits_of(ListenerId id) noexcept;
   /// Whether somebody may be subscribed to Topic Names that begin with these levels.

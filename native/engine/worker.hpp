@@ -168,6 +168,7 @@ class Worker final : private Handler, private Host {
   [[nodiscard]] Bytes certificate(const Client& client) const noexcept override;
   [[nodiscard]] IpAddress ip_address(const Client& client) const noexcept override;
   [[nodiscard]] Bytes listener_name(std::uint32_t id) const noexcept override;
+  [[nodiscard]] Admission admission(std::uint32_t id) const noexcept override;
   void admitted(Client& client) noexcept override;
   [[nodiscard]] std::uint64_t random() noexcept override { return random_.next(); }
   void make_uuid(char out[36]) noexcept override;

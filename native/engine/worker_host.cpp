@@ -225,6 +225,11 @@ Bytes Worker::listener_name(std::uint32_t id) const noexcept {
   return entry == nullptr ? Bytes{} : as_bytes(entry->name);
 }
 
+Admission Worker::admission(std::uint32_t id) const noexcept {
+  const ListenerEntry* entry = engine_.listener(id);
+  return entry == nullptr ? Admission::judged : entry->admission.load(std::memory_order_acquire);
+}
+
 void Worker::make_uuid(char out[36]) noexcept {
   stmqtt::make_uuid(*reinterpret_cast<char(*)[36]>(out));
 }

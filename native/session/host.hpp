@@ -88,6 +88,10 @@ class Host {
   [[nodiscard]] virtual IpAddress ip_address(const Client& /*client*/) const noexcept { return {}; }
   /// The name of a listener; empty if there is none. Borrowed; valid as long as the host.
   [[nodiscard]] virtual Bytes listener_name(std::uint32_t /*id*/) const noexcept { return {}; }
+  /// Of a listener; asked for each CONNECT.
+  [[nodiscard]] virtual Admission admission(std::uint32_t /*listener*/) const noexcept {
+    return Admission::judged;
+  }
   /// CONNACK 0 is on its way.
   virtual void admitted(Client& /*client*/) noexcept {}
   [[nodiscard]] virtual std::uint64_t random() noexcept = 0;

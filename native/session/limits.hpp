@@ -25,6 +25,14 @@ enum class RateExceeded : std::uint8_t {
 
 struct SharedRates;
 
+/// Who says whether a listener's clients may come in. Not one of the Limits: those are of a
+/// connection's beginning, and this is of the moment of its CONNECT.
+enum class Admission : std::uint8_t {
+  judged,       ///< TypeScript, where it judges at all
+  open,         ///< nobody: everybody may, and is the device that its Client Identifier names
+  open_no_device,  ///< the same, but is no device by that
+};
+
 /// Bits of Limits::protocol_levels.
 enum ProtocolLevelBit : std::uint8_t { kLevelV31 = 1, kLevelV311 = 2, kLevelV5 = 4 };
 

@@ -225,6 +225,7 @@ class Shard : private ShardState {
   // shard_access.cpp: tenants and rules
   [[nodiscard]] bool identify(Client& client, const contract::Verdict* verdict,
                               const VerdictTexts& texts) noexcept;
+  [[nodiscard]] Bytes own_device(const Client& client, Bytes client_id) const noexcept;
   void give_access(const Client& client, Identity*& identity) noexcept;
   [[nodiscard]] bool admit_will(Client& client) noexcept;
   [[nodiscard]] TenantFit to_internal(const Identity* identity, const Limits& limits,

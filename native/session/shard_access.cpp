@@ -1,6 +1,7 @@
 // Shard: tenants and rules: what CONNECT, PUBLISH, SUBSCRIBE, Wills and deliveries must pass. Rules
 // see the internal form of topics, that is, behind the tenant.
 // Thread: the shard's.
+#include <algorithm>
 #include <string>
 
 #include "base/pool.hpp"
@@ -24,6 +25,14 @@ constexpr std::uint32_t kLookedAt = 256;
 Bytes hidden_tenant(const Identity* identity, const Limits& limits) noexcept {
   return limits.tenant_mode == TenantMode::transparent && identity != nullptr ? identity->tenant()
                                                                               : Bytes{};
+}
+
+/// Whether it can be a level of a topic, and is not the one that stands for each client's own.
+bool can_be_device(Bytes id) noexcept {
+  return !id.empty() && as_text(id) != "me" &&
+         std::ranges::none_of(id, [](std::uint8_t c) {
+           return c == '/' || c == '+' || c == '#' || c == 0;
+         });
 }
 
 }  // namespace
@@ -69,6 +78,8 @@ bool Shard::identify(Client& client, const contract::Verdict* verdict,
       return false;
     }
   }
+  // Otherwise give_access() says so, where somebody may ask.
+  if (verdict == nullptr && parts.known()) parts.device_id = own_device(client, state.client_id);
   if (state.identity != nullptr) Identity::destroy(state.identity);
   state.identity = parts.known() || own != nullptr ? Identity::make(parts) : nullptr;
   if (own != nullptr) {
@@ -85,12 +96,26 @@ bool Shard::identify(Client& client, const contract::Verdict* verdict,
   return true;
 }
 
+/// Where nobody is asked, a client is the device that its Client Identifier names.
+Bytes Shard::own_device(const Client& client, Bytes client_id) const noexcept {
+  const bool is_own = !client.is_link && can_be_device(client_id) &&
+                      host_.admission(client.listener_id) == Admission::open;
+  return is_own ? client_id : Bytes{};
+}
+
 /// Where there are rules, each client has a selection of them; links are the process itself.
 void Shard::give_access(const Client& client, Identity*& identity) noexcept {
   if (client.is_link) return;
   if (identity == nullptr) {
     if (!access_.has_rules()) return;
-    identity = Identity::make({});
+    IdentityParts parts;  // without a tenant, so the final Client Identifier is the client's own
+    const ConnectState* state = client.connecting;
+    if (state != nullptr && !state->authenticated) {
+      parts.device_id = own_device(client, state->client_id);
+    } else if (state == nullptr && !client.session->authenticated) {
+      parts.device_id = own_device(client, client.session->client_id());
+    }
+    identity = Identity::make(parts);
   }
   if (identity->access == nullptr) {
     if (!access_.has_rules()) return;

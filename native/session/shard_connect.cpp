@@ -95,7 +95,15 @@ void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexc
   if (is_banned(client, state->client_id, state->username)) return refuse_banned(client);
   // A link is opened by the process itself: there is nobody to ask.
   const bool by_method = view.properties.has(PropertyId::authentication_method);
-  if ((options_.authenticate || by_method) && !client.is_link) return request_verdict(client);
+  if (!client.is_link) {
+    if (by_method) return request_verdict(client);
+    if (options_.authenticate) {
+      if (host_.admission(client.listener_id) == Admission::judged) return request_verdict(client);
+      // Beside those who are known, a username that nobody verifies must find neither a user's
+      // session nor a user's rules.
+      if (!state->username.empty()) override_texts(*state, state->client_id, {});
+    }
+  }
   if (!identify(client, nullptr, {})) return;
   if (is_banned(client, state->client_id, state->username)) return refuse_banned(client);
   place(client);
@@ -122,7 +130,8 @@ Closing Shard::check_connect(const Client& client, ConnectState& state) const no
             "Client Identifier is longer than max_client_id_bytes"};
   }
   if (view.version == Version::v5 && view.properties.has(PropertyId::authentication_method) &&
-      (!options_.enhanced_auth || client.is_link)) {
+      (!options_.enhanced_auth || client.is_link ||
+       host_.admission(client.listener_id) != Admission::judged)) {
     // [MQTT-4.12.0-1], [MQTT-4.12.0-4]
     return {CloseCause::refused, ReasonCode::bad_authentication_method,
             "Authentication Method is not supported"};

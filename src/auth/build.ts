@@ -44,6 +44,10 @@ export async function buildAuth(config: AuthParts, deps: BuildDeps): Promise<Aut
       allowAnonymous: listener.allowAnonymous ?? !isGuarded,
       requireTenantCertificate: listener.validateTenantPrefix,
       tenant: listener.tenant === '' ? undefined : listener.tenant,
+      // Of several with one name, one is enough.
+      readsCertificates:
+        asksForCertificates(listener.tls) ||
+        listeners.get(listener.name)?.readsCertificates === true,
     });
   }
   return new AuthChain({
@@ -53,8 +57,6 @@ export async function buildAuth(config: AuthParts, deps: BuildDeps): Promise<Aut
     deviceIdFrom: config.device.deviceIdFrom,
     failedLogins: config.auth?.failedLogins ?? kNoLimit,
     timeoutMs: config.broker.verdict_timeout_ms,
-    readsCertificates: config.listeners.some(({ tls }) => asksForCertificates(tls)),
-    hasHandler: deps.handler !== undefined,
   });
 }
 

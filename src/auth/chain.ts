@@ -3,6 +3,7 @@
  * is never changed: a reload makes another one.
  */
 import { messageOf } from '../errors.js';
+import type { NativeAdmission } from '../native/addon.js';
 import { type AuthContext, within } from './context.js';
 import type { DeviceIdFrom } from './device-id.js';
 import type { EnhancedMethod } from './enhanced.js';
@@ -21,6 +22,8 @@ export interface ListenerAuth {
   /** Its clients need a certificate with an Organization, which is their tenant. */
   readonly requireTenantCertificate: boolean;
   readonly tenant: string | undefined;
+  /** Its clients may show certificates: whom they name is what rules and device ids may ask for. */
+  readonly readsCertificates: boolean;
 }
 
 export interface ChainOptions {
@@ -32,10 +35,6 @@ export interface ChainOptions {
   readonly deviceIdFrom: DeviceIdFrom | undefined;
   readonly failedLogins: FailedLoginLimits;
   readonly timeoutMs: number;
-  /** Clients show certificates: whom they name is what rules and device ids may ask for. */
-  readonly readsCertificates: boolean;
-  /** broker.authenticate(): it judges even where nothing else does. */
-  readonly hasHandler: boolean;
 }
 
 /** A provider could not judge. */
@@ -60,12 +59,15 @@ export class AuthChain {
 
   /** Whether CONNECTs must come to TypeScript at all. */
   get needed(): boolean {
-    const { listeners, tenants, readsCertificates, hasHandler } = this.options;
-    if (hasHandler || tenants.isOn || readsCertificates || this.enhanced) return true;
-    return [...listeners.values()].some(
-      ({ isGuarded, requireTenantCertificate, allowAnonymous }) =>
-        isGuarded || requireTenantCertificate || !allowAnonymous,
-    );
+    return [...this.options.listeners.keys()].some((name) => this.admission(name) === 'judged');
+  }
+
+  /** Whether those of this listener must; one that there is not yet is not open. */
+  admission(name: string): NativeAdmission {
+    const at = this.listener(name);
+    const { tenants, deviceIdFrom } = this.options;
+    if (at === undefined || tenants.isOn || isJudged(at)) return 'judged';
+    return openAdmission(deviceIdFrom);
   }
 
   /** Whether an Authentication Method may be accepted anywhere. */
@@ -98,6 +100,17 @@ export class AuthChain {
   stop(): void {
     for (const provider of this.options.providers) provider.stop?.();
   }
+}
+
+/** Whether there is anything to find out about a client, or a reason to refuse one. */
+function isJudged(at: ListenerAuth): boolean {
+  const { isGuarded, requireTenantCertificate, allowAnonymous, readsCertificates } = at;
+  return isGuarded || requireTenantCertificate || !allowAnonymous || readsCertificates;
+}
+
+/** Of a listener whose clients nobody is asked about: as deviceIdOf() would have it. */
+export function openAdmission(deviceIdFrom: DeviceIdFrom | undefined): NativeAdmission {
+  return deviceIdFrom === undefined || deviceIdFrom === 'client_id' ? 'open' : 'open_no_device';
 }
 
 function ask(at: ListenerAuth, first: number, context: AuthContext): Decision | Promise<Decision> {

@@ -4,10 +4,11 @@
  */
 import type { BrokerConfig } from '../config/broker-config.js';
 import type { LogRecord } from '../log/logger.js';
+import type { NativeAdmission } from '../native/addon.js';
 import type { VerdictCommand } from '../native/commands.js';
 import type { AuthRequestEvent, ConnectRequestEvent } from '../native/events.js';
 import type { Authenticator } from './authenticator.js';
-import type { AuthChain } from './chain.js';
+import { type AuthChain, openAdmission } from './chain.js';
 import { type AuthCounts, noAuthCounts } from './counts.js';
 import type { AuthMethodHandler } from './enhanced.js';
 import { asksForCertificates, openWarning } from './open-warning.js';
@@ -30,8 +31,10 @@ export interface GateOutlets {
 
 /** A configuration that can take effect without failing. */
 export interface PreparedAuth {
-  /** Whether CONNECTs must come to TypeScript from then on. */
+  /** Whether CONNECTs of any listener must come to TypeScript from then on. */
   readonly isNeeded: boolean;
+  /** Whether those of this one must. */
+  admission(listener: string): NativeAdmission;
   commit(): void;
   /** It does not take effect after all. */
   discard(): void;
@@ -45,7 +48,9 @@ export class AuthGate {
   #outlets: GateOutlets | undefined;
   #authenticator: Authenticator | undefined;
   #chain: AuthChain | undefined;
-  /** While it is being turned on. */
+  /** Of every listener where there is no chain. */
+  #open: NativeAdmission = 'open';
+  /** While a reload changes who judges. */
   #held: { readonly event: ConnectRequestEvent; readonly listener: string }[] | undefined;
 
   constructor(deps: GateDeps) {
@@ -57,14 +62,14 @@ export class AuthGate {
     return this.#deps.handler !== undefined;
   }
 
-  /** Whether each CONNECT must come to TypeScript. */
+  /** Whether CONNECTs of any listener must come to TypeScript. */
   get isNeeded(): boolean {
     return this.#chain?.needed === true;
   }
 
-  /** Whether those with an Authentication Method must not be refused. */
-  get isEnhanced(): boolean {
-    return this.#chain?.enhanced === true;
+  /** Whether those of this one must. */
+  admission(listener: string): NativeAdmission {
+    return this.#chain?.admission(listener) ?? this.#open;
   }
 
   counts(): AuthCounts {
@@ -90,10 +95,13 @@ export class AuthGate {
       chain = await buildAuth(config, { handler, methods, onError, warn });
       Class = loaded.Authenticator;
     }
+    const open = openAdmission(config.device.deviceIdFrom);
     return {
       isNeeded: chain?.needed === true,
+      admission: (listener) => chain?.admission(listener) ?? open,
       commit: () => {
         if (isOpen !== undefined) warn(isOpen);
+        this.#open = open;
         this.#take(chain, Class);
       },
       discard: () => chain?.stop(),
@@ -105,12 +113,15 @@ export class AuthGate {
     this.#held ??= [];
   }
 
-  /** It was not turned on after all: who has waited may come again. */
+  /** Nothing has changed after all. Where nobody judges, who has waited may come again. */
   release(): void {
-    for (const { event } of this.#held?.splice(0) ?? []) {
-      this.#outlets?.answer({ connectionId: event.connectionId, reasonCode: kUnavailable });
-    }
+    const held = this.#held?.splice(0) ?? [];
     this.#held = undefined;
+    for (const { event, listener } of held) {
+      const { connectionId } = event;
+      if (this.isNeeded) this.judge(event, listener);
+      else this.#outlets?.answer({ connectionId, reasonCode: kUnavailable });
+    }
   }
 
   judge(event: ConnectRequestEvent, listener: string): void {

@@ -156,7 +156,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     recorder,
     listeners,
     complete,
-    prepare: (next) => prepareAccess(next.config, { auth, rules, native }),
+    prepare: (next) => prepareAccess(next.config, { auth, rules, native, listeners }),
     apply: (next) => {
       owner.took(next);
       applyNative(next.config);

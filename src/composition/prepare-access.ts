@@ -1,6 +1,7 @@
 /** Who may come in, and what they may do there, of a new configuration for a broker that runs. */
 import type { AuthGate } from '../auth/gate.js';
 import type { BrokerConfig } from '../config/broker-config.js';
+import type { Listeners } from '../listener/listeners.js';
 import type { NativeBroker } from '../native/addon.js';
 import type { Prepared } from '../reload/reloader.js';
 import type { AccessRules } from './rules.js';
@@ -9,6 +10,7 @@ export interface AccessParts {
   readonly auth: AuthGate;
   readonly rules: AccessRules;
   readonly native: Pick<NativeBroker, 'configure'>;
+  readonly listeners: Pick<Listeners, 'admit'>;
 }
 
 /**
@@ -18,7 +20,7 @@ export interface AccessParts {
  */
 export async function prepareAccess(
   config: BrokerConfig,
-  { auth, rules, native }: AccessParts,
+  { auth, rules, native, listeners }: AccessParts,
 ): Promise<Prepared> {
   const nextAuth = await auth.prepare(config);
   let nextRules: Prepared;
@@ -29,21 +31,29 @@ export async function prepareAccess(
     throw error;
   }
   const isTurnedOn = nextAuth.isNeeded && !auth.isNeeded;
-  if (isTurnedOn) {
+  const isJudged = nextAuth.isNeeded || auth.isNeeded;
+  if (isJudged) {
+    // Whoever is to be judged by then, or was until now, waits for the new chain.
     auth.hold();
-    native.configure({ authenticate: true });
+    if (isTurnedOn) native.configure({ authenticate: true });
+    listeners.admit((name) => {
+      const admission = nextAuth.admission(name);
+      return admission === auth.admission(name) ? admission : 'judged';
+    });
   }
   return {
     reread: nextRules.reread ?? [],
     commit: () => {
       nextRules.commit();
       nextAuth.commit();
+      listeners.admit((name) => auth.admission(name));
     },
     discard: () => {
       nextRules.discard();
       nextAuth.discard();
-      if (!isTurnedOn) return;
-      native.configure({ authenticate: false });
+      if (!isJudged) return;
+      listeners.admit((name) => auth.admission(name));
+      if (isTurnedOn) native.configure({ authenticate: false });
       auth.release();
     },
   };

@@ -6,7 +6,7 @@ import { atPlace } from '../config/places.js';
 import type { ListenerChange } from '../config/reload.js';
 import type { ListenerConfig, ListenerKind } from '../config/resolve.js';
 import { fail, messageOf, StMqttdError, systemCode } from '../errors.js';
-import type { NativeBroker } from '../native/addon.js';
+import type { NativeAdmission, NativeBroker } from '../native/addon.js';
 import { listenerLimits, nativeChannelSpec, nativeListenSpec } from '../native/options.js';
 import type { PreparedTls, TlsContexts, TlsListener } from '../tls/tls-contexts.js';
 
@@ -66,6 +66,7 @@ type Native = Pick<
   | 'listen'
   | 'unlisten'
   | 'setLimits'
+  | 'setAdmission'
   | 'setChannels'
   | 'setHandshakeTimeout'
   | 'listenerConnections'
@@ -123,6 +124,13 @@ export class Listeners {
   async open(): Promise<void> {
     await this.#prepareTls(this.#configured);
     for (const listener of this.#configured) this.#entries.push(...(await this.#openAll(listener)));
+  }
+
+  /** Of all that are open, by name: whether CONNECTs come to TypeScript. Until then all do. */
+  admit(admissionOf: (listener: string) => NativeAdmission): void {
+    for (const { id, listener } of this.#entries) {
+      this.#native.setAdmission(id, admissionOf(listener.name));
+    }
   }
 
   /**

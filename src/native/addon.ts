@@ -95,6 +95,8 @@ export interface NativeTraceSpec {
   payload_bytes: number;
 }
 
+export type NativeAdmission = 'judged' | 'open' | 'open_no_device';
+
 /** The [mqtt] table after a listener's overrides. */
 export interface NativeLimits {
   connect_timeout_ms: number;
@@ -285,6 +287,13 @@ export interface NativeBroker {
    * they stay as they are. Throws a RangeError if there is no such listener.
    */
   setLimits(listenerId: number, limits: NativeLimits, protocolLevels?: number): void;
+  /**
+   * For CONNECTs that come from now on, on connections that are there too: whether TypeScript judges
+   * them (where `authenticate` is on; a new listener's it does), or everybody may come in, and is
+   * the device that its Client Identifier names, or none. Throws a RangeError if there is no such
+   * listener.
+   */
+  setAdmission(listenerId: number, admission: NativeAdmission): void;
   /**
    * For connections of this listener that begin from now on. Throws a RangeError if there is no such
    * listener, or if it would become one of WebSocket or cease to be one.

@@ -105,6 +105,41 @@ describe('authentication', () => {
     await early.close();
   });
 
+  test('an open listener beside a guarded one asks nobody, before and after a reload', async () => {
+    const guarded = `[unified.2]\nlisten = "127.0.0.1:0"\n[unified.2.auth]\nbob = "secret-two"\n`;
+    const rules =
+      '[[acl.rules]]\neffect = "allow"\nfilters = ["d/%d"]\n[[acl.rules]]\nusers = ["bob"]\neffect = "allow"\nfilters = ["bob"]\n';
+    const port = await start(listener + guarded + rules);
+    const other = broker.addresses[1]?.port ?? 0;
+    const asked = () => broker.metrics().verdicts_waited;
+    const bob = { username: 'bob', password: 'secret-two' };
+    const mine = await Client.open(other, 5, { ...bob, clientId: 'mine' });
+    expect(asked()).toBe(1);
+    const early = await Client.open(port, 5, { ...bob, clientId: 'pump' });
+    // It is the device that it says it is, and nobody's user, whatever it claims.
+    await early.publish('d/pump', '1', { qos: 1 });
+    await expect(early.publish('d/mine', '1', { qos: 1 })).rejects.toThrow();
+    await expect(early.publish('bob', '1', { qos: 1 })).rejects.toThrow();
+    await mine.publish('bob', '1', { qos: 1 });
+    await expect(Client.open(port, 5, { ...bob, clientId: 'mine' })).rejects.toThrow();
+    expect(asked()).toBe(1);
+    const alice = `${listener}[unified.1.auth]\nalice = "secret-one"\n`;
+    await reload(alice + guarded + rules);
+    await expect(Client.open(port, 5)).rejects.toThrow();
+    expect(asked()).toBe(2);
+    await early.publish('d/pump', '1', { qos: 1 });
+    await reload(listener + guarded + rules);
+    await (await Client.open(port, 5)).close();
+    const inUse = `[unified.3]\nlisten = "127.0.0.1:${port}"\n`;
+    await expect(reload(alice + guarded + inUse)).rejects.toThrow(/in use/);
+    await (await Client.open(port, 5)).close();
+    expect(asked()).toBe(2);
+    await (await Client.open(other, 5, bob)).close();
+    expect(asked()).toBe(3);
+    await early.close();
+    await mine.close();
+  });
+
   test('a provider that cannot be opened changes nothing', async () => {
     const port = await start(listener);
     const missing = '[[auth.providers]]\nkind = "password_file"\npath = "none"\n';

@@ -161,5 +161,34 @@ STMQTT_TEST("engine: a verdict that names another Client Identifier takes over t
   CHECK_GT(javascript.count(Counter::connections_migrated), 0);
 }
 
+STMQTT_TEST("engine: CONNECTs of an open listener are nobody's business but the I/O thread's") {
+  Javascript javascript(judging(2));
+  const std::uint16_t guarded = javascript.listen();
+  const std::uint16_t open = javascript.listen();  // its id is 2
+  CHECK(javascript.engine.set_admission(2, Admission::open));
+  CHECK(!javascript.engine.set_admission(77, Admission::open));
+  javascript.start();
+  Peer first(open, Version::v5);
+  CHECK(first.connect({.id = "first"}));
+  CHECK(first.until([&] { return first.connected; }));  // JavaScript serves nothing meanwhile
+  CHECK_EQ(javascript.asked, 0);
+  Peer asked(guarded, Version::v5);
+  CHECK(asked.connect({.id = "asked"}));
+  CHECK(javascript.until([&] { return javascript.asked == 1; }));
+  // What was accepted before counts by what holds when its CONNECT comes.
+  Peer early(open, Version::v311);
+  CHECK(javascript.engine.set_admission(2, Admission::judged));
+  CHECK(early.connect({.id = "early", .version = Version::v311}));
+  CHECK(javascript.until([&] { return javascript.asked == 2; }));
+  CHECK(first.exchange(publish_of(first.version, {"t", "x", 1, 2}), 2));
+  CHECK(javascript.engine.set_admission(2, Admission::open));
+  Peer late(open, Version::v5);
+  CHECK(late.connect({.id = "late"}));
+  CHECK(late.until([&] { return late.connected; }));
+  CHECK_EQ(javascript.count(Counter::verdicts_waited), 2U);
+  javascript.engine.unlisten(2);
+  CHECK(!javascript.engine.set_admission(2, Admission::open));
+}
+
 }  // namespace
 }  // namespace stmqtt::test

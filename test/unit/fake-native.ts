@@ -3,6 +3,7 @@
 import mqttPacket from 'mqtt-packet';
 import type {
   NativeAddon,
+  NativeAdmission,
   NativeBan,
   NativeBanRow,
   NativeBound,
@@ -111,6 +112,8 @@ export class FakeBroker implements NativeBroker {
   readonly banned: NativeBanRow[] = [];
   /** What setLimits() and configure() said last. */
   readonly limits = new Map<number, NativeLimits>();
+  /** What setAdmission() said last. */
+  readonly admissions = new Map<number, NativeAdmission>();
   /** What setChannels() said last. */
   readonly channels = new Map<number, NativeChannelSpec>();
   readonly live: Partial<NativeLiveOptions> = {};
@@ -175,6 +178,9 @@ export class FakeBroker implements NativeBroker {
   setChannels(listenerId: number, channels: NativeChannelSpec): void {
     this.calls.push(`setChannels ${listenerId}`);
     this.channels.set(listenerId, channels);
+  }
+  setAdmission(listenerId: number, admission: NativeAdmission): void {
+    this.admissions.set(listenerId, admission);
   }
   configure(options: Partial<NativeLiveOptions>): void {
     this.calls.push('configure');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { Authenticator } from '../../../src/auth/authenticator.ts';
 import { AuthChain, type ChainOptions, type ListenerAuth } from '../../../src/auth/chain.ts';
+import type { DeviceIdFrom } from '../../../src/auth/device-id.ts';
 import {
   type AuthProvider,
   allow,
@@ -37,6 +38,7 @@ function setUp(
     isGuarded: providers.length > 0,
     requireTenantCertificate: false,
     tenant: undefined,
+    readsCertificates: false,
     ...at,
   };
   const chain = new AuthChain({
@@ -46,8 +48,6 @@ function setUp(
     deviceIdFrom: undefined,
     failedLogins: { perAddress: 0, windowS: 60, banS: 60, delayMs: 0 },
     timeoutMs: 5000,
-    readsCertificates: false,
-    hasHandler: false,
     ...options,
   });
   const verdicts: VerdictCommand[] = [];
@@ -167,9 +167,18 @@ describe('a chain', () => {
     expect(needed({ allowAnonymous: false })).toBe(true);
     expect(needed({ isGuarded: true })).toBe(true);
     expect(needed({ requireTenantCertificate: true })).toBe(true);
-    expect(needed({}, { hasHandler: true })).toBe(true);
-    expect(needed({}, { readsCertificates: true })).toBe(true);
+    expect(needed({ readsCertificates: true })).toBe(true);
     expect(needed({}, { tenants: { isOn: true, from: [] } })).toBe(true);
+  });
+
+  test('leaves to the native half whoever comes where nobody is asked', () => {
+    const admission = (deviceIdFrom?: DeviceIdFrom, name = 'main') =>
+      setUp([], { allowAnonymous: true }, { deviceIdFrom }).chain.admission(name);
+    expect([admission(), admission('client_id')]).toEqual(['open', 'open']);
+    for (const from of ['verdict', 'username', 'cert_cn'] as const) {
+      expect(admission(from)).toBe('open_no_device');
+    }
+    expect(admission(undefined, 'another')).toBe('judged');
   });
 });
 

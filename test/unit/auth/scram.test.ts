@@ -247,6 +247,7 @@ describe('an exchange of AUTH packets', () => {
       allowAnonymous: false,
       requireTenantCertificate: false,
       tenant: undefined,
+      readsCertificates: false,
     };
     const chain = new AuthChain({
       listeners: new Map([['main', at]]),
@@ -255,8 +256,6 @@ describe('an exchange of AUTH packets', () => {
       deviceIdFrom: undefined,
       failedLogins: { perAddress: 0, windowS: 60, banS: 0, delayMs: 0 },
       timeoutMs,
-      readsCertificates: false,
-      hasHandler: false,
     });
     const verdicts: VerdictCommand[] = [];
     const errors: string[] = [];
