@@ -116,7 +116,12 @@ export class Authenticator {
         context.settle();
       }
     }
-    const command = this.#command(event.connectionId, context, decision, chain);
+    let command: VerdictCommand | { readonly refusal: Denial };
+    try {
+      command = this.#command(event.connectionId, context, decision, chain);
+    } catch (cause) {
+      command = { refusal: this.#failure(cause, event.clientId) };
+    }
     if ('refusal' in command) this.#refuse(command.refusal, event.connectionId, context, network);
     // A late one is dropped there, and counted (verdicts_stale).
     else this.#deps.answer(command);
@@ -211,7 +216,7 @@ export class Authenticator {
     }
   }
 
-  #failure(thrown: unknown, clientId: string): Decision {
+  #failure(thrown: unknown, clientId: string): Denial {
     const provider = thrown instanceof ProviderFailed ? thrown.provider : '';
     const cause = thrown instanceof ProviderFailed ? thrown.cause : thrown;
     if (this.#failures.mayTell(performance.now())) {
