@@ -29,9 +29,11 @@ function isOpen(listener: ListenerConfig, auth: Parts['auth']): boolean {
   );
 }
 
-function beyondLoopback({ listen }: ListenerConfig): string[] {
+function beyondLoopback({ listen, proxyProtocol, trustedProxies }: ListenerConfig): string[] {
+  // Through a proxy on this machine everybody comes.
+  const isProxied = proxyProtocol !== 'off' || trustedProxies.length > 0;
   return listen
-    .filter(({ host }) => !isLoopback(host))
+    .filter(({ host }) => isProxied || !isLoopback(host))
     .map(({ host, port }) => (isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`));
 }
 

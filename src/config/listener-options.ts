@@ -62,7 +62,7 @@ export const listenerRows = {
   }),
   role: oneOf({
     default: {
-      text: '"service" on loopback without authentication, else "device"',
+      text: '"service" on loopback without authentication and without a proxy, else "device"',
       value: (): 'device' | 'service' | undefined => undefined,
     },
     values: ['device', 'service'],
@@ -71,8 +71,8 @@ export const listenerRows = {
   }),
   tenant: string({
     default: '',
-    allowed: 'letters and digits, at most 128',
-    check: (value) => /^[A-Za-z0-9]{1,128}$/.test(value),
+    allowed: 'letters, digits, _ and -, at most 64',
+    check: (value) => /^[A-Za-z0-9_-]{1,64}$/.test(value),
     reload: 'new-connections',
     help: 'The tenant of its clients, where tenants.from has "listener".',
   }),

@@ -209,7 +209,7 @@ export const mqttRows = {
     default: 'loopback',
     values: ['loopback', 'all', 'none'],
     reload: 'new-connections',
-    help: 'Who may subscribe to $SYS/…: clients of loopback addresses and Unix sockets, all clients, or none. Others get 0x87, or 0x80 in MQTT 3.x. Nobody but the broker publishes there.',
+    help: 'Who may subscribe to $SYS/…: clients of loopback addresses and Unix sockets (not through a proxy), all clients, or none. Others get 0x87, or 0x80 in MQTT 3.x. Nobody but the broker publishes there.',
   }),
   connection_timeout_ms: integer({
     default: 10_000,

@@ -85,10 +85,11 @@ export function linkLimits(mqtt: MqttConfig): NativeLimits {
 
 /** Of one of the listener's addresses; undefined = its Unix socket. */
 export function listenerLimits(
-  { mqtt, maxConnections, tenantMode, role, isGuarded }: ListenerConfig,
+  listener: ListenerConfig,
   address: string | undefined,
 ): NativeLimits {
-  const isLocal = address === undefined || isLoopback(address);
+  const { mqtt, maxConnections, tenantMode, role, isGuarded } = listener;
+  const isLocal = !isBehindProxy(listener) && (address === undefined || isLoopback(address));
   const sys_read = mqtt.sys_readers === 'all' || (mqtt.sys_readers === 'loopback' && isLocal);
   // Whoever is on this machine and asked nothing is trusted as the operator's own.
   const own = role ?? (isLocal && !isGuarded ? 'service' : undefined);
@@ -98,6 +99,14 @@ export function listenerLimits(
     tenant_mode: tenantMode,
     ...(own !== undefined && { role: own }),
   };
+}
+
+/** Its clients come from anywhere, though the proxy may be on this machine. */
+export function isBehindProxy({
+  proxyProtocol,
+  trustedProxies,
+}: Pick<ListenerConfig, 'proxyProtocol' | 'trustedProxies'>): boolean {
+  return proxyProtocol !== 'off' || trustedProxies.length > 0;
 }
 
 /** An address of this machine that no other reaches. */

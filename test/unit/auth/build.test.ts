@@ -160,6 +160,8 @@ describe('the warning of an open broker', () => {
     expect(openWarning(at('0.0.0.0:1883'), false)).toContain('ANYONE WHO REACHES 0.0.0.0:1883');
     expect(openWarning(at('[::]:1883'), false)).toContain('[::]:1883');
     expect(openWarning(at('plant.example:1883'), false)).toContain('plant.example:1883');
+    const proxied = { proxy_protocol: 'v2', trusted_proxies: ['127.0.0.1/32'] };
+    expect(openWarning(at('127.0.0.1:1883', proxied), false)).toContain('127.0.0.1:1883');
   });
 
   test('nowhere else', () => {
