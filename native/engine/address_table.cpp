@@ -44,7 +44,8 @@ void AddressTable::leave(std::uint32_t listener, const IpAddress& address, std::
   if (found == entries_.end() || found->second.connections == 0) return;
   Entry& entry = found->second;
   // After a second without a connect its bucket is full again: it says no more than a new one.
-  if (--entry.connections == 0 && now_ns - entry.at_ns >= kRateBurstNs) entries_.erase(found);
+  // Another thread's turn may have begun a little later than this one's: no differences of times.
+  if (--entry.connections == 0 && now_ns >= entry.at_ns + kRateBurstNs) entries_.erase(found);
 }
 
 bool AddressTable::make_room(std::uint64_t now_ns) {
@@ -52,7 +53,7 @@ bool AddressTable::make_room(std::uint64_t now_ns) {
   for (std::size_t step = 0; step < kSearch && step < buckets; ++step) {
     next_bucket_ = (next_bucket_ + 1) % buckets;
     for (auto at = entries_.begin(next_bucket_); at != entries_.end(next_bucket_); ++at) {
-      if (at->second.connections != 0 || now_ns - at->second.at_ns < kRateBurstNs) continue;
+      if (at->second.connections != 0 || now_ns < at->second.at_ns + kRateBurstNs) continue;
       const Key key = at->first;
       entries_.erase(key);
       return true;

@@ -53,7 +53,9 @@ BanTable::Added BanTable::add(Ban ban) {
   }
   const bool replaces = found != bans_.end();
   if (replaces) erase(found);
-  if (bans_.size() >= kMaxBans) return Added::full;
+  if (bans_.size() >= kMaxBans && (ban.source == BanSource::flapping || !make_room())) {
+    return Added::full;
+  }
   std::string key = key_of(ban.kind, ban.value);
   if (ban.expires_ms != Ban::kNever) expiring_.emplace(ban.expires_ms, key);
   if (ban.kind == BanKind::address) {
@@ -63,6 +65,17 @@ BanTable::Added BanTable::add(Ban ban) {
   bans_.emplace(std::move(key), std::move(ban));
   count_.store(bans_.size(), std::memory_order_relaxed);
   return replaces ? Added::replaced : Added::added;
+}
+
+/// Whoever connects often under many Client Identifiers must not keep operators from banning.
+bool BanTable::make_room() {
+  for (const auto& [time, key] : expiring_) {
+    const auto at = bans_.find(key);
+    if (at->second.source != BanSource::flapping) continue;
+    erase(at);
+    return true;
+  }
+  return false;
 }
 
 void BanTable::erase(std::map<std::string, Ban>::iterator at) {
@@ -110,7 +123,7 @@ bool BanTable::holds(BanKind kind, std::string_view value, std::uint64_t now_ms)
 }
 
 bool BanTable::bans_client(std::string_view client_id, std::uint64_t now_ms) const {
-  return holds(BanKind::client, client_id, now_ms);
+  return !client_id.empty() && holds(BanKind::client, client_id, now_ms);
 }
 
 bool BanTable::bans_user(std::string_view username, std::uint64_t now_ms) const {

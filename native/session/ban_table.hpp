@@ -41,6 +41,7 @@ class BanTable {
     no_network,  ///< the value is neither an address nor a network
   };
 
+  /// Where the table is full, an operator's ban takes the place of one for flapping.
   [[nodiscard]] Added add(Ban ban);
   /// False: there is no such ban.
   [[nodiscard]] bool remove(BanKind kind, std::string_view value);
@@ -68,6 +69,8 @@ class BanTable {
   /// Kind and value.
   [[nodiscard]] static std::string key_of(BanKind kind, std::string_view value);
   [[nodiscard]] bool holds(BanKind kind, std::string_view value, std::uint64_t now_ms) const;
+  /// Takes out the ban for flapping that ends first. False: there is none.
+  [[nodiscard]] bool make_room();
   void erase(std::map<std::string, Ban>::iterator at);
 
   mutable std::mutex mutex_;

@@ -26,7 +26,8 @@ bool FlapTable::flaps(std::uint64_t hash, std::uint64_t now_ms) noexcept {
     }
     if (at->began_ms < place->began_ms) place = at;
   }
-  if (place->began_ms == 0 || place->hash != hash || now_ms - place->began_ms >= window_ms) {
+  // Another thread's turn may have begun a little later than this one's: no differences of times.
+  if (place->began_ms == 0 || place->hash != hash || now_ms >= place->began_ms + window_ms) {
     *place = {hash, now_ms, 1};
     return false;
   }
