@@ -13,7 +13,7 @@ import {
   statSync,
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { nativeSources, root } from './native-sources.mjs';
 import { ask, main, PlainError, run, runLogged, which } from './run.mjs';
 import { say } from './setup.mjs';
@@ -56,7 +56,8 @@ function inputsOf(object) {
   return text
     .slice(text.indexOf(':') + 1)
     .trim()
-    .split(/\s+/);
+    .split(/\s+/)
+    .map((path) => resolve(root, path)); // ccache may write relative ones
 }
 
 function isFresh(object) {

@@ -27,6 +27,9 @@ void Engine::connection_closed(ListenerId id, const PeerAddress& peer,
 }
 
 std::uint32_t Engine::room_for_handshakes(ListenerEntry& entry) noexcept {
+#ifdef STMQTT_MUTANT_ANY_NUMBER_OF_HANDSHAKES
+  return UINT32_MAX;
+#endif
   if (entry.max_handshakes == 0) return UINT32_MAX;
   const auto room = [&] {
     const std::uint32_t now = entry.handshakes.load(std::memory_order_seq_cst);

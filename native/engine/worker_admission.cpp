@@ -53,8 +53,14 @@ CloseCause Worker::admit(ListenerEntry& entry, const PeerAddress& peer,
                          std::uint8_t& counted) noexcept {
   const BanTable& bans = engine_.tables().bans;
   const IpAddress address = peer.ip();
+#ifdef STMQTT_MUTANT_PROXY_IS_COUNTED
+  const bool late = false;
+#else
   const bool late = address_comes_late(entry);
+#endif
+#ifndef STMQTT_MUTANT_NO_BAN_AT_ACCEPT
   if (bans.any() && bans.bans_address(address, io_.turn_ms())) return CloseCause::banned;
+#endif
   if (entry.addresses.any() && address.known() && !late) {
     switch (engine_.addresses().come(entry.socket.id(), address, entry.addresses, io_.turn_ns())) {
       case AddressTable::Answer::counted:
@@ -109,6 +115,9 @@ void Worker::turn_away(int fd, CloseCause cause, const PeerAddress& peer) noexce
 /// is asked then. False: the connection is closed.
 bool Worker::admit_late(Connection& connection) noexcept {
   connection.counted &= static_cast<std::uint8_t>(~kAddressOpen);
+#ifdef STMQTT_MUTANT_NO_BOUNDS_BEHIND_PROXY
+  return true;
+#endif
   const BanTable& bans = engine_.tables().bans;
   const IpAddress address = connection.peer().ip();
   ListenerEntry* entry = engine_.listener(connection.listener());

@@ -127,7 +127,11 @@ bool has_tenant_prefix(Bytes topic, Bytes tenant) noexcept {
   const std::string_view text = as_text(topic);
   const std::size_t end = kTenants.size() + tenant.size();
   return text.size() > end && text.starts_with(kTenants) &&
+#ifdef STMQTT_MUTANT_TENANT_PREFIX_ENDS_ANYWHERE
+         text.substr(kTenants.size(), tenant.size()) == as_text(tenant);
+#else
          text.substr(kTenants.size(), tenant.size()) == as_text(tenant) && text[end] == '/';
+#endif
 }
 
 bool valid_tenant(Bytes tenant) noexcept {

@@ -141,12 +141,19 @@ bool Shard::admit_will(Client& client) noexcept {
     const bool allowed = by.decision == Decision::none
                              ? state.identity->access->fallback == RuleEffect::allow
                              : by.decision == Decision::allow;
+#ifdef STMQTT_MUTANT_WILL_NOT_JUDGED
+    if (false) {
+#else
     if (!allowed) {
+#endif
       fit = TenantFit::outside;
       cause = Counter::denied_will;
       log_denied(client, "Will", topic, by);
     }
   }
+#ifdef STMQTT_MUTANT_WILL_FROM_ANY_TENANT
+  if (cause == Counter::tenant_violations) return true;
+#endif
   if (fit == TenantFit::fits) return true;
   counters_.add(cause);
   if (fit == TenantFit::too_long) {
@@ -182,11 +189,14 @@ TenantFit Shard::to_internal(const Identity* identity, const Limits& limits,
 
 bool Shard::enter_tenant(Client& client, const Session& session,
                          std::uint64_t& topic_hash) noexcept {
-  if (to_internal(session.identity, session.limits(), publish_.topic) != TenantFit::fits) {
+  const TenantFit fit = to_internal(session.identity, session.limits(), publish_.topic);
+#ifndef STMQTT_MUTANT_PUBLISH_TO_ANY_TENANT
+  if (fit != TenantFit::fits) {
     counters_.add(Counter::tenant_violations);
     deny_publish(client);
     return false;
   }
+#endif
   if (session.topic_skip != 0) topic_hash = TopicTrie::hash(publish_.topic);
   return true;
 }
@@ -214,7 +224,11 @@ ReasonCode Shard::admit_filter(Session& session, Bytes& filter, std::uint8_t& qo
   const Identity* identity = session.identity;
   if (!system) {
     const TenantFit fit = to_internal(identity, session.limits(), filter);
+#ifdef STMQTT_MUTANT_SUBSCRIBE_TO_ANY_TENANT
+    if (fit == TenantFit::too_long) {
+#else
     if (fit != TenantFit::fits) {
+#endif
       counters_.add(Counter::tenant_violations);
       return fit == TenantFit::too_long ? ReasonCode::topic_filter_invalid
                                         : ReasonCode::not_authorized;
@@ -225,12 +239,19 @@ ReasonCode Shard::admit_filter(Session& session, Bytes& filter, std::uint8_t& qo
     // The only filters that match $SYS/…: wildcards in the first level do not [MQTT-4.7.2-1].
     const bool tenant = identity != nullptr && !identity->tenant().empty();
     if (tenant) counters_.add(Counter::tenant_violations);
+#ifdef STMQTT_MUTANT_TENANTS_READ_SYS
+    return session.limits().sys_read ? ReasonCode::success : ReasonCode::not_authorized;
+#endif
     return session.limits().sys_read && !tenant ? ReasonCode::success : ReasonCode::not_authorized;
   }
   DecidedBy by;
   for (std::uint8_t asked = qos;; --asked) {
     const RuleCover cover = access_.cover(session, filter, asked, by);
+#ifdef STMQTT_MUTANT_SUBSCRIBE_NOT_JUDGED
+    if (true) {
+#else
     if (cover == RuleCover::all || (cover == RuleCover::some && access_.options().narrows)) {
+#endif
       if (cover == RuleCover::some) session.narrowed = session.guarded = true;
       qos = asked;
       return ReasonCode::success;
@@ -288,7 +309,9 @@ void Shard::set_rules(std::shared_ptr<const RuleSet> rules) noexcept {
     if (subscriptions == 0) continue;
     looked_at += subscriptions;
     if (looked_at <= kLookedAt * 16) {
+#ifndef STMQTT_MUTANT_NEW_RULES_SPARE_CONNECTED
       guard(*session);
+#endif
     } else {
       // Many: nobody waits for all of them now; deliveries are checked until the next connection.
       session->narrowed = session->guarded = true;

@@ -91,8 +91,14 @@ void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexc
     override_texts(*state, as_bytes(id), view.username);
     state->id_assigned = true;
   }
-  // Before anybody is asked: that is work, too.
-  if (is_banned(client, state->client_id, state->username)) return refuse_banned(client);
+  // Before anybody is asked: that is work, too. Where clients have tenants, what they call
+  // themselves is not what is banned.
+  const bool is_final = limits.tenant_mode == TenantMode::off && limits.tenant.empty();
+#ifndef STMQTT_MUTANT_NO_BAN_BEFORE_VERDICT
+  if (is_banned(client, is_final ? state->client_id : Bytes{}, state->username)) {
+    return refuse_banned(client);
+  }
+#endif
   // A link is opened by the process itself: there is nobody to ask.
   const bool by_method = view.properties.has(PropertyId::authentication_method);
   if (!client.is_link) {
@@ -105,7 +111,9 @@ void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexc
     }
   }
   if (!identify(client, nullptr, {})) return;
+#ifndef STMQTT_MUTANT_NO_BAN_BEHIND_TENANT
   if (is_banned(client, state->client_id, state->username)) return refuse_banned(client);
+#endif
   place(client);
 }
 
@@ -232,7 +240,11 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict,
     }
   }
   // A username that nobody has verified must find neither a user's session nor a user's rules.
+#ifdef STMQTT_MUTANT_NAMES_WITHOUT_PROOF
+  const bool is_known = true;
+#else
   const bool is_known = verdict.anonymous == 0;
+#endif
   const Bytes kept = is_known ? state.username : Bytes{};
   if (!texts.client_id.empty() || !texts.username.empty() || kept.size() < state.username.size()) {
     state.id_assigned = state.id_assigned || !texts.client_id.empty();
@@ -249,7 +261,9 @@ void Shard::on_verdict(ClientRef ref, const contract::Verdict& verdict,
   if (state.identity != nullptr) {
     client->limits = tables_.limits.of(*client->limits, state.identity->limits);
   }
+#ifndef STMQTT_MUTANT_NO_BAN_AFTER_VERDICT
   if (is_banned(*client, state.client_id, state.username)) return refuse_banned(*client);
+#endif
   // Resumed first: placing may move the connection away, or end it.
   resume(*client, PauseCause::verdict);
   place(*client);
@@ -293,19 +307,23 @@ void Shard::place(Client& client) noexcept {
 void Shard::admit(Client& client, Session* existing) noexcept {
   ConnectState& state = *client.connecting;
   // A session is resumed, or ended, only by the user who has it.
+#ifndef STMQTT_MUTANT_SESSION_FOR_ANY_USER
   if ((existing->authenticated || state.authenticated) &&
       as_text({existing->username, existing->username_bytes}) != as_text(state.username)) {
     return refuse(client, {CloseCause::refused, ReasonCode::not_authorized,
                            "Client Identifier belongs to another user"});
   }
+#endif
   const auto tenant_of = [](const Identity* identity) {
     return identity == nullptr ? std::string_view{} : as_text(identity->tenant());
   };
+#ifndef STMQTT_MUTANT_SESSION_FOR_ANY_TENANT
   if (tenant_of(existing->identity) != tenant_of(state.identity)) {
     counters_.add(Counter::tenant_violations);
     return refuse(client, {CloseCause::refused, ReasonCode::not_authorized,
                            "Client Identifier belongs to another tenant"});
   }
+#endif
   if (!count_connect(client, existing)) return;
   const SessionRef ref = existing->ref();
   if (existing->client() != nullptr) {  // [MQTT-3.1.4-3]
@@ -422,11 +440,13 @@ void Shard::finish_connect(Client& client) noexcept {
   pump_scans(session);
   mark_full(session);
   // A ban may have come while it waited for the store, when check_bans() passes it over.
+#ifndef STMQTT_MUTANT_NO_BAN_AFTER_STORE
   if (tables_.bans.any()) [[unlikely]] {
     if (is_banned(client, session.client_id(), {session.username, session.username_bytes})) {
       close(client, {CloseCause::banned, ReasonCode::administrative_action, "banned"});
     }
   }
+#endif
 }
 
 }  // namespace stmqtt

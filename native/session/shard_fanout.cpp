@@ -39,11 +39,13 @@ void Shard::deliver_partition(Publication& publication, const MatchResult& match
       counters_.add(Counter::dropped_stale_receiver);
       continue;
     }
+#ifndef STMQTT_MUTANT_DELIVERY_NOT_JUDGED
     if (session->guarded && !access_.may_receive(*session, publication.parts().topic))
         [[unlikely]] {
       counters_.add(Counter::denied_delivery);
       continue;
     }
+#endif
     DeliveryOptions options;
     if (plain && (receiver.flags & (kAnyNoLocal | kHasSubscriptionIds)) == 0) [[likely]] {
       options.qos = qos < receiver.max_qos ? qos : receiver.max_qos;
@@ -139,10 +141,12 @@ bool Shard::deliver_member(Publication& publication, const SharedMember& member)
   Session* session = find_session(member.session());
   if (session == nullptr) return false;
   const MessageParts& parts = publication.parts();
+#ifndef STMQTT_MUTANT_SHARED_DELIVERY_NOT_JUDGED
   if (session->guarded && !access_.may_receive(*session, parts.topic)) {
     counters_.add(Counter::denied_delivery);
     return false;
   }
+#endif
   const std::uint32_t id = member.subscription_id();
   DeliveryOptions options;
   const std::uint8_t granted = member.options().qos();

@@ -305,7 +305,11 @@ void Shard::on_client_timer(Client& client) noexcept {
     case ClientState::active:
       break;
   }
+#ifdef STMQTT_MUTANT_CREDENTIALS_LAST
+  const Identity* identity = nullptr;
+#else
   const Identity* identity = client.session->identity;
+#endif
   if (identity != nullptr && identity->expires_at_ms != 0 &&
       identity->expires_at_ms <= cx_.now_ms) {
     // The code for a connection that was authorized for a time, which is over (MQTT 5.0, 2.4):

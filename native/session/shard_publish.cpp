@@ -91,9 +91,11 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     return Handled::done;
   }
   std::uint64_t topic_hash = TopicTrie::hash(view.topic);
+#ifndef STMQTT_MUTANT_PUBLISH_NOT_JUDGED
   if (session.identity != nullptr && !admit_publish(client, session, topic_hash)) {
     return Handled::done;
   }
+#endif
   const MemoryPressure pressure = tables_.pressure();
   if (pressure != MemoryPressure::none) [[unlikely]] {
     alert_memory();

@@ -18,6 +18,9 @@ void Shard::bound_rate(Client& client) noexcept {
   SharedRates* tenant = nullptr;
   if (const Identity* identity = client.session->identity) {
     if (!identity->tenant().empty()) tenant = tables_.tenants.enter(as_text(identity->tenant()));
+#ifdef STMQTT_MUTANT_NO_RATES_OF_TENANTS
+    tenant = nullptr;
+#endif
     const OwnLimits& own = identity->limits;
     if (own.max_messages_per_s != contract::kVerdictUnset32) {
       messages_per_s = own.max_messages_per_s;
@@ -58,6 +61,9 @@ bool Shard::may_pass(Client& client, const wire::Scan& scan) noexcept {
     }
   }
   const std::uint64_t wait_ns = rate.take(charge, scan.total, now_ns);
+#ifdef STMQTT_MUTANT_NO_RATES
+  return true;
+#endif
   if (wait_ns == 0) return true;
   rate.paid = true;
   pause(client, PauseCause::rate);

@@ -225,10 +225,12 @@ bool Shard::pump_scan(Session& session, RetainedScan& scan) noexcept {
       if (scan.options.no_local() && message.publisher() == session.ref()) {
         continue;  // [MQTT-3.8.3-3] holds for what the client retained itself too
       }
+#ifndef STMQTT_MUTANT_RETAINED_NOT_JUDGED
       if (session.guarded && !access_.may_receive(session, message.topic())) {
         counters_.add(Counter::denied_delivery);
         continue;
       }
+#endif
       const std::uint8_t granted = scan.options.qos();
       const std::uint8_t qos = message.qos() < granted ? message.qos() : granted;
       if (session.client()->outlet->above_high() || (qos != 0 && !session.window_open())) {

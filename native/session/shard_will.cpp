@@ -46,11 +46,13 @@ void Shard::publish_will(Session& session) noexcept {
   if (session.identity != nullptr && session.identity->access != nullptr) {
     const RuleRequest request{RuleAction::publish, will->message->qos(), will->message->retain()};
     const Bytes topic = will->message->topic();
+#ifndef STMQTT_MUTANT_DUE_WILL_NOT_JUDGED
     if (!access_.may_publish(session, request, topic, TopicTrie::hash(topic))) {
       counters_.add(Counter::denied_will);
       will->message->release();
       return pool_delete(will);
     }
+#endif
   }
   MessageParts parts;
   parts.topic = will->message->topic();

@@ -13,6 +13,9 @@ void TenantTable::set(const TenantBounds& bounds) {
 
 bool TenantTable::is_full(std::string_view tenant) const {
   const std::lock_guard lock(mutex_);
+#ifdef STMQTT_MUTANT_TENANTS_NEVER_FULL
+  return false;
+#endif
   if (bounds_.max_connections == 0) return false;
   const auto found = tenants_.find(tenant);
   return found != tenants_.end() && found->second.connections >= bounds_.max_connections;
