@@ -59,6 +59,35 @@ describe('rules', () => {
     await client.close();
   });
 
+  test('a subscription that is no longer allowed stays, and brings only what is', async () => {
+    const port = await start(listener + rule('#'));
+    const source = await Client.open(port, 4);
+    const keep = { clean: false, properties: { sessionExpiryInterval: 60 } };
+    const live = await Client.open(port, 4);
+    const away = await Client.open(port, 5, { clientId: 'away', ...keep });
+    for (const client of [live, away]) await client.subscribe('t/#', 1);
+    await away.close();
+    const send = async (...texts: string[]) => {
+      for (const text of texts) await source.publish(`t/${text[0]}`, text, { qos: 1 });
+    };
+    await send('a1', 'b1');
+    const denied = '[[acl.rules]]\neffect = "deny"\nactions = "subscribe"\nfilters = ["t/a"]\n';
+    await reload(listener + denied + rule('#'));
+    await send('a2', 'b2');
+    const textsOf = async (client: Client, count: number) =>
+      (await client.take(count)).map(({ text }) => text);
+    expect(await textsOf(live, 3)).toEqual(['a1', 'b1', 'b2']);
+    await expect(live.subscribe('t/+', 1)).rejects.toThrow();
+    // What waited is judged when it is sent.
+    const back = await Client.open(port, 5, { clientId: 'away', ...keep });
+    expect(back.sessionPresent).toBe(true);
+    expect(await textsOf(back, 2)).toEqual(['b1', 'b2']);
+    await reload(listener + rule('#'));
+    await send('a3');
+    expect([await textsOf(live, 1), await textsOf(back, 1)]).toEqual([['a3'], ['a3']]);
+    await Promise.all([source, live, back].map((client) => client.close()));
+  });
+
   test('of a file: read anew, or with its line not at all', async () => {
     const acl = join(folder, 'acl');
     writeFileSync(acl, 'topic a/#\n');
