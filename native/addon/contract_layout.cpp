@@ -105,7 +105,9 @@ void records(std::string& out) {
           F(Verdict, device_id_bytes), F(Verdict, groups_bytes),
           F(Verdict, certificate_name_bytes), F(Verdict, rules_bytes),
           F(Verdict, auth_data_bytes));
-  COMMAND(LinkOpen, link_open, F(LinkOpen, link_id), F(LinkOpen, credit_bytes));
+  COMMAND(LinkOpen, link_open, F(LinkOpen, link_id), F(LinkOpen, credit_bytes),
+          F(LinkOpen, device_id_bytes), F(LinkOpen, role), F(LinkOpen, flags),
+          F(LinkOpen, padding));
   COMMAND(LinkCredit, link_credit, F(LinkCredit, link_id), F(LinkCredit, consumed_bytes));
   COMMAND(LinkClose, link_close, F(LinkClose, link_id), F(LinkClose, padding));
   COMMAND(Disconnect, disconnect, F(Disconnect, reason_code), F(Disconnect, padding),

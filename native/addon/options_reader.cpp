@@ -244,6 +244,16 @@ bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
   number("flapping_count", to.flapping.count);
   number("flapping_window_ms", to.flapping.window_ms);
   number("flapping_ban_s", to.flapping.ban_s);
+  if (wanted == Wanted::all || reader.has("me_topics")) {
+    reader.choice("me_topics", to.device.mode,
+                  {{"off", MeMode::off}, {"scoped", MeMode::scoped}, {"shared", MeMode::shared}});
+    reader.flag("device_id_from_client", to.device.id_from_client);
+    to.device.patterns.clear();
+    reader.texts("me_patterns", "Topic Filters", [&](const std::string& text) {
+      to.device.patterns.push_back(text);
+      return wire::valid_topic_filter(as_bytes(text));
+    });
+  }
   number("log_level", to.log.level);
   if (reader.good() && to.log.level > kFinestLog) reader.fail("log_level", "0 to 5");
   if (reader.has("log_modules")) read_log_modules(reader, to.log);

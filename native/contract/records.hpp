@@ -316,7 +316,13 @@ struct LinkOpen {
   RecordHeader header;
   std::uint32_t link_id;       ///< chosen by TypeScript, never reused
   std::uint32_t credit_bytes;  ///< how many bytes of link_bytes may be unconsumed
+  std::uint32_t device_id_bytes;  ///< empty = it is a service, not a device
+  std::uint8_t role;              ///< Role
+  std::uint8_t flags;             ///< LinkFlag bits
+  std::uint16_t padding;
 };
+/// Bits of LinkOpen::flags.
+enum LinkFlag : std::uint8_t { kLinkDynamicFilters = 1 };
 
 struct LinkCredit {
   RecordHeader header;

@@ -58,7 +58,9 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
                    : bytes + v.rules_bytes;
       });
     case CommandKind::link_open:
-      return claimed<LinkOpen>(record, room, [](const LinkOpen&) { return std::size_t{0}; });
+      return claimed<LinkOpen>(record, room, [](const LinkOpen& o) {
+        return o.role > 2 ? SIZE_MAX : texts({o.device_id_bytes});
+      });
     case CommandKind::link_bytes:
       return claimed<LinkBytes>(record, room,
                                 [](const LinkBytes& b) { return std::size_t{b.data_bytes}; });

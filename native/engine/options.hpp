@@ -13,6 +13,7 @@
 #include "io/proxy_channel.hpp"
 #include "io/websocket_channel.hpp"
 #include "route/shared_group.hpp"
+#include "session/device_topics.hpp"
 #include "session/flap_table.hpp"
 #include "session/limits.hpp"
 #include "session/log_rules.hpp"
@@ -43,6 +44,7 @@ struct LiveOptions {
   unsigned accepts_per_turn = 64;     ///< of each I/O thread and listener
   FlapRule flapping;
   TenantBounds tenants;
+  DeviceOptions device;
 };
 
 struct EngineOptions : LiveOptions {

@@ -33,6 +33,9 @@ struct Link : Outlet {
   Client* client = nullptr;             ///< null once the shard closed it
   std::uint32_t credit_bytes = 0;       ///< may still be sent before TypeScript consumes some
   std::uint32_t credit_limit = 0;
+  std::string device_id;                ///< that it was opened for
+  contract::Role role = contract::Role::unset;
+  std::uint8_t flags = 0;               ///< contract::LinkFlag
   std::vector<std::uint8_t> unread;     ///< received and not consumed
   contract::CloseCause close_cause = contract::CloseCause::none;
   std::size_t shown = 0;                ///< bytes of the queue that a packet trace has seen
@@ -166,6 +169,7 @@ class Worker final : private Handler, private Host {
   [[nodiscard]] Bytes address(const Client& client, char* buffer) const noexcept override;
   [[nodiscard]] contract::Transport transport(const Client& client) const noexcept override;
   [[nodiscard]] Bytes certificate(const Client& client) const noexcept override;
+  [[nodiscard]] LinkSelf link_self(const Client& client) const noexcept override;
   [[nodiscard]] IpAddress ip_address(const Client& client) const noexcept override;
   [[nodiscard]] Bytes listener_name(std::uint32_t id) const noexcept override;
   [[nodiscard]] Admission admission(std::uint32_t id) const noexcept override;
@@ -226,7 +230,7 @@ class Worker final : private Handler, private Host {
   [[nodiscard]] std::int64_t wall_offset_ms() noexcept;
 
   // worker_links.cpp
-  void open_link(const contract::LinkOpen& command) noexcept;
+  void open_link(const contract::LinkOpen& command, Bytes device_id) noexcept;
   void refuse_link(Link& link) noexcept;
   void take_link(Arrival& arrival) noexcept;
   void take_link_command(const std::uint8_t* record, contract::CommandKind kind,

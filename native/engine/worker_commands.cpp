@@ -110,6 +110,7 @@ void Worker::take_settings(const LiveOptions& live) noexcept {
   shard_.set_verdicts(live.authenticate ? Verdicts::wanted : Verdicts::none,
                       live.enhanced_auth ? Verdicts::wanted : Verdicts::none,
                       live.verdict_timeout_ms);
+  shard_.set_device(std::make_shared<const DeviceOptions>(live.device));
   shard_.set_match_cache(live.match_cache_bytes);
   shard_.set_log_rules(live_.log);
   tap_changed();
@@ -156,7 +157,7 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind,
     case CommandKind::link_open: {
       contract::LinkOpen open;
       std::memcpy(&open, record, sizeof open);
-      return open_link(open);
+      return open_link(open, {record + sizeof open, open.device_id_bytes});
     }
     case CommandKind::link_bytes:
     case CommandKind::link_credit:

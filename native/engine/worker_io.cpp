@@ -48,6 +48,7 @@ Worker::Worker(Engine& engine, ThreadIndex index, Store& store)
              now_ms()),
       random_(random_u64()) {
   shard_.set_log_rules(live_.log);
+  shard_.set_device(std::make_shared<const DeviceOptions>(live_.device));
   tap_changed();
   for (unsigned to = 0; to < engine.options().io_threads; ++to) {
     outboxes_.push_back(std::make_unique<Outbox>());

@@ -11,13 +11,21 @@ using contract::CommandKind;
 using contract::Counter;
 using contract::EventKind;
 
-void Worker::open_link(const contract::LinkOpen& command) noexcept {
+void Worker::open_link(const contract::LinkOpen& command, Bytes device_id) noexcept {
   auto link = std::make_unique<Link>(io_.flush_list(), command.link_id);
   link->credit_bytes = link->credit_limit = command.credit_bytes;
+  link->device_id = as_text(device_id);
+  link->role = static_cast<contract::Role>(command.role);
+  link->flags = command.flags;
   Link& kept = *link;
   links_.emplace(command.link_id, std::move(link));
   if (drain_deadline_ms_ != 0) return refuse_link(kept);
   kept.client = &shard_.open(kept, &kept, engine_.link_limits(), 0, ClientKind::link);
+}
+
+LinkSelf Worker::link_self(const Client& client) const noexcept {
+  const Link& link = *static_cast<const Link*>(client.transport);
+  return {as_bytes(link.device_id), link.role};
 }
 
 void Worker::refuse_link(Link& link) noexcept {
@@ -32,6 +40,7 @@ void Worker::take_link(Arrival& arrival) noexcept {
   link->credit_bytes = arrival.link->credit_bytes;
   link->credit_limit = arrival.link->credit_limit;
   link->hop = arrival.link->hop;
+  link->flags = arrival.link->flags;
   link->unread = std::move(arrival.link->unread);
   link->queue = std::move(arrival.link->queue);
   Link& kept = *link;

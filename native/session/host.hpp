@@ -43,6 +43,12 @@ struct CrossItem {
   SharedMemberRef member;
 };
 
+/// What a link was opened as. Borrowed.
+struct LinkSelf {
+  Bytes device_id;
+  contract::Role role = contract::Role::unset;
+};
+
 class Host {
  public:
   virtual ~Host() = default;
@@ -92,6 +98,8 @@ class Host {
   [[nodiscard]] virtual Admission admission(std::uint32_t /*listener*/) const noexcept {
     return Admission::judged;
   }
+  /// Of a link that has not sent its CONNECT yet. Borrowed for the call.
+  [[nodiscard]] virtual LinkSelf link_self(const Client& /*client*/) const noexcept { return {}; }
   /// CONNACK 0 is on its way.
   virtual void admitted(Client& /*client*/) noexcept {}
   [[nodiscard]] virtual std::uint64_t random() noexcept = 0;

@@ -24,6 +24,16 @@ namespace stmqtt {
 
 class AccessChecks;
 
+/// Bits of Session::device.
+enum DeviceFlag : std::uint8_t {
+  kDeviceMe = 1,       ///< "v1/devices/me/…" are its own device's topics
+  kDeviceScoped = 2,   ///< it may not get at other devices' topics
+  kDeviceHasId = 4,
+  kDeviceIdOfKey = 8,  ///< the id is its Client Identifier, without the tenant
+  kDeviceService = 16,
+  kDeviceWide = 32,    ///< scoped, and its subscriptions match topics of other devices
+};
+
 /// What a session needs of its shard to send. Thread: the shard's.
 struct SendContext {
   contract::Counters& counters;
@@ -157,6 +167,16 @@ class Session : public TimerNode {
   void set_limits(const Limits* limits) noexcept { limits_ = limits; }
   [[nodiscard]] const Limits& limits() const noexcept { return *limits_; }
 
+  /// Which device it is: one level of a topic. Empty = none, or one that cannot stand in a topic.
+  [[nodiscard]] Bytes device_id() const noexcept {
+    if ((device & kDeviceHasId) == 0) return {};
+    if ((device & kDeviceIdOfKey) == 0) return identity->device_id();
+    const std::size_t tenant = identity == nullptr ? 0 : identity->tenant().size();
+    return client_id().subspan(tenant == 0 ? 0 : tenant + 1);
+  }
+  /// Whether it may use all devices' topics by who it is; rules may allow it, too.
+  [[nodiscard]] bool is_service() const noexcept { return (device & kDeviceService) != 0; }
+
   // Owned by the shard, which reads and writes them.
   SubscriptionTable subscriptions;
   PacketIdMap<InboundId> inbound;
@@ -177,6 +197,7 @@ class Session : public TimerNode {
   std::uint16_t topic_skip = 0;      ///< bytes of its topics that its client does not see
   /// CloseCause of the last connection that ended; none = there was none.
   std::uint8_t last_cause = 0;
+  std::uint8_t device = 0;           ///< DeviceFlag bits
   // Seconds of the monotonic clock, for queries.
   std::uint32_t created_s = 0;
   std::uint32_t connected_s = 0;

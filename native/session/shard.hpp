@@ -76,6 +76,9 @@ class Shard : private ShardState {
   /// Borrowed; to be told again when they change.
   void set_log_rules(const LogRules& rules) noexcept;
   void set_rules(std::shared_ptr<const RuleSet> rules) noexcept;
+  void set_device(std::shared_ptr<const DeviceOptions> options) noexcept {
+    device_.set_options(std::move(options));
+  }
   void add_trace(TraceRef trace) noexcept;
   void remove_trace(std::uint32_t id) noexcept { tap_.remove(id); }
   /// Packets are to be shown: see show_outbound().

@@ -48,6 +48,12 @@ bool Shard::identify(Client& client, const contract::Verdict* verdict,
   parts.device_id = texts.device_id;
   parts.groups = texts.groups;
   parts.certificate_name = texts.certificate_name;
+  state.judged = verdict != nullptr;
+  if (client.is_link) {
+    const LinkSelf self = host_.link_self(client);
+    parts.device_id = self.device_id;
+    parts.role = self.role;
+  }
   if (verdict != nullptr) {
     parts.role = static_cast<contract::Role>(verdict->role);
     parts.limits = {verdict->max_messages_per_s, verdict->max_bytes_per_s,

@@ -364,6 +364,7 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
   }
   session.authenticated = state.authenticated;
   session.is_link = client.is_link;
+  device_.settle(client, session);
   if (session.identity != nullptr) Identity::destroy(session.identity);
   session.identity = std::exchange(state.identity, nullptr);
   guard(session);

@@ -13,6 +13,7 @@
 #include "contract/records.hpp"
 #include "route/match_cache.hpp"
 #include "session/access.hpp"
+#include "session/device_scope.hpp"
 #include "session/host.hpp"
 #include "session/log_rules.hpp"
 #include "session/packet_tap.hpp"
@@ -80,6 +81,7 @@ class ShardState {
   FormScratch scratch_;
   PoolVector<SessionRef> losers_;
   AccessChecks access_;
+  DeviceScope device_;
   SendContext cx_;
 
   wire::PublishView publish_;                  ///< of the packet in hand

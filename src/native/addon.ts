@@ -41,6 +41,11 @@ export interface NativeBrokerOptions {
   flapping_count: number;
   flapping_window_ms: number;
   flapping_ban_s: number;
+  me_topics: 'off' | 'scoped' | 'shared';
+  /** What may stand behind v1/devices/me/, as Topic Filters. */
+  me_patterns: readonly string[];
+  /** Where nobody is authenticated the Client Identifier is the device id. */
+  device_id_from_client: boolean;
   /** 0 = no bound. */
   max_connections_per_tenant: number;
   messages_per_s_per_tenant: number;
@@ -68,6 +73,9 @@ export type NativeLiveOptions = Pick<
   | 'flapping_count'
   | 'flapping_window_ms'
   | 'flapping_ban_s'
+  | 'me_topics'
+  | 'me_patterns'
+  | 'device_id_from_client'
   | 'max_connections_per_tenant'
   | 'messages_per_s_per_tenant'
   | 'bytes_per_s_per_tenant'

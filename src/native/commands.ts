@@ -7,6 +7,7 @@ import {
   CommandKind,
   Disconnect,
   Drain,
+  kLinkDynamicFilters,
   kVerdictUnset8,
   kVerdictUnset16,
   kVerdictUnset32,
@@ -50,6 +51,14 @@ export interface VerdictCommand {
   /** Authentication Data of CONNACK, or of AUTH with the reasonCode 0x18. */
   readonly authData?: Buffer | undefined;
   readonly limits?: VerdictLimits | undefined;
+}
+
+/** What a link is opened as. */
+export interface LinkSelf {
+  /** Not given: it is a service of this process, not a device. */
+  readonly deviceId?: string | undefined;
+  readonly role?: 'device' | 'service' | undefined;
+  readonly dynamicFilters?: boolean | undefined;
 }
 
 /** What is not given is the listener's. */
@@ -152,10 +161,17 @@ export class CommandWriter {
     this.#strings(at + Verdict.bytes, ...strings);
   }
 
-  linkOpen(linkId: number, creditBytes: number): void {
-    const at = this.#begin(CommandKind.link_open, LinkOpen.bytes, 0);
-    this.#buffer.writeUInt32LE(linkId, at + LinkOpen.at.link_id);
-    this.#buffer.writeUInt32LE(creditBytes, at + LinkOpen.at.credit_bytes);
+  linkOpen(linkId: number, creditBytes: number, self: LinkSelf = {}): void {
+    const deviceId = text(self.deviceId);
+    const at = this.#begin(CommandKind.link_open, LinkOpen.bytes, deviceId.length);
+    const b = this.#buffer;
+    const l = LinkOpen.at;
+    b.writeUInt32LE(linkId, at + l.link_id);
+    b.writeUInt32LE(creditBytes, at + l.credit_bytes);
+    b.writeUInt32LE(deviceId.length, at + l.device_id_bytes);
+    b.writeUInt8(Role[self.role ?? 'unset'], at + l.role);
+    b.writeUInt8(self.dynamicFilters === true ? kLinkDynamicFilters : 0, at + l.flags);
+    this.#strings(at + LinkOpen.bytes, deviceId);
   }
 
   linkCredit(linkId: number, consumedBytes: number): void {

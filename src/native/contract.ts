@@ -121,6 +121,9 @@ export const kMaxCursorBytes = 65_600;
 /** In an event mask: session_ended is wanted with the cause with_connection too. */
 export const kMaskEndsWithConnection = 1;
 
+/** Bits of link_open's flags. */
+export const kLinkDynamicFilters = 1;
+
 /** In a verdict: a field left as it was asked for. */
 export const kVerdictUnset32 = 0xfffffffe;
 export const kVerdictUnset16 = 0xffff;
@@ -295,7 +298,14 @@ export const Verdict = layout('Verdict', {
   auth_data_bytes: 'u32',
 });
 
-export const LinkOpen = layout('LinkOpen', { link_id: 'u32', credit_bytes: 'u32' });
+export const LinkOpen = layout('LinkOpen', {
+  link_id: 'u32',
+  credit_bytes: 'u32',
+  device_id_bytes: 'u32',
+  role: 'u8',
+  flags: 'u8',
+  padding: 'u16',
+});
 export const LinkCredit = layout('LinkCredit', { link_id: 'u32', consumed_bytes: 'u32' });
 export const LinkClose = layout('LinkClose', { link_id: 'u32', padding: 'u32' });
 

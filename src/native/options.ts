@@ -36,7 +36,7 @@ export function nativeBrokerOptions(config: BrokerConfig, own: OwnOptions): Nati
 }
 
 export function nativeLiveOptions(
-  { broker, router, limits }: Pick<BrokerConfig, 'broker' | 'router' | 'limits'>,
+  { broker, router, limits, device }: Pick<BrokerConfig, 'broker' | 'router' | 'limits' | 'device'>,
   {
     event_mask,
     log_level,
@@ -60,6 +60,9 @@ export function nativeLiveOptions(
     flapping_count: limits.flapping.count,
     flapping_window_ms: limits.flapping.windowS * 1000,
     flapping_ban_s: limits.flapping.banS,
+    me_topics: 'off',
+    me_patterns: [],
+    device_id_from_client: (device.deviceIdFrom ?? 'client_id') === 'client_id',
     max_connections_per_tenant: limits.maxConnectionsPerTenant,
     messages_per_s_per_tenant: limits.messagesPerSPerTenant,
     bytes_per_s_per_tenant: limits.bytesPerSPerTenant,

@@ -19,7 +19,7 @@ function writer() {
 describe('commands', () => {
   test('one batch for all of one microtask round', async () => {
     const { commands, batches } = writer();
-    commands.linkOpen(1, 4096);
+    commands.linkOpen(1, 4096, { deviceId: 'pump-é', role: 'device', dynamicFilters: true });
     commands.linkCredit(1, 77);
     commands.disconnect('klient-é', 0x98, 'because');
     commands.drain(5000);
@@ -28,12 +28,16 @@ describe('commands', () => {
     await microtask();
     expect(batches).toHaveLength(1);
     expect(batches[0]).toMatchObject([
-      { kind: 'link_open', fields: { link_id: 1n, credit_bytes: 4096n } },
+      {
+        kind: 'link_open',
+        fields: { link_id: 1n, credit_bytes: 4096n, device_id_bytes: 7n, role: 1n, flags: 1n },
+      },
       { kind: 'link_credit', fields: { link_id: 1n, consumed_bytes: 77n } },
       { kind: 'disconnect', fields: { reason_code: 0x98n } },
       { kind: 'drain', fields: { deadline_ms: 5000n } },
       { kind: 'link_close', fields: { link_id: 1n } },
     ]);
+    expect(batches[0]?.[0]?.strings.map(String)).toEqual(['pump-é']);
     expect(batches[0]?.[2]?.strings.map(String)).toEqual(['klient-é', 'because']);
     commands.drain(1);
     await microtask();
