@@ -260,7 +260,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     } catch (error) {
       this.#state = 'stopped';
       await stopServices(this.#run);
-      this.#release();
+      await this.#release();
       auth?.end();
       await recorder?.logger.end();
       throw error;
@@ -282,7 +282,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
       await drain(run, timeoutMs ?? this.config.config.broker.drain_timeout_ms);
     } finally {
       await stopServices(this.#run);
-      this.#release();
+      await this.#release();
       this.#state = 'stopped';
       await closeTracerOf(run);
       await run.recorder.logger.end();
@@ -290,19 +290,19 @@ export class Broker extends EventEmitter<BrokerEvents> {
   }
 
   /** Joins the threads and gives everything back; events that are left are still delivered. */
-  #release(): void {
+  async #release(): Promise<void> {
     const run = this.#run;
     if (run === undefined) return;
     run.auth.end();
     run.writer.flush();
     this.#counters.read(run.native);
     run.native.stop();
-    run.listeners.stop();
     run.dispatcher.drainAll();
     run.dispatcher.close();
     run.links.end();
     run.registry.end();
     this.#run = undefined;
+    await run.listeners.stop();
   }
 
   #makeGate(recorder: Recorder): AuthGate {

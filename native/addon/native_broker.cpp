@@ -54,6 +54,7 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                       InstanceMethod<&NativeBroker::set_channels>("setChannels"),
                       InstanceMethod<&NativeBroker::set_admission>("setAdmission"),
                       InstanceMethod<&NativeBroker::release_tls>("releaseTls"),
+                      InstanceMethod<&NativeBroker::take_outside>("takeOutside"),
                       InstanceMethod<&NativeBroker::stop>("stop")});
 }
 
@@ -388,6 +389,20 @@ void NativeBroker::set_channels(const Napi::CallbackInfo& info) {
 void NativeBroker::release_tls(const Napi::CallbackInfo& info) {
   if (engine_ == nullptr || info.Length() < 1 || !info[0].IsNumber()) return;
   engine_->release_tls(info[0].As<Napi::Number>().Uint32Value());
+}
+
+Napi::Value NativeBroker::take_outside(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array numbers = Napi::Array::New(env);
+  if (engine_ == nullptr) return numbers;
+  std::uint32_t at = 0;
+  for (OutsideSocket& outside : engine_->take_outside()) {
+    numbers.Set(at++, Napi::Number::New(env, outside.listener));
+    numbers.Set(at++, Napi::Number::New(env, std::exchange(outside.socket, -1)));
+    numbers.Set(at++, Napi::Number::New(env, std::exchange(outside.stream, -1)));
+    numbers.Set(at++, Napi::Number::New(env, outside.proxy_first ? 1 : 0));
+  }
+  return numbers;
 }
 
 void NativeBroker::stop(const Napi::CallbackInfo&) {

@@ -47,6 +47,7 @@ class NativeBroker final : public Napi::ObjectWrap<NativeBroker> {
   void set_tls(const Napi::CallbackInfo& info);
   void set_handshake_timeout(const Napi::CallbackInfo& info);
   void release_tls(const Napi::CallbackInfo& info);
+  Napi::Value take_outside(const Napi::CallbackInfo& info);
   void stop(const Napi::CallbackInfo& info);
 
   void shut_down() noexcept;

@@ -429,6 +429,7 @@ bool read_listen_spec(Napi::Env env, const Napi::Object& from, EngineListenSpec&
   reader.number("total_messages_per_s", to.total_messages_per_s);
   reader.number("total_bytes_per_s", to.total_bytes_per_s);
   if (reader.has("tls")) reader.number("tls", to.tls);
+  if (reader.has("tls_outside")) reader.flag("tls_outside", to.tls_outside);
   if (reader.has("handshake_timeout_ms")) {
     reader.number("handshake_timeout_ms", to.handshake_timeout_ms);
   }

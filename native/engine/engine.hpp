@@ -15,6 +15,7 @@
 #include "engine/address_table.hpp"
 #include "engine/options.hpp"
 #include "engine/worker.hpp"
+#include "io/outside_tls.hpp"
 #include "io/tls_slot.hpp"
 #include "session/rate_bucket.hpp"
 #include "session/tables.hpp"
@@ -39,6 +40,7 @@ struct ListenerEntry {
         addresses(spec.addresses),
         max_handshakes(spec.max_handshakes),
         has_tls(spec.tls != 0),
+        tls_outside(spec.tls_outside),
         handshake_timeout_ms(spec.handshake_timeout_ms),
         limits(with),
         max_connections(spec.max_connections) {}
@@ -48,7 +50,8 @@ struct ListenerEntry {
   const AddressBounds addresses;
   const std::uint32_t max_handshakes;          ///< 0 = no bound
   std::unique_ptr<SharedRates> together;       ///< null = no bound
-  const bool has_tls;
+  const bool has_tls;                          ///< in the I/O threads
+  const bool tls_outside;                      ///< in JavaScript
   std::atomic<std::uint32_t> handshake_timeout_ms;
   /// Of those who come; Engine::kept_channels_ owns.
   std::atomic<const ChannelSettings*> channels{nullptr};
@@ -109,6 +112,9 @@ class Engine {
   void release_tls(std::uint32_t tls) { tls_contexts_.erase(tls); }
   /// For CONNECTs that come from now on, on connections that are there too. False: no such listener.
   bool set_admission(ListenerId id, Admission admission) noexcept;
+  /// Sockets of listeners with tls_outside that were accepted and wait for JavaScript. Whoever puts
+  /// the first one there wakes it.
+  [[nodiscard]] std::vector<OutsideSocket> take_outside();
   /// Null: there is no such listener.
   [[nodiscard]] const Limits* limits_of(ListenerId id) noexcept;
   /// Whether somebody may be subscribed to Topic Names that begin with these levels.
@@ -180,6 +186,7 @@ class Engine {
   /// A link has ended that had moved so often.
   void forget_link(std::uint32_t link_id, std::uint32_t hop);
   void wake_javascript() noexcept;
+  void put_outside(OutsideSocket&& socket);
   /// A connection leaves a thread, and has come to the one where it goes. It belongs to neither in
   /// between, and still it is there.
   void connection_leaves() noexcept { moving_.fetch_add(1, std::memory_order_seq_cst); }
@@ -243,6 +250,9 @@ class Engine {
 
   std::mutex closing_mutex_;
   std::condition_variable closing_;  ///< a listener's socket was closed
+
+  std::mutex outside_mutex_;
+  std::vector<OutsideSocket> outside_;  ///< guarded by outside_mutex_
 
   mutable std::mutex links_mutex_;
   std::unordered_map<std::uint32_t, ThreadIndex> link_threads_;  ///< where each was

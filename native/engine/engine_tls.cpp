@@ -1,4 +1,6 @@
-// Engine: the TLS contexts of its listeners. See engine.hpp.
+// Engine: the TLS contexts of its listeners, and sockets whose TLS JavaScript does. See engine.hpp.
+#include <utility>
+
 #include "engine/engine.hpp"
 
 namespace stmqtt {
@@ -23,6 +25,21 @@ bool Engine::set_handshake_timeout(ListenerId id, std::uint32_t timeout_ms) {
   if (entry == nullptr) return false;
   entry->handshake_timeout_ms.store(timeout_ms, std::memory_order_relaxed);
   return true;
+}
+
+void Engine::put_outside(OutsideSocket&& socket) {
+  bool is_first = false;
+  {
+    const std::lock_guard lock(outside_mutex_);
+    is_first = outside_.empty();
+    outside_.push_back(std::move(socket));
+  }
+  if (is_first) wake_.call(wake_.context);
+}
+
+std::vector<OutsideSocket> Engine::take_outside() {
+  const std::lock_guard lock(outside_mutex_);
+  return std::exchange(outside_, {});
 }
 
 }  // namespace stmqtt

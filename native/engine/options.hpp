@@ -72,6 +72,7 @@ struct EngineListenSpec {
   std::uint32_t total_messages_per_s = 0;  ///< of all its clients together; 0 = no bound
   std::uint32_t total_bytes_per_s = 0;
   std::uint32_t tls = 0;  ///< of Engine::make_tls(); 0 = none
+  bool tls_outside = false;  ///< JavaScript does it, see io/outside_tls.hpp; then tls is 0
   /// From accept until TLS (and what else lies before MQTT) is ready for the first packet.
   std::uint32_t handshake_timeout_ms = 10'000;
   ChannelSettings channels;

@@ -21,7 +21,7 @@
 namespace stmqtt {
 
 class Engine;
-class TlsChannel;
+class SecureChannel;
 struct ListenerEntry;
 
 /// The connection under an in-process client: bytes go to TypeScript instead of a socket.
@@ -184,6 +184,8 @@ class Worker final : private Handler, private Host {
   [[nodiscard]] contract::CloseCause admit(ListenerEntry& entry, const PeerAddress& peer,
                                            std::uint8_t& counted) noexcept;
   [[nodiscard]] bool admit_late(Connection& connection) noexcept;
+  [[nodiscard]] bool hand_out(ListenerEntry& entry, DetachedConnection& socket,
+                              std::uint8_t counted) noexcept;
   void turn_away(int fd, contract::CloseCause cause, const PeerAddress& peer) noexcept;
   void handshake_over(Connection& connection) noexcept;
   void readmit_listeners() noexcept;
@@ -208,7 +210,7 @@ class Worker final : private Handler, private Host {
   // worker_channels.cpp
   void add_channels(ListenerEntry& entry, DetachedConnection& to) noexcept;
   [[nodiscard]] static contract::CloseCause cause_of(const EndReason& reason) noexcept;
-  void count_tls(TlsChannel& tls) noexcept;
+  void count_tls(SecureChannel& tls) noexcept;
   void count_channel_end(const Connection& connection) noexcept;
 
   // worker_queries.cpp

@@ -1,4 +1,6 @@
 // Worker: who may come, and how many at a time.
+#include <utility>
+
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
 #include "engine/worker.hpp"
@@ -35,6 +37,7 @@ void Worker::on_accepted(int fd, ListenerId listener, const PeerAddress& peer) n
   arrival.socket = DetachedConnection(fd, 0, listener, peer);
   arrival.limits = entry->limits.load(std::memory_order_acquire);
   add_channels(*entry, arrival.socket);
+  if (entry->tls_outside && !hand_out(*entry, arrival.socket, counted)) return;
   if (entry->max_handshakes != 0) {
     engine_.handshake_begins(*entry);
     counted |= kCountedHandshake;
@@ -46,6 +49,22 @@ void Worker::on_accepted(int fd, ListenerId listener, const PeerAddress& peer) n
   } else {
     engine_.worker(to).put_arrival(std::move(arrival));
   }
+}
+
+/// JavaScript gets the socket, and the connection the end of a pair instead. False: there was no
+/// descriptor for that, and the connection is closed.
+bool Worker::hand_out(ListenerEntry& entry, DetachedConnection& socket,
+                      std::uint8_t counted) noexcept {
+  OutsideSocket outside(entry.socket.id(), std::exchange(socket.fd, -1));
+  outside.proxy_first = find_channel(socket.channel, ChannelKind::proxy) != nullptr;
+  if (const SystemError error = outside.pair(socket.fd)) {
+    engine_.connection_closed(entry.socket.id(), socket.peer, counted);
+    io_.reject(std::exchange(outside.socket, -1));
+    on_accept_failed(entry.socket.id(), error.code, 1);
+    return false;
+  }
+  engine_.put_outside(std::move(outside));
+  return true;
 }
 
 /// Bans and bounds that need no more than an address.

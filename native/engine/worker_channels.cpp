@@ -1,6 +1,7 @@
 // Worker: what lies between a listener's sockets and MQTT, and what is known from it.
 #include "engine/engine.hpp"
 #include "engine/worker.hpp"
+#include "io/outside_tls.hpp"
 #include "io/tls_channel.hpp"
 
 namespace stmqtt {
@@ -47,17 +48,18 @@ void Worker::add_channels(ListenerEntry& entry, DetachedConnection& to) noexcept
     const TlsContextRef context = entry.tls.get();
     add(TlsChannel::make(*context.get()));
   }
+  if (entry.tls_outside) add(make_outside_channel());
   if (settings.websocket) add(make_websocket_channel(*settings.websocket));
   if (to.channel == nullptr) return;
   to.open_by_ms = io_.turn_ms() + entry.handshake_timeout_ms.load(std::memory_order_relaxed);
 }
 
 void Worker::on_open(Connection& connection) noexcept {
-  TlsChannel* tls = TlsChannel::find(connection.channel());
+  SecureChannel* tls = SecureChannel::find(connection.channel());
   if (tls != nullptr) count_tls(*tls);
 }
 
-void Worker::count_tls(TlsChannel& tls) noexcept {
+void Worker::count_tls(SecureChannel& tls) noexcept {
   if (!tls.take_done()) return;
   counters_.add(Counter::tls_handshakes);
   if (tls.resumed()) counters_.add(Counter::tls_resumed);
@@ -86,7 +88,7 @@ CloseCause Worker::cause_of(const EndReason& reason) noexcept {
 }
 
 void Worker::count_channel_end(const Connection& connection) noexcept {
-  TlsChannel* tls = TlsChannel::find(connection.channel());
+  SecureChannel* tls = SecureChannel::find(connection.channel());
   if (tls == nullptr) return;
   if (tls->was_open()) return count_tls(*tls);  // what lies above it may not have come so far
   counters_.add(Counter::tls_handshakes_failed);
@@ -108,7 +110,7 @@ contract::Transport Worker::transport(const Client& client) const noexcept {
 
 Bytes Worker::certificate(const Client& client) const noexcept {
   if (client.is_link) return {};
-  TlsChannel* tls = TlsChannel::find(static_cast<const Connection*>(client.transport)->channel());
+  SecureChannel* tls = SecureChannel::find(static_cast<const Connection*>(client.transport)->channel());
   if (tls == nullptr) return {};
   // Borrowed for the call: the connection does not keep it.
   const Bytes der = tls->certificate();

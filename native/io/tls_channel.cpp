@@ -20,8 +20,7 @@ constexpr std::uint8_t kMqttConnect = 0x10;
 
 TlsChannel* TlsChannel::make(TlsContext& context) noexcept { return pool_new<TlsChannel>(context); }
 
-TlsChannel::TlsChannel(TlsContext& context) noexcept
-    : Channel(ChannelKind::tls), context_(&context) {
+TlsChannel::TlsChannel(TlsContext& context) noexcept : context_(&context) {
   context.retain();
 }
 
@@ -109,10 +108,7 @@ ChannelOutput TlsChannel::receive(const ChannelInput& input) noexcept {
   int result = 1;
   if (stage_ == Stage::handshake) {
     result = f.SSL_do_handshake(ssl_);
-    if (result == 1) {
-      stage_ = Stage::open;
-      was_open_ = true;
-    }
+    if (result == 1) opened();
   }
   while (result == 1) {
     std::size_t got = 0;
@@ -182,7 +178,7 @@ bool TlsChannel::resumed() const noexcept {
 Bytes TlsChannel::certificate() noexcept {
   if (certificate_.size() > 0) return {certificate_.begin(), certificate_.size()};
   const Functions& f = *functions();
-  if (!was_open_ || f.SSL_get_verify_result(ssl_) != kVerifyOk) return {};
+  if (!was_open() || f.SSL_get_verify_result(ssl_) != kVerifyOk) return {};
   X509* certificate = f.SSL_get1_peer_certificate(ssl_);
   if (certificate == nullptr) return {};
   unsigned char* der = nullptr;
@@ -191,13 +187,6 @@ Bytes TlsChannel::certificate() noexcept {
   for (int i = 0; i < bytes; i++) certificate_.push_back(der[i]);
   if (der != nullptr) f.CRYPTO_free(der, "", 0);
   return {certificate_.begin(), certificate_.size()};
-}
-
-void TlsChannel::fail(TlsFailureCause cause, std::string_view text) noexcept {
-  stage_ = Stage::over;
-  cause_ = cause;
-  text_.clear();
-  for (const char c : text) text_.push_back(c);
 }
 
 void TlsChannel::explain_failure() noexcept {
@@ -233,20 +222,14 @@ void TlsChannel::explain_failure() noexcept {
       break;
     default:
       if (reason > kReasonAlertBase) {
-        joined(TlsFailureCause::refused, was_open_ ? "the client sent an alert: "
+        joined(TlsFailureCause::refused, was_open() ? "the client sent an alert: "
                                                    : "the client ended the handshake: ", what);
       } else {
-        joined(TlsFailureCause::protocol, was_open_ ? "what the client sent is not valid TLS: "
+        joined(TlsFailureCause::protocol, was_open() ? "what the client sent is not valid TLS: "
                                                     : "the handshake failed: ", what);
       }
   }
   f.ERR_clear_error();
-}
-
-std::string_view TlsChannel::failure() const noexcept {
-  if (text_.size() > 0) return {text_.begin(), text_.size()};
-  return stage_ == Stage::waiting ? "the client began no TLS handshake in time"
-                                  : "the client did not end its TLS handshake in time";
 }
 
 }  // namespace stmqtt

@@ -4,57 +4,29 @@
 // Thread: the connection's.
 #pragma once
 
-#include <utility>
-
-#include "base/vec.hpp"
-#include "io/channel.hpp"
+#include "io/secure_channel.hpp"
 #include "io/tls_context.hpp"
 
 namespace stmqtt {
 
-/// Why a handshake failed, in the classes that are counted.
-enum class TlsFailureCause : std::uint8_t {
-  unfinished,   ///< the peer went away, or time was up
-  not_tls,      ///< the first byte is none of TLS
-  version,      ///< no version, cipher or group in common
-  certificate,  ///< the client's: missing, not valid, revoked
-  refused,      ///< the client sent an alert: it does not accept our certificate, for example
-  protocol,     ///< anything else
-};
-
-class TlsChannel final : public Channel {
+class TlsChannel final : public SecureChannel {
  public:
   /// Counts a reference to the context.
   [[nodiscard]] static TlsChannel* make(TlsContext& context) noexcept;
-  /// Null if the stack has no TLS.
-  [[nodiscard]] static TlsChannel* find(Channel* lowest) noexcept {
-    return static_cast<TlsChannel*>(find_channel(lowest, ChannelKind::tls));
-  }
-
   explicit TlsChannel(TlsContext& context) noexcept;
   ~TlsChannel();
 
   [[nodiscard]] ChannelOutput receive(const ChannelInput& input) noexcept override;
   void send(OutboundQueue& from, std::size_t max_bytes) noexcept override;
   void finish() noexcept override;
-  [[nodiscard]] bool is_open() const noexcept override { return stage_ == Stage::open; }
-  [[nodiscard]] std::string_view failure() const noexcept override;
   [[nodiscard]] Bytes certificate() noexcept override;
   void drop_certificate() noexcept override { certificate_.clear(); }
   void destroy() noexcept override;
 
-  [[nodiscard]] bool resumed() const noexcept;
-  [[nodiscard]] TlsFailureCause cause() const noexcept { return cause_; }
-  /// Whether the handshake was done, though something may have broken since.
-  [[nodiscard]] bool was_open() const noexcept { return was_open_; }
-  /// Whether the handshake is done and nobody has counted it yet.
-  [[nodiscard]] bool take_done() noexcept { return was_open_ && !std::exchange(counted_, true); }
+  [[nodiscard]] bool resumed() const noexcept override;
 
  private:
-  enum class Stage : std::uint8_t { waiting, handshake, open, over };
-
   [[nodiscard]] bool begin(std::uint8_t first) noexcept;
-  void fail(TlsFailureCause cause, std::string_view text) noexcept;
   void explain_failure() noexcept;
 
   static int read_raw(openssl::BIO* bio, char* into, int room) noexcept;
@@ -65,12 +37,6 @@ class TlsChannel final : public Channel {
   TlsContext* context_;  // a reference is counted
   openssl::SSL* ssl_ = nullptr;
   Bytes raw_;  // within receive(): not yet read by OpenSSL
-  PoolVector<std::uint8_t> certificate_;
-  PoolVector<char> text_;
-  Stage stage_ = Stage::waiting;
-  TlsFailureCause cause_ = TlsFailureCause::unfinished;
-  bool was_open_ = false;
-  bool counted_ = false;
 };
 
 }  // namespace stmqtt

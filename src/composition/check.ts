@@ -14,12 +14,13 @@ export async function checkFiles(config: BrokerConfig): Promise<readonly string[
   return open === undefined ? [] : [open];
 }
 
-async function checkTlsFiles({ listeners }: BrokerConfig): Promise<void> {
+async function checkTlsFiles({ listeners, broker }: BrokerConfig): Promise<void> {
   const secure = listeners.flatMap(({ name, tls, transport }) =>
     tls === undefined ? [] : [{ name, tls, transport }],
   );
   if (secure.length === 0) return;
   const { checkTls } = await import('../tls/tls-contexts.js');
-  const addon = loadAddon();
-  for (const listener of secure) checkTls(listener, (options) => addon.tlsCheck(options));
+  const { tlsCheck } = await import('./tls.js');
+  const check = await tlsCheck(broker.tls_engine, loadAddon());
+  for (const listener of secure) checkTls(listener, check);
 }

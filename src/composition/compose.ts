@@ -81,7 +81,11 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     log_level: logger.filter.native.log_level,
   });
   // Native code wakes us through a closure, because the dispatcher needs the native half first.
-  const native = addon.createBroker(options, () => dispatcher.wake());
+  let takeOutside = () => {};
+  const native = addon.createBroker(options, () => {
+    dispatcher.wake();
+    takeOutside();
+  });
   const { log_modules, log_clients } = logger.filter.native;
   if (log_clients.length > 0 || Object.keys(log_modules).length > 0) {
     native.configure({ log_modules, log_clients });
@@ -114,11 +118,15 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
       banned(() => bans.add({ kind: 'address', value, seconds, reason: 'failed logins' })),
   });
   const listeners = new Listeners(native, config.listeners, async () => {
-    const { TlsContexts } = await import('../tls/tls-contexts.js');
-    return new TlsContexts({
+    const { openTls } = await import('./tls.js');
+    return openTls({
+      wanted: config.broker.tls_engine,
+      addon,
       native,
       write: (record) => recorder.write(record),
-      fallback: () => addon.tlsFallback(),
+      takenBy: (take) => {
+        takeOutside = take;
+      },
     });
   });
   const rules = new AccessRules(native);

@@ -248,6 +248,12 @@ export const brokerRows = {
     reload: 'restart',
     help: 'Threads that serve connections.',
   }),
+  tls_engine: oneOf({
+    default: 'auto',
+    values: ['auto', 'native', 'node'],
+    reload: 'restart',
+    help: "Who does the TLS of listeners: OpenSSL in the I/O threads (native), or Node's module tls (node), which is slower. auto = native where this runtime or the system has OpenSSL 3.",
+  }),
   max_connections: integer({
     default: 100_000,
     min: 1,

@@ -8,6 +8,7 @@ import type { ListenerConfig, ListenerKind } from '../config/resolve.js';
 import { fail, messageOf, StMqttdError, systemCode } from '../errors.js';
 import type { NativeAdmission, NativeBroker } from '../native/addon.js';
 import { listenerLimits, nativeChannelSpec, nativeListenSpec } from '../native/options.js';
+import type { TlsPlace } from '../tls/engine.js';
 import type { PreparedTls, TlsContexts, TlsListener } from '../tls/tls-contexts.js';
 
 /** Where the broker listens. */
@@ -195,8 +196,8 @@ export class Listeners {
   }
 
   /** After the native half has stopped. */
-  stop(): void {
-    this.#tls?.stop();
+  async stop(): Promise<void> {
+    await this.#tls?.stop();
   }
 
   async #prepareTls(listeners: readonly ListenerConfig[]): Promise<void> {
@@ -271,7 +272,7 @@ export class Listeners {
 
   #listen(listener: ListenerConfig, asked: string, host: string, port: number): Entry {
     const ipv6Only = host === '::' && this.#hasIpv4Wildcard(port);
-    const tls = this.#contextOf(listener);
+    const tls = this.#placeOf(listener);
     const bound = this.#native.listen(nativeListenSpec(listener, { host, port, ipv6Only }, tls));
     const text = formatAddress(bound.address, bound.port);
     return this.#entry(listener, asked, bound.id, bound.address, bound.port, text);
@@ -287,7 +288,7 @@ export class Listeners {
   #openUnix(listener: ListenerConfig): Entry {
     const { path, mode } = listener.unix ?? { path: '', mode: 0 };
     try {
-      const tls = this.#contextOf(listener);
+      const tls = this.#placeOf(listener);
       const bound = this.#native.listen(nativeListenSpec(listener, { path, mode }, tls));
       return this.#entry(listener, unixText(path), bound.id, path, 0, unixText(path));
     } catch (error) {
@@ -310,10 +311,9 @@ export class Listeners {
     return { id, listener, asked, bound: { listener: name, kind, host, port, text } };
   }
 
-  /** 0 = no TLS. */
-  #contextOf(listener: ListenerConfig): number {
+  #placeOf(listener: ListenerConfig): TlsPlace | undefined {
     const tls = tlsOf(listener);
-    return tls === undefined ? 0 : (this.#tls?.contextOf(listener.table, tls) ?? 0);
+    return tls === undefined ? undefined : this.#tls?.placeOf(listener.table, tls);
   }
 
   /** The same address, with what its listener says now. */

@@ -191,8 +191,10 @@ export interface NativeListenSpec {
   max_connect_rate_per_address: number;
   /** Bit set: 1 = 3.1, 2 = 3.1.1, 4 = 5.0. */
   protocol_levels: number;
-  /** Of tlsContext(); 0 = no TLS. */
+  /** Of tlsContext(); 0 = no TLS in the I/O threads. */
   tls: number;
+  /** JavaScript does it: takeOutside() gives the sockets. */
+  tls_outside: boolean;
   /** From accept until TLS, and what else lies before MQTT, is ready for the first packet. */
   handshake_timeout_ms: number;
   /** MQTT over WebSocket alone; null = none. */
@@ -353,6 +355,12 @@ export interface NativeBroker {
   setHandshakeTimeout(listenerId: number, timeoutMs: number): void;
   /** Listeners and connections that have it keep it. */
   releaseTls(tls: number): void;
+  /**
+   * What was accepted from listeners with `tls_outside` since the last call: listener id, the peer's
+   * socket, the other end of its connection, 1 where a PROXY header comes first; and so on. Whoever
+   * calls owns the descriptors. `wake` is called when there are some.
+   */
+  takeOutside(): number[];
   /** Joins all threads and frees; blocks briefly; idempotent. */
   stop(): void;
 }

@@ -141,7 +141,7 @@ export function nativeChannelSpec(listener: ListenerConfig): NativeChannelSpec {
 export function nativeListenSpec(
   listener: ListenerConfig,
   place: { host: string; port: number; ipv6Only?: boolean } | { path: string; mode: number },
-  tls = 0,
+  tls: Pick<NativeListenSpec, 'tls' | 'tls_outside'> = { tls: 0, tls_outside: false },
 ): NativeListenSpec {
   return {
     host: 'host' in place ? place.host : '',
@@ -158,7 +158,7 @@ export function nativeListenSpec(
     max_handshakes: listener.maxHandshakes,
     max_connections_per_address: listener.maxConnectionsPerAddress,
     max_connect_rate_per_address: listener.maxConnectRatePerAddress,
-    tls,
+    ...tls,
     handshake_timeout_ms: listener.handshakeTimeoutMs,
     ...nativeChannelSpec(listener),
     protocol_levels: listener.versions.reduce((bits, version) => bits | versionBits[version], 0),

@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
 import type { TlsConfig } from '../config/access-config.js';
 import { messageOf } from '../errors.js';
 import type { LogRecord } from '../log/logger.js';
-import type { NativeAddon, NativeBroker, NativeTlsOptions } from '../native/addon.js';
+import type { NativeTlsOptions } from '../native/addon.js';
+import type { TlsEngine, TlsPlace } from './engine.js';
 import { FileWatch, type FileWatchTimes } from './file-watch.js';
 import {
   filesOf,
@@ -17,13 +18,9 @@ import {
   tlsFailure,
 } from './identity-files.js';
 
-type Native = Pick<NativeBroker, 'tlsContext' | 'setTls' | 'releaseTls'>;
-
 export interface TlsContextsParts {
-  readonly native: Native;
+  readonly engine: TlsEngine;
   readonly write: (record: LogRecord) => void;
-  /** Whether another OpenSSL stands in for the runtime's. */
-  readonly fallback?: NativeAddon['tlsFallback'];
   readonly watchTimes?: FileWatchTimes;
 }
 
@@ -51,24 +48,26 @@ interface Entry {
 }
 
 export class TlsContexts {
-  readonly #native: Native;
+  readonly #engine: TlsEngine;
   readonly #write: (record: LogRecord) => void;
   readonly #watch: FileWatch;
   readonly #entries = new Map<string, Entry>();
 
-  constructor({ native, write, fallback, watchTimes }: TlsContextsParts) {
-    this.#native = native;
+  constructor({ engine, write, watchTimes }: TlsContextsParts) {
+    this.#engine = engine;
     this.#write = write;
-    const other = fallback?.() ?? null;
-    if (other !== null) write(fallbackRecord(other));
     this.#watch = new FileWatch(() => this.reload('a file has changed'), watchTimes);
   }
 
   /**
-   * The number for NativeListenSpec.tls, the same for all sockets of a listener. `key` names the
-   * listener through reloads (its table). Throws ST_TLS_….
+   * For a NativeListenSpec, the same for all sockets of a listener. `key` names the listener through
+   * reloads (its table). Throws ST_TLS_….
    */
-  contextOf(key: string, listener: TlsListener): number {
+  placeOf(key: string, listener: TlsListener): TlsPlace {
+    return this.#engine.place(this.#contextOf(key, listener));
+  }
+
+  #contextOf(key: string, listener: TlsListener): number {
     const entry = this.#entries.get(key);
     if (entry !== undefined) return entry.context;
     const { context, digest } = this.#make(listener, readFiles(listener));
@@ -79,16 +78,20 @@ export class TlsContexts {
 
   /** A listening socket has the context; a reload gives it the next one. */
   bind(key: string, listenerId: number): void {
-    this.#entries.get(key)?.sockets.add(listenerId);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    entry.sockets.add(listenerId);
+    this.#engine.bound?.(listenerId, entry.context);
   }
 
   /** It is closed; the last one takes the context with it. */
   unbind(key: string, listenerId: number): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
+    this.#engine.forget?.(listenerId);
     entry.sockets.delete(listenerId);
     if (entry.sockets.size > 0) return;
-    this.#native.releaseTls(entry.context);
+    this.#engine.releaseTls(entry.context);
     this.#entries.delete(key);
     this.#watchAll();
   }
@@ -97,7 +100,7 @@ export class TlsContexts {
   dropUnused(): void {
     for (const [key, { context, sockets }] of this.#entries) {
       if (sockets.size > 0) continue;
-      this.#native.releaseTls(context);
+      this.#engine.releaseTls(context);
       this.#entries.delete(key);
     }
     this.#watchAll();
@@ -116,12 +119,12 @@ export class TlsContexts {
       isChanged: true,
       take: () => {
         const entry = this.#entries.get(key);
-        if (entry === undefined) return this.#native.releaseTls(next.context);
+        if (entry === undefined) return this.#engine.releaseTls(next.context);
         entry.listener = listener;
         this.#replace(entry, next);
         this.#watchAll();
       },
-      drop: () => this.#native.releaseTls(next.context),
+      drop: () => this.#engine.releaseTls(next.context),
     };
   }
 
@@ -141,14 +144,15 @@ export class TlsContexts {
     this.#watchAll();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#watch.stop();
-    for (const { context } of this.#entries.values()) this.#native.releaseTls(context);
+    for (const { context } of this.#entries.values()) this.#engine.releaseTls(context);
     this.#entries.clear();
+    await this.#engine.stop?.();
   }
 
   #make(listener: TlsListener, files: NativeTlsOptions): Made {
-    const context = makeContext(listener, files, (options) => this.#native.tlsContext(options));
+    const context = makeContext(listener, files, (options) => this.#engine.tlsContext(options));
     return { context, digest: digestOf(files) };
   }
 
@@ -156,8 +160,8 @@ export class TlsContexts {
     const before = entry.context;
     entry.context = next.context;
     entry.digest = next.digest;
-    for (const id of entry.sockets) this.#native.setTls(id, entry.context);
-    this.#native.releaseTls(before);
+    for (const id of entry.sockets) this.#engine.setTls(id, entry.context);
+    this.#engine.releaseTls(before);
   }
 
   #watchAll(): void {
@@ -167,11 +171,6 @@ export class TlsContexts {
   #log(level: 'info' | 'error', text: string, listener: string): void {
     this.#write({ level, module: 'listener', text, fields: { listener } });
   }
-}
-
-function fallbackRecord({ version, missing }: { version: string; missing: string }): LogRecord {
-  const text = `this runtime does not export OpenSSL 3 (no ${missing}): TLS uses the system's ${version} instead`;
-  return { level: 'warn', module: 'listener', text, fields: {} };
 }
 
 /** Reads and checks, for `check` and before a change. Throws ST_TLS_…. */

@@ -2,11 +2,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connectAsync, type IClientOptions } from 'mqtt';
+import type { IClientOptions } from 'mqtt';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import type { AuthContext } from '../../src/auth/context.ts';
 import { Broker, type BrokerOptions } from '../../src/broker.ts';
 import { issue } from '../harness/certificates.js';
+import { connectOrFail } from '../harness/mqtt-connect.js';
+import { tested } from '../harness/tls-engine.js';
 
 const root = issue({ subject: { cn: 'Root' }, isCa: true });
 const server = issue({ subject: { cn: 'server' }, by: root, names: ['localhost'] });
@@ -35,7 +37,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function start(more: object, prepare: (broker: Broker) => void = () => undefined) {
   const listener = { name: 'main', listen: '127.0.0.1:0', tls: { ...tls, ...more } };
-  const broker = new Broker({ unified: { main: listener }, log: { to: 'off' } } as BrokerOptions);
+  const broker = new Broker({
+    broker: { tls_engine: tested.engine },
+    unified: { main: listener },
+    log: { to: 'off' },
+  } as BrokerOptions);
   prepare(broker);
   undo.push(() => broker.stop({ timeoutMs: 0 }));
   await broker.start();
@@ -43,10 +49,9 @@ async function start(more: object, prepare: (broker: Broker) => void = () => und
   broker.on('connect', ({ username }) => usernames.push(username));
   const codeOf = async (options: IClientOptions): Promise<number | string> => {
     try {
-      const client = await connectAsync(`mqtts://localhost:${broker.addresses[0]?.port}`, {
+      const client = await connectOrFail(`mqtts://localhost:${broker.addresses[0]?.port}`, {
         ca: root.certificate,
         protocolVersion: 5,
-        reconnectPeriod: 0,
         family: 4,
         ...options,
       } as IClientOptions);

@@ -93,6 +93,7 @@ export function listenSpec(over: Partial<NativeListenSpec> = {}): NativeListenSp
     max_connect_rate_per_address: 0,
     protocol_levels: 7,
     tls: 0,
+    tls_outside: false,
     handshake_timeout_ms: 10_000,
     websocket: null,
     proxy_protocol: 'off',

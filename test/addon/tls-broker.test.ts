@@ -4,12 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import type { IClientOptions, MqttClient } from 'mqtt';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Broker } from '../../src/broker.js';
 import type { ConfigTables } from '../../src/config/options.js';
 import { encryptedKey, type Issued, issue, pkcs12 } from '../harness/certificates.js';
 import { eventually } from '../harness/eventually.js';
+import { connectOrFail } from '../harness/mqtt-connect.js';
+import { tested } from '../harness/tls-engine.js';
 
 const root = issue({ subject: { cn: 'Root' }, isCa: true });
 const serverNamed = (cn: string) => issue({ subject: { cn }, by: root, names: ['localhost'] });
@@ -43,6 +45,7 @@ async function start(tls: Record<string, unknown>, over: ConfigTables = {}): Pro
     log: { to: 'off' },
     unified: { secure: { listen: '127.0.0.1:0', tls } },
     ...over,
+    broker: { tls_engine: tested.engine, ...over.broker },
   } as ConfigTables);
   await broker.start();
   return broker;
@@ -51,9 +54,8 @@ function portOf({ addresses }: Broker): number {
   return addresses[0]?.port ?? 0;
 }
 async function mqtts(at: Broker, options: IClientOptions = {}): Promise<MqttClient> {
-  const client = await connectAsync(`mqtts://localhost:${portOf(at)}`, {
+  const client = await connectOrFail(`mqtts://localhost:${portOf(at)}`, {
     ca: root.certificate,
-    reconnectPeriod: 0,
     family: 4,
     ...options,
   } as IClientOptions);

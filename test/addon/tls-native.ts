@@ -1,10 +1,13 @@
-// A native broker with one TLS listener, and Node's own TLS client against it.
+// A native broker with one TLS listener, by the engine that is tested, and Node's own TLS client.
 import { once } from 'node:events';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import type { NativeBroker, NativeTlsOptions } from '../../src/native/addon.js';
 import { type CounterName, counterNames } from '../../src/native/counter-names.js';
 import { loadAddon } from '../../src/native/load.js';
+import { nativeEngine, type TlsEngine } from '../../src/tls/engine.js';
+import { NodeTls } from '../../src/tls/node/node-tls.js';
 import type { Issued } from '../harness/certificates.js';
+import { isNode } from '../harness/tls-engine.js';
 import { brokerOptions, listenSpec } from './raw-native.js';
 
 export function tlsOptions(server: Issued, over: Partial<NativeTlsOptions> = {}): NativeTlsOptions {
@@ -23,27 +26,44 @@ export function tlsOptions(server: Issued, over: Partial<NativeTlsOptions> = {})
   };
 }
 
+/** Throws a NativeTlsFailure. */
+export function checkOptions(options: NativeTlsOptions): void {
+  if (isNode()) NodeTls.check(options);
+  else loadAddon().tlsCheck(options);
+}
+
 export class TlsServer {
   readonly native: NativeBroker;
   readonly port: number;
   readonly listener: number;
   #sockets: TLSSocket[] = [];
 
+  readonly #engine: TlsEngine;
+
   constructor(options: NativeTlsOptions, spec: Parameters<typeof listenSpec>[0] = {}) {
-    this.native = loadAddon().createBroker(brokerOptions({ event_mask: 0 }), () => undefined);
+    let wake = () => {};
+    this.native = loadAddon().createBroker(brokerOptions({ event_mask: 0 }), () => wake());
+    if (isNode()) {
+      const engine = new NodeTls(this.native);
+      wake = engine.take;
+      this.#engine = engine;
+    } else {
+      this.#engine = nativeEngine(this.native);
+    }
     this.native.start();
-    const tls = this.native.tlsContext(options);
-    const { id, port } = this.native.listen(listenSpec({ tls, ...spec }));
-    this.native.releaseTls(tls);
+    const tls = this.#engine.tlsContext(options);
+    const { id, port } = this.native.listen(listenSpec({ ...this.#engine.place(tls), ...spec }));
+    this.#engine.bound?.(id, tls);
+    this.#engine.releaseTls(tls);
     this.listener = id;
     this.port = port;
   }
 
   /** For connections from now on. */
   use(options: NativeTlsOptions): void {
-    const tls = this.native.tlsContext(options);
-    this.native.setTls(this.listener, tls);
-    this.native.releaseTls(tls);
+    const tls = this.#engine.tlsContext(options);
+    this.#engine.setTls(this.listener, tls);
+    this.#engine.releaseTls(tls);
   }
 
   /** Done as far as the client can tell; in TLS 1.3 the server may still refuse its certificate. */
@@ -58,7 +78,8 @@ export class TlsServer {
   async talk(options: ConnectionOptions): Promise<TLSSocket> {
     const socket = await this.connect(options);
     socket.write(connectPacket);
-    const [answer] = (await once(socket, 'data')) as [Buffer];
+    const closed = once(socket, 'close').then(() => Promise.reject(new Error('ECONNRESET')));
+    const [answer] = (await Promise.race([once(socket, 'data'), closed])) as [Buffer];
     if (answer[0] !== 0x20 || answer[3] !== 0)
       throw new Error(`not a CONNACK: ${answer.toString('hex')}`);
     return socket;
@@ -70,9 +91,10 @@ export class TlsServer {
     return Number(numbers[counterNames.indexOf(name)]);
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     this.native.stop();
+    await this.#engine.stop?.();
   }
 }
 

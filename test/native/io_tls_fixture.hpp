@@ -75,14 +75,14 @@ struct Server : IoFixture {
       static_cast<void>(io.adopt(std::move(from), &handler));
     };
     handler.open = [this](Connection& connection) {
-      TlsChannel* tls = TlsChannel::find(connection.channel());
+      SecureChannel* tls = SecureChannel::find(connection.channel());
       certificate_bytes = tls->certificate().size();
       tls->drop_certificate();
       if (tls->resumed()) resumed++;
       opened++;
     };
     handler.ended = [this](Connection& connection, EndReason reason) {
-      const TlsChannel* tls = TlsChannel::find(connection.channel());
+      const SecureChannel* tls = SecureChannel::find(connection.channel());
       if (tls != nullptr && (!tls->was_open() || reason.kind == EndKind::channel_failed)) {
         const std::lock_guard lock(mutex);
         failures.emplace_back(tls->cause(), reason.text);

@@ -255,6 +255,9 @@ export class FakeBroker implements NativeBroker {
     this.calls.push(`tlsContext ${this.#contexts}`);
     return this.#contexts;
   }
+  takeOutside(): number[] {
+    return [];
+  }
   setTls(listenerId: number, tls: number): void {
     this.calls.push(`setTls ${listenerId} ${tls}`);
   }

@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { TlsConfig } from '../../../src/config/access-config.js';
 import type { LogRecord } from '../../../src/log/logger.js';
 import type { NativeTlsOptions } from '../../../src/native/addon.js';
+import { nativeEngine } from '../../../src/tls/engine.js';
 import { checkTls, TlsContexts, type TlsListener } from '../../../src/tls/tls-contexts.js';
 import { eventually } from '../../harness/eventually.js';
 
@@ -49,14 +50,14 @@ beforeEach(() => {
   native = new Native();
   records = [];
   contexts = new TlsContexts({
-    native,
+    engine: nativeEngine(native),
     write: (record) => records.push(record),
     watchTimes: { settleMs: 20, lookMs: 100 },
   });
   for (const name of ['cert.pem', 'key.pem', 'ca.pem']) put(name, `${name} 1`);
 });
-afterEach(() => {
-  contexts.stop();
+afterEach(async () => {
+  await contexts.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 const put = (name: string, text: string) => writeFileSync(join(folder, name), text);
@@ -101,7 +102,7 @@ describe('what the native half gets', () => {
         keypass: 'secret',
       },
     ];
-    contexts.contextOf('v4.1', listener({ sni }));
+    contexts.placeOf('v4.1', listener({ sni }));
     const options = native.made.get(1);
     expect(options?.identities).toEqual([
       { names: [], certificate: Buffer.from('cert.pem 1'), key: Buffer.from('key.pem 1') },
@@ -114,26 +115,23 @@ describe('what the native half gets', () => {
     ]);
     expect(options?.ca).toEqual([Buffer.from('ca.pem 1')]);
     expect(options).toMatchObject({ verify: 'require', alpn: ['mqtt'], alpn_required: false });
-    contexts.contextOf('ws.1', listener({}, 'websocket'));
+    contexts.placeOf('ws.1', listener({}, 'websocket'));
     expect(native.made.get(2)?.alpn).toEqual(['http/1.1']);
-    contexts.contextOf('v4.2', listener({ alpn: ['x'] }));
+    contexts.placeOf('v4.2', listener({ alpn: ['x'] }));
     expect(native.made.get(3)).toMatchObject({ alpn: ['x'], alpn_required: true });
   });
 
   test('PKCS#12 instead of certificate and key', () => {
     put('id.p12', 'bytes');
-    contexts.contextOf(
-      '1',
-      listener({ pkcs12path: path('id.p12'), pkcs12pass: 'word', capath: '' }),
-    );
+    contexts.placeOf('1', listener({ pkcs12path: path('id.p12'), pkcs12pass: 'word', capath: '' }));
     expect(native.made.get(1)?.identities).toEqual([
       { names: [], pkcs12: Buffer.from('bytes'), passphrase: 'word' },
     ]);
   });
 
   test('one context for all sockets of a listener; the last one takes it with it', () => {
-    expect(contexts.contextOf('1', listener())).toBe(1);
-    expect(contexts.contextOf('1', listener())).toBe(1);
+    expect(contexts.placeOf('1', listener())).toEqual({ tls: 1, tls_outside: false });
+    expect(contexts.placeOf('1', listener())).toEqual({ tls: 1, tls_outside: false });
     contexts.bind('1', 10);
     contexts.bind('1', 11);
     contexts.unbind('1', 10);
@@ -146,15 +144,13 @@ describe('what the native half gets', () => {
 describe('what is wrong', () => {
   test('a file that is not there, and one that may not be read', () => {
     const missing = listener({ keypath: path('none.pem') });
-    expect(messageOf(() => contexts.contextOf('1', missing))).toMatchObject({
+    expect(messageOf(() => contexts.placeOf('1', missing))).toMatchObject({
       code: 'ST_TLS_READ',
       message: `listener "secure": the key ${path('none.pem')} cannot be read: there is no such file`,
     });
     chmodSync(path('ca.pem'), 0o000);
     if (process.getuid?.() !== 0) {
-      expect(messageOf(() => contexts.contextOf('1', listener())).message).toContain(
-        'may not read',
-      );
+      expect(messageOf(() => contexts.placeOf('1', listener())).message).toContain('may not read');
     }
   });
 
@@ -166,7 +162,7 @@ describe('what is wrong', () => {
   ])('%s', (item, reason, file) => {
     native.refusal = { item, index: 0, reason };
     const keypass = 'do not tell';
-    const { code, message } = messageOf(() => contexts.contextOf('1', listener({ keypass })));
+    const { code, message } = messageOf(() => contexts.placeOf('1', listener({ keypass })));
     expect(code).toBe('ST_TLS_ITEM');
     expect(message).toContain(`${path(file)} ${reason}; `);
     expect(message).not.toContain(keypass);
@@ -174,7 +170,7 @@ describe('what is wrong', () => {
 
   test('no OpenSSL, and a list of ciphers', () => {
     native.refusal = { item: 'openssl', index: 0, reason: 'no SSL_new' };
-    expect(messageOf(() => contexts.contextOf('1', listener())).code).toBe('ST_TLS_UNAVAILABLE');
+    expect(messageOf(() => contexts.placeOf('1', listener())).code).toBe('ST_TLS_UNAVAILABLE');
     native.refusal = { item: 'ciphers', index: 0, reason: 'no cipher match' };
     const failed = messageOf(() => checkTls(listener(), (options) => native.tlsContext(options)));
     expect(failed.message).toBe(
@@ -188,7 +184,7 @@ describe('files that change', () => {
   const current = () => native.made.get(native.sockets.get(10) ?? 0)?.identities[0];
 
   test('one that is written, and one that is replaced by a rename', async () => {
-    contexts.contextOf('1', listener());
+    contexts.placeOf('1', listener());
     contexts.bind('1', 10);
     put('cert.pem', 'cert.pem 2');
     await eventually(() =>
@@ -211,7 +207,7 @@ describe('files that change', () => {
     symlinkSync('..1', path('..data'));
     symlinkSync('..data/tls.crt', path('tls.crt'));
     symlinkSync('..data/tls.key', path('tls.key'));
-    contexts.contextOf('1', listener({ certpath: path('tls.crt'), keypath: path('tls.key') }));
+    contexts.placeOf('1', listener({ certpath: path('tls.crt'), keypath: path('tls.key') }));
     contexts.bind('1', 10);
     symlinkSync('..2', path('..data_tmp'));
     renameSync(path('..data_tmp'), path('..data'));
@@ -224,7 +220,7 @@ describe('files that change', () => {
   });
 
   test('a wrong one changes nothing and is said; the next right one is taken', async () => {
-    contexts.contextOf('1', listener());
+    contexts.placeOf('1', listener());
     contexts.bind('1', 10);
     native.refusal = { item: 'key', index: 0, reason: 'does not belong to the certificate' };
     put('cert.pem', 'cert.pem 2');
@@ -240,7 +236,7 @@ describe('files that change', () => {
   });
 
   test('SIGHUP reads all again; a file that is gone then leaves what was', () => {
-    contexts.contextOf('1', listener());
+    contexts.placeOf('1', listener());
     contexts.bind('1', 10);
     // The same again: clients could not resume their sessions.
     contexts.reload('SIGHUP');
@@ -256,7 +252,7 @@ describe('files that change', () => {
   });
 
   test('another configuration: all or nothing', () => {
-    contexts.contextOf('1', listener());
+    contexts.placeOf('1', listener());
     contexts.bind('1', 10);
     expect(() => contexts.prepare('1', listener({ certpath: path('none') }))).toThrow(
       /no such file/,
