@@ -99,11 +99,8 @@ function commonOptions(options: NativeTlsOptions): SecureContextOptions {
     }
   }
   const suites = ciphersuites === '' ? kCiphersuites : ciphersuites;
-  if (suites.split(':').some((name) => !name.startsWith('TLS_'))) {
-    throw new NodeTlsFailure('ciphersuites', 0, 'no cipher match');
-  }
-  tryCiphers('ciphers', `${kCiphersuites}:${ciphers === '' ? kCiphers : ciphers}`);
-  tryCiphers('ciphersuites', `${suites}:${kCiphers}`);
+  refuseUnknown('ciphers', ciphers, (name) => `${kCiphersuites}:${name}`);
+  refuseUnknown('ciphersuites', ciphersuites, (name) => `${name}:${kCiphers}`);
   const lists = revocationLists(crl);
   const partial = { allowPartialTrustChain: true };
   return {
@@ -137,11 +134,26 @@ function ticketKeys({ verify, ca, crl }: NativeTlsOptions): SecureContextOptions
   };
 }
 
-function tryCiphers(item: 'ciphers' | 'ciphersuites', ciphers: string): void {
-  try {
-    createSecureContext({ ciphers, maxVersion: 'TLSv1.3' });
-  } catch (cause) {
-    throw new NodeTlsFailure(item, 0, reasonOf(cause), cause);
+/**
+ * The first name of a list that stands for no cipher: OpenSSL passes over it where it knows another.
+ * What begins with ! - + @ takes away, or orders; so may the old words for weak ones.
+ */
+function refuseUnknown(
+  item: 'ciphers' | 'ciphersuites',
+  list: string,
+  among: (name: string) => string,
+): void {
+  for (const name of list.split(/[:;, ]/)) {
+    if (/^$|^[!\-+@]|^(MEDIUM|LOW|EXP|EXPORT)$/.test(name)) continue;
+    // Node sorts names by how they begin.
+    const isSorted = name.startsWith('TLS_') === (item === 'ciphersuites');
+    try {
+      if (!isSorted) throw new Error('it is one of another version');
+      createSecureContext({ ciphers: among(name), maxVersion: 'TLSv1.3' });
+    } catch (cause) {
+      const why = `has "${name}", which OpenSSL does not know`;
+      throw new NodeTlsFailure(item, 0, why, cause);
+    }
   }
 }
 
