@@ -60,7 +60,7 @@ STMQTT_TEST("access: QoS and RETAIN of a PUBLISH are bounded") {
 
 STMQTT_TEST("access: a subscription wider than allowed is refused, or gets what is allowed") {
   Bed bed;
-  const std::vector<Rule> rules = {deny({"a/secret"}), allow({"a/#"}, kSubscribe),
+  const std::vector<Rule> rules = {deny({"a/secret"}, kSubscribe), allow({"a/#"}, kSubscribe),
                                    allow({"#"}, kPublish)};
   set_rules(bed, rules);
   Peer& source = bed.ready(named("source"));
@@ -275,6 +275,35 @@ STMQTT_TEST("access: credentials that are over end the connection, after a move 
   CHECK_EQ(peer.took(), "DISCONNECT maximum_connect_time");
   CHECK(peer.closed());
   CHECK_EQ(bed.counter(Counter::closed_credentials_expired), 1);
+}
+
+STMQTT_TEST("access: a username that nobody has verified finds neither its session nor its rules") {
+  NetOptions options;
+  options.authenticate = true;
+  Bed bed(options);
+  Rule hers = allow({"t"});
+  hers.users = {true, {"anna"}};
+  set_rules(bed, {hers});
+  contract::Verdict anonymous = accepting();
+  anonymous.anonymous = 1;
+  const auto come = [&](ConnectText text, const contract::Verdict& verdict) -> Peer& {
+    text.username = "anna";
+    Peer& peer = bed.dial(text);
+    bed.settle();
+    bed.net().verdict(peer.conn(), verdict);
+    bed.settle();
+    return peer;
+  };
+  Peer& anna = come(persistent("c"), accepting());
+  CHECK_EQ(anna.took(), "CONNACK");
+  CHECK_EQ(come(persistent("c"), anonymous).took(), "CONNACK not_authorized");
+  Peer& nobody = come(named("d"), anonymous);
+  CHECK_EQ(nobody.took(), "CONNACK");
+  anna.publish("t", "x", 1, 1);
+  nobody.publish("t", "x", 1, 1);
+  bed.settle();
+  CHECK_EQ(anna.took(), "PUBACK id 1 no_matching_subscribers");
+  CHECK_EQ(nobody.took(), "PUBACK id 1 not_authorized");
 }
 
 }  // namespace

@@ -230,6 +230,28 @@ STMQTT_TEST("tenants, transparent: groups, Wills and $ topics") {
   CHECK_EQ(red.took(), "PUBLISH qos 0 $SYS/x '1'");
 }
 
+STMQTT_TEST("tenants: $SYS is shut where others may read it, with rules that do not name it too") {
+  for (const TenantMode mode : {TenantMode::enforced, TenantMode::transparent}) {
+    for (const bool ruled : {false, true}) {
+      const Context context("ruled", ruled ? "yes" : "no");
+      Sites sites(mode);
+      sites.red.sys_read = sites.open.sys_read = true;
+      Bed bed;
+      if (ruled) set_rules(bed, {allow({"/tenants/#", "t"})});
+      Peer& red = bed.ready(named("c"), 0, &sites.red);
+      Peer& open = bed.ready(named("c"), 0, &sites.open);
+      for (const char* filter : {"$SYS/#", "$SYS/broker/load", "$share/g/$SYS/#"}) {
+        const Context named_filter("filter", filter);
+        red.subscribe(filter);
+        open.subscribe(filter);
+        bed.settle();
+        CHECK_EQ(code_of(red.take().back()), ReasonCode::not_authorized);
+        CHECK_EQ(code_of(open.take().back()), ReasonCode::success);
+      }
+    }
+  }
+}
+
 STMQTT_TEST("tenants: rules see the internal form, with the tenant in %t and in %c") {
   Sites sites(TenantMode::transparent);
   Bed bed;
