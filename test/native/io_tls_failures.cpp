@@ -6,6 +6,21 @@ namespace {
 using namespace stmqtt;
 using namespace stmqtt::test;
 
+STMQTT_TEST("io tls: a certificate of a CA that is not trusted lets nobody in, asked for or required") {
+  if (skipped()) return;
+  for (const TlsVerify verify : {TlsVerify::optional, TlsVerify::require}) {
+    TlsOptions options = server_options();
+    options.ca.push_back(kServerCertificate);  // not who issued the client's
+    options.verify = verify;
+    Server server(options);
+    server.start();
+    TlsClient foreign(server.listener.port(), {0, true, nullptr});
+    REQUIRE(server.failed(TlsFailureCause::certificate, "issuer"));
+    CHECK(foreign.read(1).empty());
+    CHECK_EQ(server.certificate_bytes, 0U);
+  }
+}
+
 STMQTT_TEST("io tls: failures name their cause") {
   if (skipped()) return;
   TlsOptions options = server_options();
