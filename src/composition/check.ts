@@ -7,11 +7,20 @@ import { readRules } from './rules.js';
 /** Rejects with the error that the start would end with. Resolves to what it would warn of. */
 export async function checkFiles(config: BrokerConfig): Promise<readonly string[]> {
   await checkTlsFiles(config);
+  await checkServices(config);
   await readRules(config);
   const { checkAuth } = await import('../auth/build.js');
   await checkAuth(config);
   const open = openWarning(config, false);
   return open === undefined ? [] : [open];
+}
+
+async function checkServices({ console, prometheus }: BrokerConfig): Promise<void> {
+  for (const [name, service] of Object.entries({ console, prometheus })) {
+    if (service?.tls === undefined) continue;
+    const { checkServiceTls } = await import('../tls/service-tls.js');
+    checkServiceTls(name, service.tls);
+  }
 }
 
 async function checkTlsFiles({ listeners, broker }: BrokerConfig): Promise<void> {

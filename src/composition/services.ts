@@ -1,5 +1,6 @@
 /** The exporter and the console: nothing of them is loaded where they are not configured. */
 import type { Broker } from '../broker.js';
+import type { TlsConfig } from '../config/access-config.js';
 import type { BrokerConfig } from '../config/resolve.js';
 import type { Exporter } from '../metrics/exporter.js';
 import { packageVersion } from '../native/load.js';
@@ -33,9 +34,19 @@ export async function startServices(
     return exporter;
   };
   run.services.push({ stop: async () => exporter?.stop() });
+  const tlsFor = async (name: string, tls: TlsConfig | undefined) => {
+    if (tls === undefined) return undefined;
+    const { ServiceTls } = await import('../tls/service-tls.js');
+    const made = new ServiceTls(name, tls, (record) => recorder.write(record));
+    run.services.push({ stop: () => made.stop(), apply: () => made.reload() });
+    return made;
+  };
   if (prometheus !== undefined) {
-    const addresses = await (await makeExporter()).start(prometheus.listen);
-    recorder.say('notice', 'metrics', `metrics on ${addresses.join(' and ')}`);
+    const secured = await tlsFor('prometheus', prometheus.tls);
+    const addresses = await (await makeExporter()).start(prometheus.listen, secured);
+    const scheme = secured === undefined ? '' : 'https://';
+    const texts = addresses.map((address) => `${scheme}${address}`);
+    recorder.say('notice', 'metrics', `metrics on ${texts.join(' and ')}`);
   }
   if (console === undefined) return;
   const { Console } = await import('../console/console.js');
@@ -49,7 +60,7 @@ export async function startServices(
     patch: (layer) => run.reloader.reload(resolve(), layer),
     log: (record) => recorder.write(record),
   });
-  const service = new Console(deps, console.tokens);
+  const service = new Console(deps, console.tokens, await tlsFor('console', console.tls));
   run.services.push({
     stop: () => service.stop(),
     // A [console] that is gone stays until the restart, and so do its tokens.

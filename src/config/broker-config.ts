@@ -71,11 +71,13 @@ export interface ConsoleToken {
 export interface ConsoleConfig {
   readonly listen: readonly ListenAddress[];
   readonly tokens: readonly ConsoleToken[];
+  readonly tls: TlsConfig | undefined;
 }
 
 export interface PrometheusConfig {
   readonly listen: readonly ListenAddress[];
   readonly intervalS: number;
+  readonly tls: TlsConfig | undefined;
 }
 
 export interface BrokerConfig {

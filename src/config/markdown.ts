@@ -105,7 +105,8 @@ export function optionsMarkdown(): string {
     ...section('`[router]`', 'ROUTER__', routerRows),
     ...section('`[log]`', 'LOG__', logRows),
     ...section('`[console]`', 'CONSOLE__', consoleRows, [
-      'The console HTTP API is served where this table is there, and not loaded otherwise.',
+      'The console HTTP API is served where this table is there, and not loaded otherwise. `[console.tls]` makes it HTTPS: the keys of a',
+      "listener's `tls` table but for `identity`; what the table says needs a restart, its files are read again when they change.",
     ]),
     ...section(
       '`[console.tokens]`: `NAME = "token"` or `[console.tokens.NAME]`',
@@ -113,7 +114,7 @@ export function optionsMarkdown(): string {
       tokenRows,
     ),
     ...section('`[prometheus]`', 'PROMETHEUS__', prometheusRows, [
-      'The exporter is served where this table is there, and not loaded otherwise.',
+      'The exporter is served where this table is there, and not loaded otherwise. `[prometheus.tls]` makes it HTTPS, as for the console.',
     ]),
     ...stRmqttSection(),
     '## Keys that this version does not serve',

@@ -18,7 +18,7 @@ import {
   versions,
   type WrittenTable,
 } from './rows.js';
-import { type ConsoleOptions, logRows, type prometheusRows } from './service-options.js';
+import { type ConsoleOptions, logRows, type PrometheusOptions } from './service-options.js';
 import type { TlsOptions } from './tls-options.js';
 
 const kMiB = 1024 * 1024;
@@ -365,7 +365,7 @@ export interface ConfigTables extends WrittenTable<typeof topRows> {
   readonly router?: WrittenTable<typeof routerRows> | undefined;
   readonly log?: WrittenTable<typeof logRows> | undefined;
   readonly console?: ConsoleOptions | undefined;
-  readonly prometheus?: WrittenTable<typeof prometheusRows> | undefined;
+  readonly prometheus?: PrometheusOptions | undefined;
   readonly v4?: Readonly<Record<string, ListenerOptions>> | undefined;
   readonly v5?: Readonly<Record<string, ListenerOptions>> | undefined;
   readonly unified?: Readonly<Record<string, ListenerOptions>> | undefined;

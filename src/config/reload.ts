@@ -43,6 +43,8 @@ export interface ReloadPlan {
 }
 
 const kService = /^(console|prometheus)(\.|$)/;
+/** Their files are read again while they run, but not what the table says. */
+const kServiceTls = /^(console|prometheus)\.tls(\.|$|\[)/;
 
 export function diffConfig(before: Resolution, after: Resolution): ReloadPlan {
   const plan = {
@@ -69,7 +71,7 @@ export function diffConfig(before: Resolution, after: Resolution): ReloadPlan {
       live: plan.live,
       'new-connections': plan.newConnections,
       restart: plan.restart,
-    }[comesOrGoes ? 'restart' : entry.row.reload];
+    }[comesOrGoes || kServiceTls.test(entry.table) ? 'restart' : entry.row.reload];
     list.push({ key, from: shown(from), to: shown(to) });
   }
   return { ...plan, ...diffListeners(before.config.listeners, after.config.listeners) };

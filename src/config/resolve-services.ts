@@ -1,7 +1,8 @@
 /** `[console]` and `[prometheus]`. */
 import type { ListenAddress } from './address.js';
-import type { ConsoleConfig, ConsoleToken, PrometheusConfig } from './broker-config.js';
+import type { ConsoleConfig, ConsoleToken, PrometheusConfig, TlsConfig } from './broker-config.js';
 import type { Reader } from './reader.js';
+import { readTls } from './resolve-tls.js';
 import {
   type ConsoleRole,
   consoleRows,
@@ -20,7 +21,17 @@ export function readConsole(reader: Reader, root: TableNode): ConsoleConfig | un
   for (const [name, token] of reader.tableAt(node, 'tokens')?.children ?? []) {
     tokens.push(readToken(reader, name, token));
   }
-  return { listen: listen as readonly ListenAddress[], tokens };
+  const tls = readServiceTls(reader, 'console', node);
+  return { listen: listen as readonly ListenAddress[], tokens, tls };
+}
+
+function readServiceTls(reader: Reader, table: string, service: TableNode): TlsConfig | undefined {
+  const read = readTls(reader, table, service);
+  if (read !== undefined && read.tls.identity !== 'none') {
+    const why = 'identity names MQTT clients by their certificates; nobody is named by it here';
+    throw reader.conflict(read.node, 'identity', why);
+  }
+  return read?.tls;
 }
 
 /** NAME = { token, role }, or NAME = "token" for all roles. */
@@ -43,5 +54,7 @@ export function readPrometheus(reader: Reader, root: TableNode): PrometheusConfi
   const rows = reader.rows('prometheus', node, prometheusRows, 'prometheus');
   const { listen, port, interval } = rows as unknown as PrometheusTable;
   // As in rumqttd, the deprecated port wins.
-  return { listen: port === 0 ? listen : [{ host: '127.0.0.1', port }], intervalS: interval };
+  const addresses = port === 0 ? listen : [{ host: '127.0.0.1', port }];
+  const tls = readServiceTls(reader, 'prometheus', node);
+  return { listen: addresses, intervalS: interval, tls };
 }

@@ -1,5 +1,6 @@
 /** The rows of what stands beside the broker: its log, its console, its Prometheus exporter. */
 import { addresses, integer, oneOf, string, type ValueTable, type WrittenTable } from './rows.js';
+import type { TlsOptions } from './tls-options.js';
 
 const kMiB = 1024 * 1024;
 
@@ -133,7 +134,13 @@ export type PrometheusTable = ValueTable<typeof prometheusRows>;
 
 /** `[console]` as it is written. */
 export interface ConsoleOptions extends WrittenTable<typeof consoleRows> {
+  readonly tls?: TlsOptions | undefined;
   readonly tokens?: Readonly<Record<string, string | WrittenTable<typeof tokenRows>>> | undefined;
+}
+
+/** `[prometheus]` as it is written. */
+export interface PrometheusOptions extends WrittenTable<typeof prometheusRows> {
+  readonly tls?: TlsOptions | undefined;
 }
 
 function isTimezone(value: string): boolean {

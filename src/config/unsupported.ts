@@ -88,11 +88,9 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
   mqtt: {},
   log: {},
   console: {
-    tls: refuse('this version has no TLS, and would open the console unencrypted'),
     auth: refuse('this version knows tokens only; put them into [console.tokens]'),
   },
   prometheus: {
-    tls: refuse('this version has no TLS, and would open the exporter unencrypted'),
     auth: refuse('this version cannot protect the exporter by a password'),
   },
   device: {

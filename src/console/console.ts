@@ -1,5 +1,5 @@
 /** The console: an HTTP API beside the broker. Loaded only where it is configured. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { formatAddress, type ListenAddress } from '../config/address.js';
@@ -20,6 +20,11 @@ export interface ConsoleAddress {
   readonly text: string;
 }
 
+/** HTTPS: of ServiceTls. */
+export interface ServerMaker {
+  createServer(options: ServerOptions, handler?: RequestListener): Server;
+}
+
 const kMaxConnections = 256;
 const kHeadersTimeoutMs = 10_000;
 const kRequestTimeoutMs = 30_000;
@@ -33,14 +38,16 @@ export class Console {
   readonly #deps: ConsoleDeps;
   readonly #access: Access;
   readonly #doors = new WeakMap<object, Door>();
+  readonly #tls: ServerMaker | undefined;
   #servers: Server[] = [];
   #built: ConsoleServer | undefined;
   #stopping = new AbortController();
   #unsubscribe: (() => void)[] = [];
   #stopped: Promise<void> | undefined;
 
-  constructor(deps: ConsoleDeps, tokens: readonly ConsoleToken[] = []) {
+  constructor(deps: ConsoleDeps, tokens: readonly ConsoleToken[] = [], tls?: ServerMaker) {
     this.#deps = deps;
+    this.#tls = tls;
     this.#access = new Access(tokens);
   }
 
@@ -132,7 +139,10 @@ export class Console {
     readonly port: number;
     readonly ipv6Only: boolean;
   }): Promise<ConsoleAddress> {
-    const server = createServer(
+    const tls = this.#tls;
+    const make: ServerMaker['createServer'] = (...of) =>
+      tls === undefined ? createServer(...of) : tls.createServer(...of);
+    const server = make(
       {
         maxHeaderSize: kMaxHeaderBytes,
         headersTimeout: kHeadersTimeoutMs,
@@ -156,14 +166,19 @@ export class Console {
     server.on('upgrade', (...of) => void this.#built?.app.server.emit('upgrade', ...of));
     const bound = server.address() as AddressInfo;
     const door = { host: bound.address, text: formatAddress(bound.address, bound.port) };
-    server.on('connection', (socket) => this.#doors.set(socket, door));
+    const comes = tls === undefined ? 'connection' : 'secureConnection';
+    server.on(comes, (socket: Duplex) => void this.#doors.set(socket, door));
     this.#servers.push(server);
     return { host: bound.address, port: bound.port, text: door.text };
   }
 
   #announce({ host, text }: ConsoleAddress, { hasTokens }: Access): void {
-    this.#log('notice', `console on http://${text}`);
-    if (hasTokens || isLoopback(host)) return;
+    this.#log('notice', `console on ${this.#tls === undefined ? 'http' : 'https'}://${text}`);
+    if (isLoopback(host)) return;
+    if (hasTokens) {
+      if (this.#tls === undefined) this.#log('warn', clearText(text));
+      return;
+    }
     this.#log(
       'warn',
       `the console on ${text} can be reached from other machines and has no tokens, so it serves ` +
@@ -186,9 +201,16 @@ async function closeServer(server: Server): Promise<void> {
   clearTimeout(timer);
 }
 
+const clearText = (text: string) =>
+  `the console on ${text} can be reached from other machines, and its tokens go over the network ` +
+  'unencrypted; configure [console.tls]';
+
+/** A handshake that failed: there is nobody to answer in HTTP. */
+const isOfTls = ({ code = '' }: NodeJS.ErrnoException) => /^ERR_(SSL|TLS)/.test(code);
+
 /** What is not HTTP, or too slow or too large in its header. */
 function answerBroken(error: NodeJS.ErrnoException, socket: Duplex) {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  if (error.code === 'ECONNRESET' || isOfTls(error) || !socket.writable) {
     socket.destroy();
     return;
   }

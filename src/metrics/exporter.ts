@@ -7,7 +7,7 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { ListenAddress } from '../config/address.js';
 import { Exposition, type Format } from './exposition.js';
 import { type BuildInfo, type LoopLag, type MetricsSource, takeSample } from './sample.js';
-import { ExporterServer } from './server.js';
+import { ExporterServer, type ServerMaker } from './server.js';
 
 export interface ExporterDeps {
   readonly source: MetricsSource;
@@ -37,7 +37,7 @@ export class Exporter {
   }
 
   /** Resolves with where it listens; rejects with ST_LISTEN if one address cannot be had. */
-  async start(listen: readonly ListenAddress[]): Promise<readonly string[]> {
+  async start(listen: readonly ListenAddress[], tls?: ServerMaker): Promise<readonly string[]> {
     if (this.#server !== undefined) return this.#server.addresses;
     this.#delay = monitorEventLoopDelay({ resolution: kLagResolutionMs });
     this.#delay.enable();
@@ -45,6 +45,7 @@ export class Exporter {
       text: (format) => this.text(format),
       contentType: (format) => this.#exposition(format).contentType,
       onError: this.#deps.onError,
+      tls,
     });
     this.#server = server;
     try {

@@ -1,5 +1,11 @@
 /** GET / and GET /metrics, on node:http: what a scraper needs, and nothing else. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import { formatAddress, type ListenAddress } from '../config/address.js';
 import { listenFailure } from '../listener/listeners.js';
 import type { Format } from './exposition.js';
@@ -8,6 +14,16 @@ export interface ExporterServerDeps {
   text(format: Format): Promise<string>;
   contentType(format: Format): string;
   onError(error: unknown): void;
+  /** HTTPS instead. */
+  readonly tls?: ServerMaker | undefined;
+}
+
+/** Of ServiceTls. */
+export interface ServerMaker {
+  createServer(
+    options: ServerOptions,
+    handler: (request: IncomingMessage, response: ServerResponse) => void,
+  ): Server;
 }
 
 /** A scraper needs one connection; more than this many at once is something else. */
@@ -43,7 +59,10 @@ export class ExporterServer {
   }
 
   async #listen({ host, port, optional }: ListenAddress): Promise<void> {
-    const server = createServer(
+    const { tls } = this.#deps;
+    const make: ServerMaker['createServer'] = (...of) =>
+      tls === undefined ? createServer(...of) : tls.createServer(...of);
+    const server = make(
       { requestTimeout: kRequestTimeoutMs, headersTimeout: kRequestTimeoutMs },
       (request, response) => void this.#answer(request, response),
     );
