@@ -92,6 +92,8 @@ export interface HttpProvider extends AnyProvider<'http'> {
   readonly url: string;
   readonly format: 'json' | 'form';
   readonly headers: Readonly<Record<string, string>>;
+  /** What is asked, by name; empty = all that is known, by the names of docs/AUTHENTICATION.md. */
+  readonly fields: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly cacheTtlS: number;
   /** Of denials, and of those that are left to the next. */

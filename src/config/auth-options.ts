@@ -230,6 +230,16 @@ export const secretRow = string({
   help: 'Never printed; best kept in a file ("file:PATH") or in the environment ("$' + '{NAME}").',
 });
 
+/** Of an http provider's `fields`: what a field of the question says. */
+export const fieldRow = string({
+  default: '',
+  allowed:
+    'text with %c (Client Identifier), %u (user name), %P (password), %a (address), %r (protocol), %l (listener), and %% for a percent sign',
+  check: (value) => value.length <= 1024 && /^([^%]|%[cuParl%])*$/.test(value),
+  reload: 'live',
+  help: 'A field of the question.',
+});
+
 /** One of `[[auth.providers]]` as it is written. */
 export type ProviderOptions = {
   readonly [K in ProviderKind]: { readonly kind: K } & Omit<
@@ -238,7 +248,9 @@ export type ProviderOptions = {
   > &
     WrittenTable<(typeof providerRows)[K]> &
     (K extends 'static' ? { readonly users?: Named | undefined } : unknown) &
-    (K extends 'http' ? { readonly headers?: Named | undefined } : unknown);
+    (K extends 'http'
+      ? { readonly headers?: Named | undefined; readonly fields?: Named | undefined }
+      : unknown);
 }[ProviderKind];
 type Named = Readonly<Record<string, string>>;
 

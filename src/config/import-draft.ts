@@ -137,10 +137,10 @@ export class Draft {
 
 const isIndex = (step: string) => /^\[\d+\]$/.test(step);
 
-/** "acl.rules.[0]" is [[acl.rules]]. */
+/** "acl.rules.[0]" is [[acl.rules]], and what is in it belongs to the last one that has begun. */
 function headerLine(header: string): string {
-  const list = /^(.*)\.\[\d+\]$/.exec(header)?.[1];
-  return list === undefined ? `[${header}]` : `[[${list}]]`;
+  const name = header.replaceAll(/\.\[\d+\](?=\.|$)/g, '');
+  return /\.\[\d+\]$/.test(header) ? `[[${name}]]` : `[${name}]`;
 }
 
 function kindOf(path: readonly string[]): string {

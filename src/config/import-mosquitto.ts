@@ -1,10 +1,13 @@
 /** A mosquitto.conf as a configuration of st-mqttd. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fail } from '../errors.js';
+import { dirname, join } from 'node:path';
+import { fail, messageOf } from '../errors.js';
+import type { AclRule } from './access-config.js';
+import { readAclFile } from './acl-file.js';
 import { formatAddress } from './address.js';
 import { Draft, type Rule } from './import-draft.js';
 import { kNothing, mosquittoGlobals, mosquittoListener } from './import-mosquitto-options.js';
+import { absolutePath } from './paths.js';
 import { readFailure } from './read-failure.js';
 
 export interface Setting {
@@ -47,46 +50,95 @@ export function importMosquitto(file: string): string {
     const from = 'mosquitto without a listener: this machine only';
     draft.set(path, 'listen', ['127.0.0.1:1883', '[::1]:1883'], from);
     open(draft, path, isOpen(unopened));
-    access(draft, perListener ? [] : globals, [], 1);
-    access(draft, unopened, [], 1);
+    access(draft, perListener ? [] : globals, []);
+    access(draft, unopened, []);
   }
-  for (const [index, source] of sources.entries()) {
-    const name = writeListener(draft, source, index, isOpen);
-    // With per_listener_settings, its files are about its clients alone.
-    if (perListener) access(draft, source.settings, [name], sources.length);
-  }
+  const names = sources.map((source, index) => writeListener(draft, source, index, isOpen));
+  // With per_listener_settings, its files are about its clients alone.
+  if (perListener && sources.length === 1) access(draft, sources[0]?.settings ?? [], []);
+  else if (perListener) accessOfEach(draft, sources, names, dirname(file));
   if (!perListener && sources.length > 0) {
-    access(draft, [...globals, ...sources.flatMap(({ settings }) => settings)], [], 1);
+    access(draft, [...globals, ...sources.flatMap(({ settings }) => settings)], []);
   }
   return draft.text();
 }
 
 /** password_file and acl_file; `only`: the listeners that they are about, none = all of them. */
-function access(
-  draft: Draft,
-  settings: readonly Setting[],
-  only: readonly string[],
-  listeners: number,
-): void {
-  const last = (wanted: string) => settings.findLast(({ name }) => name === wanted);
-  const passwords = last('password_file');
-  if (passwords !== undefined) {
-    const from = `${passwords.where} password_file`;
-    const path = draft.element(['auth', 'providers']);
-    draft.set(path, 'kind', 'password_file', from);
-    draft.set(path, 'path', passwords.value, from);
-    if (only.length > 0 && listeners > 1) draft.set(path, 'listeners', only, from);
-  }
-  const acl = last('acl_file');
+function access(draft: Draft, settings: readonly Setting[], only: readonly string[]): void {
+  passwords(draft, settings, only);
+  const acl = lastOf(settings, 'acl_file');
   if (acl === undefined) return;
-  const from = `${acl.where} acl_file ${acl.value}`;
-  if (only.length > 0 && listeners > 1) {
-    const why = `its rules are about ${only.join()} alone, and files of rules here are about all listeners`;
-    draft.unhandled(`${from}: ${why}; write them as [[acl.rules]] with listeners`);
-    return;
-  }
+  const from = `${acl.where} acl_file`;
   draft.set(['acl'], 'files', [acl.value], from);
-  draft.set(['acl'], 'narrow', true, `${from}: there a subscription wider than the rules is taken`);
+  draft.set(['acl'], 'narrow', true, `${from}: ${kNarrow}`);
+}
+
+const kNarrow = 'there a subscription wider than the rules is taken';
+const lastOf = (settings: readonly Setting[], wanted: string) =>
+  settings.findLast(({ name }) => name === wanted);
+
+function passwords(draft: Draft, settings: readonly Setting[], only: readonly string[]): void {
+  const file = lastOf(settings, 'password_file');
+  if (file === undefined) return;
+  const from = `${file.where} password_file`;
+  const path = draft.element(['auth', 'providers']);
+  draft.set(path, 'kind', 'password_file', from);
+  draft.set(path, 'path', file.value, from);
+  if (only.length > 0) draft.set(path, 'listeners', only, from);
+}
+
+/**
+ * Files of rules are about all listeners here, so those of one become rules that name it; and a
+ * listener without a file, where everything is allowed there, gets a rule that says so.
+ */
+function accessOfEach(
+  draft: Draft,
+  sources: readonly Source[],
+  names: readonly string[],
+  folder: string,
+): void {
+  const without: string[] = [];
+  let isAny = false;
+  for (const [index, { settings }] of sources.entries()) {
+    const only = [names[index] ?? ''];
+    passwords(draft, settings, only);
+    const acl = lastOf(settings, 'acl_file');
+    if (acl === undefined) {
+      without.push(...only);
+      continue;
+    }
+    isAny = true;
+    const from = `${acl.where} acl_file`;
+    try {
+      const rules = readAclFile(absolutePath(acl.value, folder));
+      draft.set(['acl'], 'default', 'deny', `${from}: what no line of it allows`);
+      draft.set(['acl'], 'narrow', true, `${from}: ${kNarrow}`);
+      for (const rule of rules) writeRule(draft, rule, only, `${acl.value} of ${from}`);
+    } catch (error) {
+      const why = `its rules are about ${only.join()} alone, and become [[acl.rules]] where the file can be read`;
+      draft.unhandled(`${from} ${acl.value}: ${why}: ${messageOf(error)}`);
+    }
+  }
+  if (!isAny || without.length === 0) return;
+  const path = draft.element(['acl', 'rules']);
+  draft.set(path, 'effect', 'allow', 'mosquitto allows all where a listener has no acl_file');
+  draft.set(path, 'listeners', without, 'these have none');
+  draft.set(path, 'filters', ['#', '$SYS/#'], 'all topics');
+}
+
+function writeRule(
+  draft: Draft,
+  { effect, actions, users, anonymous, filters }: AclRule,
+  listeners: readonly string[],
+  from: string,
+): void {
+  const path = draft.element(['acl', 'rules']);
+  draft.set(path, 'effect', effect, from);
+  draft.set(path, 'listeners', listeners, from);
+  if (users.length > 0) draft.set(path, 'users', users, from);
+  if (anonymous !== undefined) draft.set(path, 'anonymous', anonymous, from);
+  draft.set(path, 'actions', actions, from);
+  draft.set(path, 'filters', filters, from);
 }
 
 /** Options of a listener that writeListener() reads by itself. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import { readConfigFile } from './files.js';
 import type { Draft } from './import-draft.js';
+import { authHttp } from './import-rmqtt-http.js';
 import { absolutePath } from './paths.js';
 import { isTable, type Layer } from './tree.js';
 
@@ -26,9 +27,12 @@ export async function importPlugins(
   if (names.includes('rmqtt-auth-jwt')) {
     await one(draft, join(dir, 'rmqtt-auth-jwt.toml'), 'plugin rmqtt-auth-jwt', jwt);
   }
+  if (names.includes('rmqtt-auth-http')) {
+    await one(draft, join(dir, 'rmqtt-auth-http.toml'), 'plugin rmqtt-auth-http', authHttp);
+  }
 }
 
-type Carry = (draft: Draft, root: Table, layer: Layer) => void;
+export type Carry = (draft: Draft, root: Table, layer: Layer) => void;
 
 async function one(draft: Draft, file: string, what: string, carry: Carry): Promise<void> {
   if (!existsSync(file)) {

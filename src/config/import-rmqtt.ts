@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { readConfigFile } from './files.js';
 import { Draft } from './import-draft.js';
 import { importPlugins } from './import-rmqtt-plugins.js';
+import { kSeconds, kSizes, sum } from './import-rmqtt-units.js';
 import { isTable, type Layer, quoteKey } from './tree.js';
 
 type Table = Readonly<Record<string, unknown>>;
@@ -17,9 +18,6 @@ interface Given {
   unhandled(why: string): void;
 }
 type Rule = (given: Given) => void;
-
-const kSizes = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 } as const;
-const kSeconds = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, f: 1_209_600 } as const;
 
 export async function importRmqtt(file: string): Promise<string> {
   const layer = await readConfigFile(file);
@@ -126,26 +124,12 @@ const measured =
     else then(value, given);
   };
 
-/** "1m30s" and "10" alike; undefined where it is neither. */
-function sum(text: string, units: Readonly<Record<string, number>>): number | undefined {
-  const plain = text.replaceAll(/\s/g, '').toLowerCase();
-  const parts = [...plain.matchAll(/(\d+(?:\.\d+)?)([a-z]*)/g)];
-  if (parts.length === 0 || parts.map(([whole]) => whole).join('') !== plain) return undefined;
-  let total = 0;
-  for (const [, digits, unit = ''] of parts) {
-    const factor = unit === '' ? 1 : units[unit.replace(/(?<=[kmg])b$/, '')];
-    if (factor === undefined) return undefined;
-    total += Number(digits) * factor;
-  }
-  return total;
-}
-
 const cluster = note('the clustered mode is not there yet');
 const plugins: Rule = ({ value, note: say, unhandled }) => {
   const names = Array.isArray(value) ? value.map(String) : [];
   for (const name of names) {
     // Said by its own file.
-    if (name === 'rmqtt-acl' || name === 'rmqtt-auth-jwt') continue;
+    if (['rmqtt-acl', 'rmqtt-auth-jwt', 'rmqtt-auth-http'].includes(name)) continue;
     if (/auth|acl/.test(name))
       unhandled(`plugin ${name} decides about access, and is not there yet`);
     else if (/storage/.test(name)) unhandled(`plugin ${name} keeps on disk what is in memory here`);

@@ -150,7 +150,7 @@ function stRmqttSection(): string[] {
 
 const kNamed: Partial<Record<ProviderKind, string>> = {
   static: '`[auth.providers.users]` names its users: `alice = "secret"`.',
-  http: '`[auth.providers.headers]` names headers of each request: `authorization = "file:token"`.',
+  http: '`[auth.providers.headers]` names headers of each request: `authorization = "file:token"`. `[auth.providers.fields]` names the fields of the question, instead of those of [AUTHENTICATION.md](AUTHENTICATION.md#http): `clientid = "%c"`.',
   handler:
     'The place of `broker.authenticate()` of an embedding application among the others. It has no keys.',
 };

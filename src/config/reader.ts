@@ -34,7 +34,7 @@ const tablesIn: Partial<Record<Scope, readonly string[]>> = {
   tls: ['sni'],
   auth: ['providers', 'failed_logins'],
   static: ['users'],
-  http: ['headers'],
+  http: ['headers', 'fields'],
   acl: ['rules'],
   limits: ['flapping'],
 };

@@ -3,6 +3,7 @@
 import {
   anyProviderRows,
   failedLoginRows,
+  fieldRow,
   type ProviderKind,
   providerRows,
   secretRow,
@@ -155,6 +156,10 @@ const makers: Readonly<Record<ProviderKind, Maker>> = {
       url: rows.url,
       format: rows.format as 'json' | 'form',
       headers: Object.fromEntries(headers) as Record<string, string>,
+      fields: Object.fromEntries(reader.named(table, node, 'fields', fieldRow)) as Record<
+        string,
+        string
+      >,
       timeoutMs: rows.timeout_ms,
       cacheTtlS: rows.cache_ttl_s,
       negativeTtlS: rows.negative_ttl_s,

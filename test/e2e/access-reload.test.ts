@@ -38,6 +38,38 @@ function reload(text: string) {
 }
 const listener = '[unified.1]\nlisten = "127.0.0.1:0"\n';
 
+describe('an empty list of rules in a verdict', () => {
+  const rule = '[[acl.rules]]\neffect = "allow"\nfilters = ["all/#"]\n';
+
+  test.each([
+    ['no rules anywhere', listener, false, false],
+    ['rules for all', listener + rule, true, false],
+    ['acl.default = "allow"', `${listener}[acl]\ndefault = "allow"\n`, true, true],
+  ])('%s: adds nothing, and is no missing list', async (_, text, mayAll, mayOther) => {
+    writeFileSync(file, text);
+    broker = new Broker({ config: file });
+    broker.authenticate(({ username }) => ({
+      accept: true,
+      ...(username === 'empty' ? { rules: [] } : {}),
+    }));
+    await broker.start();
+    const port = broker.addresses[0]?.port ?? 0;
+    const options = { username: 'empty', password: 'x' } as const;
+    const client = await Client.open(port, 5, options);
+    for (const [topic, may] of [
+      ['all/a', mayAll],
+      ['other', mayOther],
+    ] as const) {
+      const publish = client.publish(topic, '1', { qos: 1 });
+      await (may ? publish : expect(publish).rejects.toThrow());
+    }
+    // Without the key, what holds for all holds: nothing configured allows everything.
+    const free = await Client.open(port, 5, { ...options, username: 'none' });
+    if (!text.includes('acl')) await free.publish('other', '1', { qos: 1 });
+    await Promise.all([client.close(), free.close()]);
+  });
+});
+
 describe('rules', () => {
   const rule = (topic: string) => `[[acl.rules]]\neffect = "allow"\nfilters = ["${topic}"]\n`;
 

@@ -9,9 +9,14 @@ export function decisionOfAnswer({ status, body }: HttpAnswer): Decision {
   if (status === 204) return allow();
   if (status === 401 || status === 403) return deny('bad_credentials');
   if (status !== 200) throw new Error(`its answer is ${status}`);
+  const said = body.toString('utf8').trim();
+  // As rmqttd has it: the word alone.
+  if (said === 'allow') return allow();
+  if (said === 'deny') return deny('bad_credentials');
+  if (said === 'ignore') return ignore;
   let value: unknown;
   try {
-    value = JSON.parse(body.toString('utf8'));
+    value = JSON.parse(said);
   } catch {
     throw new Error('its answer is no JSON');
   }

@@ -9,7 +9,7 @@ import { BoundedCache } from '../bounded-cache.js';
 import type { AuthContext } from '../context.js';
 import { decisionOfAnswer } from '../http/answer.js';
 import type { HttpClient } from '../http/client.js';
-import { type AuthProvider, allow, type Decision } from '../provider.js';
+import { type AuthProvider, allow, type Decision, deny } from '../provider.js';
 import { Slots } from '../slots.js';
 
 /** What of the configuration is not about the connection itself. */
@@ -47,7 +47,10 @@ export class HttpServer implements AuthProvider {
   }
 
   authenticate(context: AuthContext): Decision | Promise<Decision> {
-    const question = questionOf(context);
+    const { fields } = this.#options;
+    const isOwn = Object.keys(fields).length > 0;
+    const question = isOwn ? ownQuestion(fields, context) : questionOf(context);
+    if (question === undefined) return deny('bad_credentials');
     const key = this.#known.keyOf(JSON.stringify(question));
     const known = this.#known.get(key);
     if (known !== undefined) return aged(known, this.#now());
@@ -123,6 +126,29 @@ function questionOf(context: AuthContext): Question {
           certificate_sha256: certificate.x509.fingerprint256,
         }),
   };
+}
+
+/** undefined = the password is no text: a field could not tell it from another one. */
+function ownQuestion(
+  fields: Readonly<Record<string, string>>,
+  { clientId, username = '', password, address, listener, protocolVersion }: AuthContext,
+): Question | undefined {
+  const given = password ?? Buffer.alloc(0);
+  const values: Readonly<Record<string, string>> = {
+    '%c': clientId,
+    '%u': username,
+    '%P': given.toString('utf8'),
+    '%a': address.replace(/:\d+$/, ''),
+    '%r': protocolVersion,
+    '%l': listener,
+    '%%': '%',
+  };
+  const filled = Object.entries(fields).map(
+    ([name, text]) => [name, text.replaceAll(/%./g, (one) => values[one] ?? one)] as const,
+  );
+  const asksForIt = Object.values(fields).some((text) => /(^|[^%])(%%)*%P/.test(text));
+  if (asksForIt && !Buffer.from(given.toString('utf8')).equals(given)) return undefined;
+  return Object.fromEntries(filled);
 }
 
 /** Bytes that are no text go in Base64, under another name. */

@@ -40,6 +40,7 @@ async function setUp(serve: Serve, options: Partial<HttpServerOptions> = {}, max
     name: 'http',
     format: 'json',
     headers: { authorization: 'Bearer hunter2' },
+    fields: {},
     timeoutMs: 5000,
     cacheTtlS: 60,
     negativeTtlS: 5,
@@ -94,6 +95,29 @@ describe('the question', () => {
     expect(form.get('username')).toBe('a&b=c');
     expect(form.get('password_base64')).toBe('/wA=');
     expect(form.get('password')).toBeNull();
+  });
+
+  test('with fields of the configuration, and no others', async () => {
+    const fields = { clientid: '%c', user: '%u@%l', secret: '%P', rest: '100%% %r' };
+    const { ask, asked } = await setUp(json({ result: 'ignore' }), { format: 'form', fields });
+    await ask({ clientId: 'c', username: '%P', password: Buffer.from('word') });
+    expect(asked).toEqual(['clientid=c&user=%25P%40main&secret=word&rest=100%25+5.0']);
+    // Bytes that are no text could be taken for other ones.
+    const binary = { username: 'u', password: Buffer.from([0xff, 0]) };
+    expect(await ask(binary)).toMatchObject({ kind: 'deny' });
+    expect(asked).toHaveLength(1);
+  });
+});
+
+describe('an answer of one word', () => {
+  test.each(['allow', 'deny', 'ignore'] as const)('%s', async (word) => {
+    const { ask } = await setUp((_, __, response) => void response.end(`${word}\n`));
+    expect(await ask()).toMatchObject({ kind: word });
+  });
+
+  test('anything else is none', async () => {
+    const { ask } = await setUp((_, __, response) => void response.end('allowed'));
+    await expect(ask()).rejects.toThrow('no JSON');
   });
 });
 

@@ -18,7 +18,9 @@ describe('rmqtt.toml', () => {
         expect.stringMatching(
           /plugin rmqtt-acl by itself; its file .*rmqtt-acl\.toml is not there/,
         ),
-        expect.stringContaining('plugin rmqtt-auth-http decides about access'),
+        expect.stringMatching(
+          /plugin rmqtt-auth-http; its file .*rmqtt-auth-http\.toml is not there/,
+        ),
         expect.stringContaining('plugin rmqtt-session-storage keeps on disk'),
         expect.stringContaining('name the proxies there'),
       ],
@@ -163,6 +165,38 @@ rules = [
     const text = await withPlugins({ 'rmqtt-acl': `rules = [${rule}, ["allow", "all"]]` });
     expect((await refusal(text)).code).toBe('ST_CONFIG_UNSUPPORTED');
     expect(text).not.toContain('hidden');
+  });
+
+  test('a server that is asked: what it cannot be asked here keeps it from starting', async () => {
+    const acl = { 'rmqtt-acl': 'rules = [["allow", "all"]]' };
+    const auth = (text: string) =>
+      withPlugins({ ...acl, 'rmqtt-auth-http': text }, ['rmqtt-auth-http']);
+    const url = 'http_auth_req.url = "http://127.0.0.1:9090/mqtt/auth"\n';
+    const good = await auth(
+      `${url}http_timeout = "1m"\nhttp_headers.accept = "*/*"\nhttp_auth_req.headers.content-type = "application/json"\nhttp_auth_req.params = { clientid = "%c", ip = "%a" }\n`,
+    );
+    const { config } = await resolveText(good);
+    expect(config.auth?.providers).toMatchObject([
+      {
+        ...{ kind: 'http', url: 'http://127.0.0.1:9090/mqtt/auth', format: 'json' },
+        ...{ timeoutMs: 60_000, cacheTtlS: 0, negativeTtlS: 0 },
+        ...{ headers: { accept: '*/*' }, fields: { clientid: '%c', ip: '%a' } },
+      },
+    ]);
+    for (const [text, why] of [
+      ['', 'http_auth_req has no url'],
+      ['http_auth_req = "http://a:hidden@b/"', 'has a user or a password in it'],
+      [`${url}http_auth_req.method = "get"`, 'it is asked by POST here'],
+      [`${url}http_headers.Authorization = "hidden"`, 'the header Authorization (not copied)'],
+      [`${url}http_auth_req.params = { m = "%m" }`, 'http_auth_req.params.m = "%m"'],
+      [`${url}http_acl_req.url = "http://a/"`, 'each publish and subscription is asked about'],
+    ] as const) {
+      const shut = await auth(text);
+      expect(shut).toMatch(/^unhandled = \[$/m);
+      expect(shut).toContain(why.replaceAll('"', '\\"'));
+      expect(shut).not.toContain('hidden');
+      expect((await refusal(shut)).code).toBe('ST_CONFIG_UNSUPPORTED');
+    }
   });
 
   test('tokens', async () => {
