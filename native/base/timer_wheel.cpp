@@ -79,6 +79,7 @@ std::uint64_t TimerWheel::next_tick() const noexcept {
 }
 
 std::uint64_t TimerWheel::next_due_ms() const noexcept {
+  if (firing_.next != &firing_) return current_ * kTickMs;
   const std::uint64_t tick = next_tick();
   return tick == kNever ? kNever : tick * kTickMs;
 }

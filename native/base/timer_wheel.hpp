@@ -56,14 +56,22 @@ class TimerWheel {
   /// any more when it is called. `fn` may schedule and cancel any node.
   template <class Fn>
   void advance(std::uint64_t now_ms, Fn&& fn) noexcept {
+    while (!advance_some(now_ms, UINT32_MAX, fn)) {
+    }
+  }
+  /// At most `most` of them; false: more are due, and next_due_ms() says so.
+  template <class Fn>
+  bool advance_some(std::uint64_t now_ms, std::uint32_t most, Fn&& fn) noexcept {
     const std::uint64_t now = now_ms / kTickMs;
-    while (step(now)) {
+    do {
       while (firing_.next != &firing_) {
+        if (most-- == 0) return false;
         TimerNode& node = *firing_.next;
         node.unlink();
         fn(node);
       }
-    }
+    } while (step(now));
+    return true;
   }
 
  private:

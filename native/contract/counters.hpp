@@ -103,7 +103,7 @@ namespace stmqtt::contract {
   X(refused_address_connections)                                                                  \
   X(refused_address_rate)        X(refused_tenant_connections)  X(accepts_held)                   \
   X(addresses_uncounted)         X(bans_flapping)               X(bans_expired)                   \
-  X(bans_not_kept)               X(packets_sent_auth)
+  X(bans_not_kept)               X(packets_sent_auth)           X(connections_put_off)
 // clang-format on
 
 /// Index of a counter in a thread's block.

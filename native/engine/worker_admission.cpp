@@ -175,7 +175,10 @@ void Worker::handshake_over(Connection& connection) noexcept {
 }
 
 void Worker::admitted(Client& client) noexcept {
-  if (!client.is_link) handshake_over(*static_cast<Connection*>(client.transport));
+  if (client.is_link) return;
+  auto& connection = *static_cast<Connection*>(client.transport);
+  io_.establish(connection);
+  handshake_over(connection);
 }
 
 void Worker::readmit_listeners() noexcept {

@@ -72,7 +72,7 @@ void Worker::take_arrival(Arrival& arrival) noexcept {
     if (fd >= 0) io_.reject(fd);
     return;
   }
-  Connection* connection = io_.adopt(std::move(arrival.socket), nullptr);
+  Connection* connection = io_.adopt(std::move(arrival.socket), nullptr, Standing::newcomer);
   if (connection == nullptr) {
     engine_.connection_closed(listener, arrival.socket.peer, arrival.counted);
     if (arrival.connecting != nullptr) ConnectState::destroy(arrival.connecting);

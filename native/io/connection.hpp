@@ -19,6 +19,10 @@ namespace stmqtt {
 using ListenerId = std::uint32_t;
 class Channel;
 
+/// In what order a turn serves connections: the established first, all of them; newcomers, and
+/// whoever hung up, behind them and for a bounded time.
+enum class Standing : std::uint8_t { established, newcomer };
+
 /// Bytes received and not consumed yet, in one pool block.
 struct PendingBytes {
   std::uint32_t begin;     ///< offset of the first byte that is left
@@ -37,12 +41,16 @@ struct PendingBytes {
 };
 
 class Connection final : public Outlet {
+  static constexpr std::uint32_t kNoPlace = 0x7FFFFFFF;
+  static constexpr std::uint32_t kLastPlace = 0x3FFFFFFF;
+
   enum class State : std::uint8_t {
     open,
     closing,    // close_after_flush(): sends what is queued, reads nothing
     flushed,    // on_end(flushed) was called; release() makes it lingering
     lingering,  // no calls any more; reads and discards until the peer's end, so that close() does
                 // not reset the connection and take our last bytes from the peer
+    leaving,    // released, and waits for the descriptor to be closed: no calls any more
     released,   // the descriptor is closed or given away; the memory goes at the end of the turn
   };
 
@@ -59,13 +67,19 @@ class Connection final : public Outlet {
   [[no_unique_address]] TimerNode timer;
   std::uint8_t counted = 0;  ///< engine's CountedIn: what it is counted in
 
+ private:
+  // In what the alignment of the next would leave empty.
+  std::uint32_t place_ : 31 = kNoPlace;  // where in the thread's line of those that are put off
+  std::uint32_t newcomer_ : 1 = 0;       // see Standing
+
+ public:
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] ListenerId listener() const noexcept { return listener_; }
   [[nodiscard]] const PeerAddress& peer() const noexcept { return peer_; }
   /// The lowest of those between socket and bytes; null = none.
   [[nodiscard]] Channel* channel() const noexcept { return channel_; }
   /// -1 once released.
-  [[nodiscard]] int fd() const noexcept { return fd_; }
+  [[nodiscard]] int fd() const noexcept { return state_ == State::leaving ? -1 : fd_; }
 
   /// Within on_bytes: how many bytes the next frame takes in all, counted from the first byte that
   /// is left unconsumed. Until that many are there, on_bytes is not called again; if they are there
@@ -78,6 +92,9 @@ class Connection final : public Outlet {
   }
   /// Being closed: no more on_bytes.
   [[nodiscard]] bool closing() const noexcept { return state_ != State::open; }
+  [[nodiscard]] Standing standing() const noexcept {
+    return newcomer_ != 0 ? Standing::newcomer : Standing::established;
+  }
   /// Bytes received and not consumed; within on_bytes without those handed over.
   [[nodiscard]] std::uint32_t pending_bytes() const noexcept {
     return pending_ == nullptr ? 0 : pending_->size();

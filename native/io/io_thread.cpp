@@ -46,7 +46,7 @@ SystemError IoThread::open() noexcept {
   read_buffer_ = static_cast<std::uint8_t*>(
       std::malloc(options_.read_buffer_bytes + kMaxJoinedFrameBytes + Channel::kMaxHeldBytes));
   if (read_buffer_ == nullptr) return {ENOMEM, "malloc"};
-  turn_ns_ = now_ns();
+  turn_ns_ = options_.clock_ns();
   const SystemError error = poller_.open();
   if (!error) reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   return error;
@@ -104,14 +104,14 @@ void IoThread::request_stop() noexcept {
 void IoThread::run() noexcept {
   owner_.release();
   owner_.check();
-  turn_ns_ = now_ns();
+  turn_ns_ = options_.clock_ns();
   while (!stop_.load(std::memory_order_acquire)) turn(sleep());
   finish();
   owner_.release();
 }
 
 int IoThread::timeout_ms(std::uint64_t now_ms) noexcept {
-  if (turn_again_ || !rerun_.empty() || !flush_list_.empty()) return 0;
+  if (turn_again_ || !rerun_.empty() || !flush_list_.empty() || !line_.empty()) return 0;
   const std::uint64_t due =
       std::min({handler_.next_timer_ms(), next_deadline_ms_, next_listener_ms_});
   if (due <= now_ms) return 0;
@@ -119,7 +119,7 @@ int IoThread::timeout_ms(std::uint64_t now_ms) noexcept {
 }
 
 std::size_t IoThread::sleep() noexcept {
-  const std::uint64_t before_ns = now_ns();
+  const std::uint64_t before_ns = options_.clock_ns();
   counters_.add(contract::Counter::busy_ns, static_cast<std::int64_t>(before_ns - turn_ns_));
   handler_.on_flushed(turn_ns_, before_ns);
   int timeout = timeout_ms(before_ns / 1'000'000);
@@ -130,7 +130,7 @@ std::size_t IoThread::sleep() noexcept {
     }
   }
   const std::size_t events = poller_.wait(timeout);
-  turn_ns_ = now_ns();
+  turn_ns_ = options_.clock_ns();
   // Without a sleep the word can only be `running` or `signalled`, and a plain look is enough.
   if (timeout != 0 || wake_.load(std::memory_order_relaxed) == Wake::signalled) {
     signalled_ = wake_.exchange(Wake::running, std::memory_order_acq_rel) == Wake::signalled;
@@ -150,6 +150,11 @@ void IoThread::turn(std::size_t events) noexcept {
   if (next_listener_ms_ <= now) resume_listeners(now);
   if (next_deadline_ms_ <= now) close_expired(now);
   if (handler_.next_timer_ms() <= now) handler_.on_timers(now);
+  end_turn();
+  if (!line_.empty() || listener_ready_) [[unlikely]] serve_second(events);
+}
+
+void IoThread::end_turn() noexcept {
   handler_.on_turn_end();
   flush_all();
   free_released();
@@ -165,7 +170,10 @@ void IoThread::dispatch(const PollEvent& event) noexcept {
     case PollTag::Kind::listener: {
       auto* listener = static_cast<Listener*>(tag.object());
       // An earlier call in this turn may have removed it.
-      if (find(*listener) != nullptr) accept_from(*listener);
+      if (Listening* listening = find(*listener)) {
+        listening->ready = true;
+        listener_ready_ = true;
+      }
       break;
     }
     case PollTag::Kind::wake:
@@ -177,8 +185,12 @@ void IoThread::dispatch(const PollEvent& event) noexcept {
 void IoThread::on_ready(Connection& connection, const PollEvent& event) noexcept {
   // An earlier event of this turn may have ended it; its memory is still there.
   if (connection.state_ == Connection::State::released) return;
-  if (connection.state_ == Connection::State::lingering) {
-    discard_input(connection);
+  if (comes_second(connection, event)) [[unlikely]] {
+    if (event.writable() && connection.state_ == Connection::State::open) {
+      connection.unset(Connection::kBlocked);
+      connection.mark();
+    }
+    line_up(connection);
     return;
   }
   if (connection.has(Connection::kEnded)) {
@@ -212,6 +224,7 @@ void IoThread::on_ready(Connection& connection, const PollEvent& event) noexcept
 
 void IoThread::finish() noexcept {
   handler_.on_stop();
+  burying_ = true;
   while (!listeners_.empty()) remove_listener(*listeners_.back().listener);
   while (!connections_.empty()) destroy(*connections_.back());
   free_released();

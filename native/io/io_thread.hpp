@@ -1,6 +1,7 @@
 // One I/O thread: its poller, its connections, its loop. A turn is: wake-ups from other threads,
 // connections with bytes left over, ready sockets (one recv each), timers, the handler's turn end,
-// then one send per connection that has something to send.
+// then one send per connection that has something to send. Who is not established, or hung up, is
+// served behind that, in a short turn of its own: io_thread_order.cpp.
 // Counts connections_accepted, connections_closed, bytes_received, bytes_sent, outbound_bytes,
 // paused_* (once per pause and cause), loop_turns, wakeups, busy_ns; nobody else adds to those.
 // Thread: its own, except for what says otherwise.
@@ -12,7 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/clock.hpp"
 #include "base/outlet.hpp"
+#include "base/ring_queue.hpp"
 #include "base/thread_check.hpp"
 #include "base/vec.hpp"
 #include "contract/counters.hpp"
@@ -30,6 +33,10 @@ struct IoThreadOptions {
   std::size_t outbound_low_watermark_bytes = std::size_t{256} << 10;
   std::size_t read_buffer_bytes = std::size_t{256} << 10;
   unsigned accepts_per_turn = 64;
+  /// How long a turn accepts, shakes hands and buries at least; see io_thread_order.cpp.
+  std::uint64_t second_ns = 250'000;
+  /// For tests.
+  std::uint64_t (*clock_ns)() = &now_ns;
 };
 
 /// A socket to be adopted; also a connection on its way from one thread to another, with what was
@@ -92,7 +99,10 @@ class IoThread {
   /// The connection takes over everything in `from`; unread bytes are handed to on_bytes on the next
   /// turn, unsent ones are sent. It is not paused, whatever it was before. Null if the poller refuses
   /// (out of memory or watches; the descriptor is closed then).
-  [[nodiscard]] Connection* adopt(DetachedConnection&& from, void* user) noexcept;
+  [[nodiscard]] Connection* adopt(DetachedConnection&& from, void* user,
+                                  Standing standing = Standing::established) noexcept;
+  /// It is a newcomer no more.
+  void establish(Connection& connection) noexcept { connection.newcomer_ = 0; }
   /// Closes the connection: nothing more is sent. The object lives to the end of the turn, with
   /// fd() -1, so that the caller may finish with it. After on_end with EndKind::flushed the
   /// descriptor stays open a little, without further calls, until the peer has read the end.
@@ -155,6 +165,7 @@ class IoThread {
     std::uint64_t credit_ns;        // of max_per_s: what may be used at once, at most a second
     std::uint64_t credited_at_ns;   // up to when time was turned into credit
     std::uint64_t next_ms;          // of delay_ms: when the next one may be accepted
+    bool ready = false;             // somebody waits: to be accepted from in this turn
   };
 
   /// Frames up to this size that arrive in pieces are joined in the shared read buffer; larger
@@ -169,13 +180,24 @@ class IoThread {
   void turn(std::size_t events) noexcept;
   void dispatch(const PollEvent& event) noexcept;
   void on_ready(Connection& connection, const PollEvent& event) noexcept;
+  void end_turn() noexcept;
   void finish() noexcept;
+
+  // io_thread_order.cpp: who is served first
+  [[nodiscard]] static bool comes_second(const Connection& connection,
+                                         const PollEvent& event) noexcept;
+  void line_up(Connection& connection) noexcept;
+  void leave_line(Connection& connection) noexcept;
+  void serve_second(std::size_t events) noexcept;
+  void serve(Connection& connection) noexcept;
+  [[nodiscard]] bool spent() const noexcept { return options_.clock_ns() >= second_until_ns_; }
 
   // io_thread_connections.cpp: what happens to a connection from adopt() to its end
   /// False: the poller has no memory to watch it again.
   bool set_interest(Connection& connection) noexcept;
   void unwatch(Connection& connection) noexcept;
   void end(Connection& connection, EndReason reason) noexcept;
+  void leave(Connection& connection) noexcept;
   void linger(Connection& connection) noexcept;
   void destroy(Connection& connection) noexcept;
   void forget(Connection& connection) noexcept;
@@ -212,6 +234,7 @@ class IoThread {
   void count_channel_bytes(Connection& connection) noexcept;
 
   // io_thread_accept.cpp
+  void accept_ready() noexcept;
   void accept_from(Listener& listener) noexcept;
   void shed(Listening& listening, int error) noexcept;
   void pause_listener(Listening& listening, std::uint64_t until_ms) noexcept;
@@ -229,6 +252,7 @@ class IoThread {
   PoolVector<Connection*> rerun_;      // null = was released meanwhile
   PoolVector<Connection*> rerunning_;  // likewise
   PoolVector<Connection*> released_;
+  RingQueue<Connection*> line_;  // likewise; place_ counts from line_base_
   PoolVector<Deadline> deadlines_;
   PoolVector<Listening> listeners_;
   std::uint8_t* read_buffer_ = nullptr;
@@ -236,9 +260,14 @@ class IoThread {
   std::uint64_t turn_ns_ = 0;
   std::uint64_t next_deadline_ms_ = UINT64_MAX;        // not after the earliest
   std::uint64_t next_listener_ms_ = UINT64_MAX;        // when a paused one is due
+  std::uint64_t second_until_ns_ = UINT64_MAX;         // when the second line's time is spent
+  std::uint32_t line_base_ = 0;  // place_ of the first in line_
+  std::uint32_t line_watched_ = 0;  // so many at its end are new: the poller still watches them
   unsigned index_;
   int reserve_fd_ = -1;  // given up for a moment where no descriptor is left
   bool turn_again_ = false;  // a call came after on_turn_end: do not sleep
+  bool listener_ready_ = false;
+  bool burying_ = false;  // the second line is served: what ends is ended at once
   Tap tap_ = Tap::off;
   bool signalled_ = false;
   bool started_ = false;

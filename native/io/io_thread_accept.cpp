@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "io/io_thread.hpp"
 #include "io/socket_address.hpp"
@@ -54,7 +55,7 @@ SystemError IoThread::add_listener(Listener& listener, const AcceptPacing& pacin
                    Interest::read)) {
     return {errno, "epoll_ctl"};
   }
-  listeners_.push_back({&listener, 0, 1, pacing, kSecondNs, turn_ns_, 0});
+  listeners_.push_back({&listener, 0, 1, pacing, kSecondNs, turn_ns_, 0, false});
   return {};
 }
 
@@ -71,6 +72,16 @@ IoThread::Listening* IoThread::find(const Listener& listener) noexcept {
     if (listening.listener == &listener) return &listening;
   }
   return nullptr;
+}
+
+// For all that are ready, until their part of the time is spent; each at least once, so that none
+// keeps another waiting for ever.
+void IoThread::accept_ready() noexcept {
+  listener_ready_ = false;
+  for (std::uint32_t index = 0; index < listeners_.size(); index++) {
+    if (!std::exchange(listeners_[index].ready, false)) continue;
+    accept_from(*listeners_[index].listener);
+  }
 }
 
 void IoThread::accept_from(Listener& listener) noexcept {
@@ -102,6 +113,7 @@ void IoThread::accept_from(Listener& listener) noexcept {
     counters_.add(contract::Counter::connections_accepted);
     handler_.on_accepted(fd, listener.id(), peer_address_of(from));
     if (find(listener) == nullptr) return;  // removed by the handler
+    if (spent()) break;
   }
   Listening* listening = find(listener);
   spend(*listening, accepted);

@@ -18,6 +18,8 @@ namespace {
 // How long a closed connection may take to read our last bytes and close its side. Only what it
 // still sends is at stake: at the end of this the kernel answers that with a reset.
 constexpr std::uint64_t kLingerMs = 1000;
+// Of a crowd that came at once and said nothing: the others' deadlines wait for the next turn.
+constexpr unsigned kExpiredPerTurn = 64;
 
 contract::Counter counter_of(PauseCause cause) noexcept {
   switch (cause) {
@@ -67,7 +69,7 @@ DetachedConnection::~DetachedConnection() {
   destroy_channels(channel);
 }
 
-Connection* IoThread::adopt(DetachedConnection&& from, void* user) noexcept {
+Connection* IoThread::adopt(DetachedConnection&& from, void* user, Standing standing) noexcept {
   owner_.check();
   auto* connection = ::new (pool_allocate(sizeof(Connection)))
       Connection(flush_list_, from.fd, from.id, from.listener, from.peer);
@@ -80,6 +82,7 @@ Connection* IoThread::adopt(DetachedConnection&& from, void* user) noexcept {
   }
   from.fd = -1;
   connection->user = user;
+  connection->newcomer_ = standing == Standing::newcomer ? 1 : 0;
   connection->set(Connection::kRead);
   connection->index_ = connections_.size();
   connections_.push_back(connection);
@@ -114,19 +117,38 @@ void IoThread::release(Connection& connection) noexcept {
   owner_.check();
   switch (connection.state_) {
     case Connection::State::open:
-      if (!connection.has(Connection::kEnded)) send_last_words(connection);
-      destroy(connection);
-      break;
     case Connection::State::closing:
-      destroy(connection);
+      leave(connection);
       break;
     case Connection::State::flushed:
       linger(connection);
       break;
     case Connection::State::lingering:
+    case Connection::State::leaving:
     case Connection::State::released:
       break;
   }
+}
+
+// Last words and the end of a socket and a TLS session take long: behind those who stay.
+void IoThread::leave(Connection& connection) noexcept {
+  const bool silent =
+      connection.state_ == Connection::State::closing || connection.has(Connection::kEnded);
+  if (burying_) {
+    if (!silent) send_last_words(connection);
+    destroy(connection);
+    return;
+  }
+  if (silent) connection.set(Connection::kSendFailed);
+  connection.state_ = Connection::State::leaving;
+  connection.user = nullptr;
+  connection.timer.unlink();
+  connection.unmark();
+  connection.queue.clear();
+  count_outbound(connection);
+  forget_deadline(connection);
+  PendingBytes::destroy(std::exchange(connection.pending_, nullptr));
+  line_up(connection);
 }
 
 DetachedConnection IoThread::detach(Connection& connection, Bytes rest) noexcept {
@@ -277,6 +299,7 @@ void IoThread::forget(Connection& connection) noexcept {
   connection.queue.clear();
   count_outbound(connection);
   forget_deadline(connection);
+  leave_line(connection);
   PendingBytes::destroy(std::exchange(connection.pending_, nullptr));
   drop_channels(connection);
   if (connection.has(Connection::kInRerun)) {
@@ -330,12 +353,16 @@ void IoThread::close_expired(std::uint64_t now_ms) noexcept {
   // Backwards: what ends takes the last one's place. A handler that ends others in between may make
   // this pass over one of them; the next turn finds it.
   std::uint64_t next = UINT64_MAX;
-  for (std::uint32_t index = deadlines_.size(); index-- > 0;) {
+  unsigned left = kExpiredPerTurn;
+  for (std::uint32_t index = deadlines_.size(); index-- > 0 && left > 0;) {
     if (index >= deadlines_.size()) continue;
     const Deadline deadline = deadlines_[index];
     if (deadline.at_ms > now_ms) {
       next = std::min(next, deadline.at_ms);
-    } else if (deadline.connection->state_ == Connection::State::lingering) {
+      continue;
+    }
+    left--;
+    if (deadline.connection->state_ == Connection::State::lingering) {
       destroy(*deadline.connection);
     } else if (deadline.connection->state_ == Connection::State::open) {
       end(*deadline.connection, not_open_in_time(*deadline.connection));

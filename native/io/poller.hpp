@@ -7,10 +7,12 @@
 //   void remove(int fd);
 //   std::size_t wait(int timeout_ms);                     -1 = forever, 0 = do not sleep
 //   PollEvent event(std::size_t index) const;             valid until the next wait()
+//   kEventsPerWait                                        as many as a wait() tells at most
 //   void wake();                                          from any thread: ends a wait()
-//   PollEvent: tag(), readable(), writable(), hung_up()
+//   PollEvent: tag(), readable(), writable(), hung_up(), peer_closed()
 //
-// Interest::none still reports a hang-up (both directions closed, or an error).
+// Interest::none still reports a hang-up (both directions closed, or an error). peer_closed() beside
+// readable() says that no more is sent than there is; a backend that cannot tell says false.
 // Linux: epoll. Another backend (uv for macOS and Windows) is put beside it and chosen here.
 // Thread: see above.
 #pragma once

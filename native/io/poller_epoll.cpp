@@ -14,7 +14,8 @@ namespace {
 epoll_event event_of(PollTag tag, Interest interest) noexcept {
   const auto bits = static_cast<std::uint8_t>(interest);
   epoll_event event = {};
-  event.events = ((bits & static_cast<std::uint8_t>(Interest::read)) != 0 ? EPOLLIN : 0U) |
+  event.events = ((bits & static_cast<std::uint8_t>(Interest::read)) != 0 ? EPOLLIN | EPOLLRDHUP
+                                                                         : 0U) |
                  ((bits & static_cast<std::uint8_t>(Interest::write)) != 0 ? EPOLLOUT : 0U);
   event.data.u64 = tag.bits;
   return event;
@@ -66,7 +67,7 @@ void Poller::remove(int fd) noexcept {
 }
 
 std::size_t Poller::wait(int timeout_ms) noexcept {
-  const int count = ::epoll_wait(epoll_fd_, events_, kEventsPerWait, timeout_ms);
+  const int count = ::epoll_wait(epoll_fd_, events_, static_cast<int>(kEventsPerWait), timeout_ms);
   // EINTR is the only error that an open poller can have; it counts as nothing ready.
   return count < 0 ? 0 : static_cast<std::size_t>(count);
 }

@@ -20,6 +20,9 @@ class PollEvent {
   [[nodiscard]] bool hung_up() const noexcept {
     return (event_.events & (EPOLLHUP | EPOLLERR)) != 0;
   }
+  [[nodiscard]] bool peer_closed() const noexcept {
+    return (event_.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+  }
 
  private:
   friend class Poller;
@@ -48,9 +51,9 @@ class Poller {
 
   void wake() noexcept;
 
- private:
-  static constexpr int kEventsPerWait = 256;
+  static constexpr std::size_t kEventsPerWait = 256;
 
+ private:
   int epoll_fd_ = -1;
   int wake_fd_ = -1;
   epoll_event events_[kEventsPerWait];

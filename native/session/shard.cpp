@@ -264,7 +264,7 @@ void Shard::on_writable(Client& client) noexcept {
 }
 
 void Shard::on_timers() noexcept {
-  wheel_.advance(cx_.now_ms, [this](TimerNode& node) {
+  static_cast<void>(wheel_.advance_some(cx_.now_ms, kTimersPerTurn, [this](TimerNode& node) {
     switch (static_cast<TimerKind>(node.kind)) {
       case kClientTimer:
         on_client_timer(static_cast<Client&>(node));
@@ -311,7 +311,7 @@ void Shard::on_timers() noexcept {
         break;
       }
     }
-  });
+  }));
 }
 
 void Shard::on_item(CrossItem& item) noexcept {

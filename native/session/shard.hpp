@@ -175,6 +175,7 @@ class Shard : private ShardState {
   /// How often a publisher that waits for room is let try again, and how long a 3.x one waits for
   /// a full queue at most.
   static constexpr std::uint64_t kRetryMs = 10;
+  static constexpr std::uint32_t kTimersPerTurn = 64;  // of thousands that are due at once
   static constexpr std::uint16_t kMaxFullRetries = 10'000 / kRetryMs;
 
   // shard.cpp: dispatch

@@ -412,6 +412,11 @@ export const sections: readonly Section[] = [
         'Times that a listener was not accepted from, because it had max_handshakes.',
         'accepts_held',
       ),
+      counter(
+        'connections_put_off_total',
+        'Times that a handshake or an end waited for another turn, so that established clients come first.',
+        'connections_put_off',
+      ),
       counter('bans_flapping_total', 'Clients banned because they flap.', 'bans_flapping'),
       counter('bans_expired_total', 'Bans whose time was over.', 'bans_expired'),
       counter(

@@ -193,6 +193,7 @@ export const counterNames = [
   'bans_expired',
   'bans_not_kept',
   'packets_sent_auth',
+  'connections_put_off',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

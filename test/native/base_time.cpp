@@ -234,4 +234,28 @@ STMQTT_TEST("clock: monotonic, and both units agree") {
   CHECK_LT(ms, ns / 1000000 + 5000);
 }
 
+STMQTT_TEST("timer wheel: some of those that are due at once, the others next time, before later ones") {
+  TimerWheel wheel(0);
+  TimerNode nodes[6];
+  for (std::size_t n = 0; n < 5; n++) wheel.schedule(nodes[n], 80);
+  wheel.schedule(nodes[5], 160);
+  std::vector<const TimerNode*> fired;
+  const auto fire = [&](TimerNode& node) { fired.push_back(&node); };
+  CHECK(!wheel.advance_some(200, 2, fire));
+  CHECK_EQ(fired.size(), 2U);
+  CHECK_LE(wheel.next_due_ms(), 200U);
+  wheel.cancel(nodes[2]);
+  nodes[3].unlink();
+  CHECK(!wheel.advance_some(200, 1, fire));
+  CHECK_EQ(fired.size(), 3U);
+  CHECK(fired.back() == &nodes[4]);
+  // Moved while it is due.
+  wheel.schedule(nodes[5], 400);
+  CHECK(wheel.advance_some(200, 1, fire));
+  CHECK_EQ(fired.size(), 3U);
+  wheel.advance(408, fire);
+  CHECK(fired.back() == &nodes[5]);
+  CHECK_EQ(wheel.next_due_ms(), TimerWheel::kNever);
+}
+
 }  // namespace
