@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { Broker } from '../../src/broker.js';
+import { ctl } from '../../src/cli/ctl/main.js';
 import { checkFiles } from '../../src/composition/check.js';
 import type { ConfigTables } from '../../src/config/options.js';
 import { issue } from '../harness/certificates.js';
@@ -151,4 +152,55 @@ test('a console with tokens in clear beyond this machine is warned of', async ()
   const tokens = { ops: 'a-long-token' };
   const { texts } = await start({ console: { listen: '0.0.0.0:0', tokens } });
   expect(texts.join('\n')).toMatch(/unencrypted; configure \[console\.tls\]/);
+});
+
+test('ctl reaches a console with certificates: --ca, --cert, --key, --insecure', async () => {
+  const caFile = file('ctl-ca.pem', root.certificate);
+  const { port } = await start({
+    console: {
+      listen: '127.0.0.1:0',
+      tls: { ...put(first), capath: caFile, verify_client_cert: 'require' },
+    },
+  });
+  const run = async (...flags: string[]) => {
+    let output = '';
+    let complaints = '';
+    const write = async (text: string) => {
+      output += text;
+    };
+    const code = await ctl(['clients', '--url', `https://localhost:${port}`, ...flags], {
+      environment: {},
+      output: { width: undefined, write, writeBytes: async () => undefined },
+      complain: (text) => {
+        complaints += text;
+      },
+    });
+    return { code, output, complaints };
+  };
+  const cert = file('ctl.pem', operator.certificate);
+  const key = file('ctl.key', operator.key);
+  const both = file('ctl-both.pem', operator.certificate + operator.key);
+  const done = { code: 0, complaints: '' };
+  expect(await run('--ca', caFile, '--cert', cert, '--key', key)).toMatchObject(done);
+  expect(await run('--ca', caFile, '--cert', both)).toMatchObject(done);
+  expect(await run('--insecure', '--cert', both)).toMatchObject(done);
+  // Without a certificate, with one of a stranger, and without trust in the console's.
+  for (const flags of [
+    ['--ca', caFile],
+    ['--ca', caFile, '--cert', file('stranger.pem', stranger.certificate + stranger.key)],
+    ['--cert', both],
+    ['--ca', file('other.pem', stranger.certificate), '--cert', both],
+  ]) {
+    expect(await run(...flags)).toMatchObject({ code: 1, output: '' });
+  }
+  for (const flags of [
+    ['--key', key],
+    ['--ca', join(folder, 'absent.pem')],
+    ['--cert', cert, '--key', file('wrong.key', stranger.key)],
+    ['--cert', key],
+  ]) {
+    const outcome = await run(...flags);
+    expect(outcome).toMatchObject({ code: 2, output: '' });
+    expect(outcome.complaints).toMatch(/^st-mqttd ctl: .*--(key|ca|cert)/);
+  }
 });

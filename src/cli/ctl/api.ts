@@ -10,6 +10,8 @@ export interface ApiOptions {
   readonly url: string;
   /** '' = none. Never in a text of ours. */
   readonly token: string;
+  /** Another than the runtime's: tls.ts. */
+  readonly fetch?: typeof fetch | undefined;
 }
 
 interface Request {
@@ -30,10 +32,12 @@ const kLines = 'application/x-ndjson';
 export class Api {
   readonly #base: URL;
   readonly #token: string;
+  readonly #request: typeof fetch;
 
-  constructor({ url, token }: ApiOptions) {
+  constructor({ url, token, fetch: request = fetch }: ApiOptions) {
     this.#base = baseUrl(url);
     this.#token = token;
+    this.#request = request;
   }
 
   async json(path: string, request: Request): Promise<JsonObject> {
@@ -79,7 +83,7 @@ export class Api {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), kTimeoutMs);
     try {
-      const response = await fetch(url, {
+      const response = await this.#request(url, {
         method,
         redirect: 'error',
         signal: abort.signal,

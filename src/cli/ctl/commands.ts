@@ -29,6 +29,13 @@ export const flagRows = {
     takes: 'TOKEN',
     help: 'better as file:PATH, or in $ST_MQTTD_CONSOLE_TOKEN: others see command lines',
   },
+  ca: {
+    takes: 'FILE',
+    help: 'https: trust certificates of the CAs in this PEM file, and no others',
+  },
+  cert: { takes: 'FILE', help: 'https: certificate to show, where the console wants one' },
+  key: { takes: 'FILE', help: 'https: its key; default: it is in the file of --cert' },
+  insecure: { help: "https: the console's certificate is not checked: anybody can be it" },
   json: { help: 'JSON: listings as an object per line' },
   help: { help: 'print this' },
   limit: { takes: 'N', help: 'at most so many rows' },
@@ -54,7 +61,16 @@ export const flagRows = {
 
 export type FlagName = keyof typeof flagRows;
 /** Of every command. */
-export const commonFlags: readonly FlagName[] = ['url', 'token', 'json', 'help'];
+export const commonFlags: readonly FlagName[] = [
+  'url',
+  'token',
+  'ca',
+  'cert',
+  'key',
+  'insecure',
+  'json',
+  'help',
+];
 
 const kMany = 100;
 const listing = ['limit'] as const;

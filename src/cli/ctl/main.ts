@@ -11,7 +11,7 @@ import { type CommandName, helpText } from './commands.js';
 import * as config from './config.js';
 import * as listings from './listings.js';
 import { type Output, safe, standardOutput } from './output.js';
-import { parseCtl } from './parse.js';
+import { type Parsed, parseCtl } from './parse.js';
 import * as traces from './traces.js';
 
 const kDefaultUrl = 'http://127.0.0.1:3030';
@@ -73,7 +73,7 @@ export async function ctl(
     const text = (value: string | true | undefined) => (value === true ? '' : value);
     const url = text(flags.url) ?? environment.ST_MQTTD_CONSOLE_URL ?? kDefaultUrl;
     const token = tokenOf(text(flags.token) ?? environment.ST_MQTTD_CONSOLE_TOKEN ?? '');
-    const api = new Api({ url, token });
+    const api = new Api({ url, token, fetch: await fetchOf(flags) });
     await run[command]({ api, output, args: parsed.args, flags });
     return 0;
   } catch (error) {
@@ -82,6 +82,21 @@ export async function ctl(
     complain(`st-mqttd ctl: ${safe(error.message)}`);
     return error.code === 'ST_CTL_USAGE' ? kUsage : kFailed;
   }
+}
+
+async function fetchOf(flags: Parsed['flags']): Promise<typeof fetch | undefined> {
+  const { ca, cert, key, insecure } = flags;
+  if (ca === undefined && cert === undefined && key === undefined && insecure === undefined) {
+    return undefined;
+  }
+  const { fetchOver } = await import('./tls.js');
+  const text = (value: string | true | undefined) => (value === true ? '' : value);
+  return fetchOver({
+    ca: text(ca),
+    cert: text(cert),
+    key: text(key),
+    insecure: insecure === true,
+  });
 }
 
 /** Never named in an error, whatever is wrong with it. */
