@@ -4,7 +4,6 @@
  * start: configuration → addon → listeners bound → I/O threads → listening
  * stop:  no new connections → DISCONNECT 0x8B, queues flushed → threads joined → last events → log
  */
-import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { AuthMethodHandler } from './auth/enhanced.js';
 import { AuthGate } from './auth/gate.js';
@@ -15,6 +14,7 @@ import { embeddingDefaults, objectLayer } from './config/layers.js';
 import type { ConfigTables } from './config/options.js';
 import { type Resolution, resolveConfig } from './config/resolve.js';
 import { fail } from './errors.js';
+import { BrokerHooks } from './hooks/face.js';
 import { type Internals, kInternals } from './internal.js';
 import type { Bans } from './limits/bans.js';
 import type { Link } from './link/link.js';
@@ -43,7 +43,7 @@ type State = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 
 export { checkFiles } from './composition/check.js';
 
-export class Broker extends EventEmitter<BrokerEvents> {
+export class Broker extends BrokerHooks {
   readonly #internals: Internals;
   /** Reads the configuration, with layers of others on top. */
   #resolve: Resolve;
@@ -241,6 +241,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
         internals: this.#internals,
         counters: this.#counters,
         auth,
+        hooks: this.hooks,
         emit,
         took: (next) => {
           this.#resolution = next;
@@ -248,6 +249,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
       });
       this.#run = run;
       (await run.rules.prepare(config)).commit();
+      await run.hooks.begin();
       // Before the listeners, which clients take for the sign that all is there.
       await startServices(run, config, { broker: this, resolve: () => this.#resolve });
       await run.listeners.open();
@@ -294,6 +296,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
     const run = this.#run;
     if (run === undefined) return;
     run.auth.end();
+    run.hooks.end();
     run.writer.flush();
     this.#counters.read(run.native);
     run.native.stop();

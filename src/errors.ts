@@ -63,6 +63,11 @@ const texts = {
   ST_AUTHENTICATOR: (p: { clientId: string; why: string }) =>
     `authenticating client "${p.clientId}": ${p.why}; refused with 0x88`,
 
+  ST_HOOK: (p: { hook: string; topic: string; why: string; then: string }) =>
+    `hook "${p.hook}"${p.topic === '' ? '' : ` on "${p.topic}"`}: ${p.why}; ${p.then}`,
+  ST_HOOK_TIMEOUT: (p: { hook: string; topic: string; timeoutMs: number; then: string }) =>
+    `hook "${p.hook}" on "${p.topic}" has not answered within ${p.timeoutMs} ms; ${p.then}`,
+
   ST_AUTH_CONFIG: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
   ST_AUTH_FILE: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
   ST_AUTH_PROVIDER: (p: { provider: string; clientId: string; why: string }) =>

@@ -8,6 +8,21 @@ export { Broker, type BrokerOptions } from './broker.js';
 export type { ConfigTables, ListenerOptions } from './config/options.js';
 export type { Resolution } from './config/resolve.js';
 export { type ErrorCode, StMqttdError } from './errors.js';
+export type {
+  AlertHook,
+  DisconnectHook,
+  HookClient,
+  HookMessage,
+  HookOptions,
+  HookPolicy,
+  MessageChange,
+  MessageDrop,
+  MessageVerdict,
+  NoticeOptions,
+  PublishHook,
+  SessionExpireHook,
+  Unregister,
+} from './hooks/types.js';
 export type { BanInfo, BanKind, BanOptions, BanPage, Bans } from './limits/bans.js';
 export type { Link } from './link/link.js';
 export type { Message } from './link/message.js';

@@ -2,6 +2,7 @@
 import type { AuthGate } from './auth/gate.js';
 import type { AccessRules } from './composition/rules.js';
 import type { BrokerConfig } from './config/resolve.js';
+import type { HookService } from './hooks/service.js';
 import type { Bans } from './limits/bans.js';
 import type { Links } from './link/links.js';
 import type { Listeners } from './listener/listeners.js';
@@ -26,6 +27,7 @@ export interface Run {
   readonly registry: NativeRegistry;
   readonly auth: AuthGate;
   readonly rules: AccessRules;
+  readonly hooks: HookService;
   readonly router: EventRouter;
   readonly reloader: Reloader;
   readonly sys: SysTopics;

@@ -95,6 +95,17 @@ void records(std::string& out) {
   EVENT(Drained, drained, F(Drained, unflushed_connections), F(Drained, padding));
   EVENT(Reply, reply, F(Reply, query_id), F(Reply, status), F(Reply, code), F(Reply, rows_bytes),
         F(Reply, cursor_bytes), F(Reply, data_bytes));
+  EVENT(PublishHook, publish_hook, F(PublishHook, hook_id), F(PublishHook, connection_id),
+        F(PublishHook, listener_id), F(PublishHook, expiry_s), F(PublishHook, qos),
+        F(PublishHook, retain), F(PublishHook, flags), F(PublishHook, protocol_level),
+        F(PublishHook, client_id_bytes), F(PublishHook, username_bytes),
+        F(PublishHook, tenant_bytes), F(PublishHook, device_id_bytes), F(PublishHook, topic_bytes),
+        F(PublishHook, properties_bytes), F(PublishHook, payload_bytes));
+  COMMAND(HookVerdict, hook_verdict, F(HookVerdict, hook_id), F(HookVerdict, action),
+          F(HookVerdict, reason_code), F(HookVerdict, flags), F(HookVerdict, qos),
+          F(HookVerdict, retain), F(HookVerdict, padding), F(HookVerdict, reason_text_bytes),
+          F(HookVerdict, topic_bytes), F(HookVerdict, properties_bytes),
+          F(HookVerdict, payload_bytes));
   COMMAND(Verdict, verdict, F(Verdict, connection_id), F(Verdict, max_session_expiry_s),
           F(Verdict, server_keep_alive_s), F(Verdict, reason_code), F(Verdict, max_qos),
           F(Verdict, will_refused), F(Verdict, role), F(Verdict, anonymous),

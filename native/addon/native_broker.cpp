@@ -34,6 +34,7 @@ Napi::Function NativeBroker::define(Napi::Env env) {
                       InstanceMethod<&NativeBroker::set_limits>("setLimits"),
                       InstanceMethod<&NativeBroker::configure>("configure"),
                       InstanceMethod<&NativeBroker::set_rules>("setRules"),
+                      InstanceMethod<&NativeBroker::set_hooks>("setHooks"),
                       InstanceMethod<&NativeBroker::drain_events>("drainEvents"),
                       InstanceMethod<&NativeBroker::submit>("submit"),
                       InstanceMethod<&NativeBroker::counters>("counters"),
@@ -203,6 +204,22 @@ void NativeBroker::set_rules(const Napi::CallbackInfo& info) {
     return;
   }
   engine_->set_rules(std::move(rules));
+}
+
+void NativeBroker::set_hooks(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr) return;
+  if (info.Length() < 1 || !is_array_of(info[0], napi_uint8_array)) {
+    Napi::TypeError::New(env, "setHooks(hooks: Uint8Array)").ThrowAsJavaScriptException();
+    return;
+  }
+  const auto form = info[0].As<Napi::Uint8Array>();
+  auto hooks = HookSet::read({form.Data(), form.ByteLength()});
+  if (hooks == nullptr) {
+    Napi::RangeError::New(env, "setHooks: not a set of hooks").ThrowAsJavaScriptException();
+    return;
+  }
+  engine_->set_hooks(std::move(hooks));
 }
 
 Napi::Value NativeBroker::drain_events(const Napi::CallbackInfo& info) {

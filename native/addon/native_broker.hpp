@@ -27,6 +27,7 @@ class NativeBroker final : public Napi::ObjectWrap<NativeBroker> {
   void set_limits(const Napi::CallbackInfo& info);
   void configure(const Napi::CallbackInfo& info);
   void set_rules(const Napi::CallbackInfo& info);
+  void set_hooks(const Napi::CallbackInfo& info);
   Napi::Value drain_events(const Napi::CallbackInfo& info);
   void submit(const Napi::CallbackInfo& info);
   void counters(const Napi::CallbackInfo& info);

@@ -13,6 +13,7 @@ enum class PauseCause : std::uint8_t {
   queue_full = 8,     ///< overflow policy "refuse", 3.x publisher
   memory_budget = 16, ///< the broker's memory budget is used up
   rate = 32,          ///< more than its rate allows: see session/rate_state.hpp
+  hooks = 64,         ///< as much as may be held waits for hooks, or JavaScript is far behind
 };
 
 }  // namespace stmqtt

@@ -103,7 +103,11 @@ namespace stmqtt::contract {
   X(refused_address_connections)                                                                  \
   X(refused_address_rate)        X(refused_tenant_connections)  X(accepts_held)                   \
   X(addresses_uncounted)         X(bans_flapping)               X(bans_expired)                   \
-  X(bans_not_kept)               X(packets_sent_auth)           X(connections_put_off)
+  X(bans_not_kept)               X(packets_sent_auth)           X(connections_put_off)          \
+  /* hooks; held is a gauge */                                                                     \
+  X(hook_publishes)              X(hook_held)                   X(hook_timeouts)                  \
+  X(hook_errors)                 X(hook_verdicts_late)          X(dropped_by_hook)                \
+  X(hook_changes)                X(paused_hooks)
 // clang-format on
 
 /// Index of a counter in a thread's block.

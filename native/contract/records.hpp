@@ -33,6 +33,7 @@ enum class EventKind : std::uint16_t {
   trace_end = 13,       ///< a trace is over; of other threads, a packet or two may come behind it
   reply = 11,           ///< answers a query command; never left out
   auth_request = 14,    ///< an AUTH packet waits for a verdict command
+  publish_hook = 16,    ///< a PUBLISH, or a Will, waits for a hook_verdict command
 };
 
 enum class CommandKind : std::uint16_t {
@@ -45,6 +46,7 @@ enum class CommandKind : std::uint16_t {
   drain = 7,        ///< stop accepting, DISCONNECT 0x8B, flush, close; answered by drained
   query = 8,        ///< asks for a page of a listing, or for a change of a session; answered by reply
   publish = 9,      ///< an Application Message of the broker's own: no client sent it
+  hook_verdict = 11,  ///< answers publish_hook; one that comes too late is counted
 };
 
 /// Bits of ConnectRequest::flags, Connected::flags.
@@ -310,6 +312,56 @@ struct Verdict {
   std::uint32_t certificate_name_bytes;  ///< what rules call the client's certificate
   std::uint32_t rules_bytes;             ///< of this client alone: route/rules.hpp has the form
   std::uint32_t auth_data_bytes;         ///< of CONNACK, or of the AUTH packet
+};
+
+/// Bits of PublishHook::flags.
+enum HookFlag : std::uint8_t {
+  kHookIsLink = 1,
+  kHookIsWill = 2,  ///< its connection has ended
+};
+/// In PublishHook: the message does not expire.
+inline constexpr std::uint32_t kNoExpiry = 0xFFFFFFFF;
+
+struct PublishHook {
+  RecordHeader header;
+  std::uint64_t hook_id;        ///< of the verdict; its first byte is the I/O thread
+  std::uint64_t connection_id;  ///< 0 = none: a Will
+  std::uint32_t listener_id;
+  std::uint32_t expiry_s;       ///< that is left; kNoExpiry
+  std::uint8_t qos;
+  std::uint8_t retain;
+  std::uint8_t flags;           ///< HookFlag
+  std::uint8_t protocol_level;  ///< 3, 4 or 5; 0 = a Will
+  std::uint32_t client_id_bytes;
+  std::uint32_t username_bytes;
+  std::uint32_t tenant_bytes;
+  std::uint32_t device_id_bytes;
+  std::uint32_t topic_bytes;       ///< in its internal form
+  std::uint32_t properties_bytes;  ///< encoded, those that a server forwards
+  std::uint32_t payload_bytes;
+};
+
+enum class HookAction : std::uint8_t { pass = 0, drop = 1, change = 2 };
+
+/// Bits of HookVerdict::flags.
+enum HookVerdictFlag : std::uint8_t {
+  kHookVerdictTimedOut = 1,  ///< a hook did not answer in time; for the counters
+  kHookVerdictFailed = 2,    ///< a hook failed; for the counters
+};
+
+struct HookVerdict {
+  RecordHeader header;
+  std::uint64_t hook_id;
+  std::uint8_t action;       ///< HookAction
+  std::uint8_t reason_code;  ///< of a drop, to a v5 client; 0 = as if it had been taken
+  std::uint8_t flags;        ///< HookVerdictFlag
+  std::uint8_t qos;          ///< of a change
+  std::uint8_t retain;       ///< of a change
+  std::uint8_t padding[3];
+  std::uint32_t reason_text_bytes;  ///< Reason String of a drop
+  std::uint32_t topic_bytes;        ///< of a change, all of it as it is to be
+  std::uint32_t properties_bytes;   ///< encoded
+  std::uint32_t payload_bytes;
 };
 
 struct LinkOpen {

@@ -79,6 +79,14 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
         const std::size_t topic = texts({p.topic_bytes});
         return topic == SIZE_MAX || p.qos > 2 ? SIZE_MAX : topic + p.payload_bytes;
       });
+    case CommandKind::hook_verdict:
+      return claimed<HookVerdict>(record, room, [](const HookVerdict& v) {
+        const std::size_t bytes = texts({v.reason_text_bytes, v.topic_bytes});
+        return bytes == SIZE_MAX || v.qos > 2 || v.action > 2 ||
+                       v.properties_bytes > wire::kMaxRemainingLength
+                   ? SIZE_MAX
+                   : bytes + v.properties_bytes + v.payload_bytes;
+      });
     case CommandKind::query:
       return claimed<Query>(record, room, [](const Query& q) {
         const std::size_t bytes = texts({q.client_id_bytes, q.text_bytes});
@@ -259,6 +267,11 @@ void Engine::set_rules(std::shared_ptr<const RuleSet> rules) {
   for (auto& worker : workers_) worker->put(RulesChange{rules});
 }
 
+void Engine::set_hooks(std::shared_ptr<const HookSet> hooks) {
+  if (state_ == State::stopped) return;
+  for (auto& worker : workers_) worker->put(HooksChange{hooks});
+}
+
 bool Engine::submit(std::span<const std::uint8_t> commands) {
   std::vector<CommandBytes> batches(workers_.size());
   const auto add = [&](std::size_t thread, std::span<const std::uint8_t> record) {
@@ -310,6 +323,12 @@ bool Engine::submit(std::span<const std::uint8_t> commands) {
       case contract::CommandKind::drain:
         for (std::size_t thread = 0; thread < batches.size(); ++thread) add(thread, record);
         break;
+      case contract::CommandKind::hook_verdict: {
+        contract::HookVerdict verdict;
+        std::memcpy(&verdict, record.data(), sizeof verdict);
+        add(verdict.hook_id >> 56, record);
+        break;
+      }
       case contract::CommandKind::query: {
         contract::Query query;
         std::memcpy(&query, record.data(), sizeof query);

@@ -127,6 +127,8 @@ class Engine {
   void configure(const LiveOptions& live);
   /// Access rules for everybody, those who are connected too; each thread takes them in its turn.
   void set_rules(std::shared_ptr<const RuleSet> rules);
+  /// Hooks for what comes from now on; each thread takes them in its turn. Null = none.
+  void set_hooks(std::shared_ptr<const HookSet> hooks);
   [[nodiscard]] const LiveOptions& live() const noexcept { return live_; }
   static constexpr std::size_t kMaxTraces = 8;
   /// Packets are shown as trace events until it ends by itself or is told to. False: there are

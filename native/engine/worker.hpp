@@ -87,11 +87,16 @@ struct RulesChange {
   std::shared_ptr<const RuleSet> rules;
 };
 
+/// Hooks for what comes from now on.
+struct HooksChange {
+  std::shared_ptr<const HookSet> hooks;
+};
+
 /// There are new bans in the tables.
 struct BansChanged {};
 
 using InboxItem = std::variant<Arrival, CommandBytes, ListenerChange, LinkGone, Settings,
-                               TraceChange, RulesChange, BansChanged>;
+                               TraceChange, RulesChange, BansChanged, HooksChange>;
 
 /// Of Worker::link_routes_.
 [[nodiscard]] constexpr std::uint64_t route_key(std::uint32_t link_id, std::uint32_t hop) noexcept {

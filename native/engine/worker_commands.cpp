@@ -49,6 +49,9 @@ void Worker::take_inbox() noexcept {
     } else if (auto* change = std::get_if<RulesChange>(&item)) {
       shard_.set_turn(io_.turn_ns());
       shard_.set_rules(std::move(change->rules));
+    } else if (auto* hooks = std::get_if<HooksChange>(&item)) {
+      shard_.set_turn(io_.turn_ns());
+      shard_.set_hooks(std::move(hooks->hooks));
     } else if (std::holds_alternative<BansChanged>(item)) {
       shard_.set_turn(io_.turn_ns());
       shard_.check_bans();
@@ -188,6 +191,12 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind,
       if (publish.expiry_s != 0) parts.expires_at_ms = shard_.now_ms() + publish.expiry_s * 1000ULL;
       return shard_.publish_own(parts);
     }
+    case CommandKind::hook_verdict: {
+      contract::HookVerdict verdict;
+      std::memcpy(&verdict, record, sizeof verdict);
+      return shard_.on_hook_verdict(verdict,
+                                    HookVerdictTexts::of(verdict, record + sizeof verdict));
+    }
     case CommandKind::query:
       return take_query(record);
   }
@@ -205,6 +214,7 @@ void Worker::drain(std::uint32_t deadline_ms) noexcept {
   io_.limit_deadlines(drain_deadline_ms_);
   shard_.begin_drain();
   drain_step_ = DrainStep::quieting;
+  drain_look_ms_ = drain_close_ms_;
   io_.wake();  // on_turn_end goes on
 }
 
@@ -214,7 +224,8 @@ void Worker::step_drain() noexcept {
   const std::uint64_t now = io_.turn_ms();
   const bool late = now >= drain_close_ms_;
   if (drain_step_ == DrainStep::quieting) {
-    if (has_overflow_.load(std::memory_order_relaxed) && !late) return;
+    if ((has_overflow_.load(std::memory_order_relaxed) || shard_.holds()) && !late) return;
+    shard_.end_holds();  // only where it is late
     drain_step_ = DrainStep::quiet;
     engine_.thread_quiet();
     drain_look_ms_ = drain_close_ms_;  // a thread that is stuck holds nobody up for ever

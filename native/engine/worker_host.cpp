@@ -32,6 +32,7 @@ bool may_be_dropped(EventKind kind) noexcept {
     case EventKind::log:
     case EventKind::alert:
     case EventKind::trace:
+    case EventKind::publish_hook:
       return true;
     case EventKind::disconnected:
     case EventKind::link_bytes:
@@ -82,8 +83,8 @@ bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fi
       (live_.event_mask >> static_cast<unsigned>(kind) & 1U) != 0;
   // A trace was asked for by its own call.
   const bool always = kind == EventKind::connect_request || kind == EventKind::auth_request ||
-                      kind == EventKind::trace ||
-                      kind == EventKind::trace_end;
+                      kind == EventKind::trace || kind == EventKind::trace_end ||
+                      kind == EventKind::publish_hook;
   if (!wanted && !always) return false;
   if (kind == EventKind::log &&
       !admit_log(reinterpret_cast<contract::Log&>(fixed), *strings.begin())) {
@@ -101,6 +102,7 @@ bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fi
             .count());
   }
   if (may_be_dropped(kind) && events_.crowded()) {
+    if (kind == EventKind::publish_hook) return false;  // not left out: its client waits
     counters_.add(Counter::events_dropped);
     return false;
   }

@@ -35,6 +35,8 @@ contract::Counter counter_of(PauseCause cause) noexcept {
       return contract::Counter::paused_memory_budget;
     case PauseCause::rate:
       return contract::Counter::paused_rate;
+    case PauseCause::hooks:
+      return contract::Counter::paused_hooks;
   }
   return contract::Counter::paused_outbox;
 }

@@ -40,7 +40,7 @@ struct Promise {
   Ticket ticket = kGranted;
   ClientRef client;
   SessionRef session;
-  MessageRef message;            ///< route
+  MessageRef message;            ///< route; puback, pubrec: its payload is the Reason String
   std::uint8_t* codes = nullptr; ///< suback, unsuback: from the pool, code_count bytes; owned
   PoolVector<SubscriptionName> subscriptions;  ///< suback: those that it promises
   std::uint32_t code_count = 0;

@@ -46,6 +46,7 @@ Shard::~Shard() {
     tables_.directory.erase(session->key());
     pool_delete(session);
   }
+  drop_held();
   for (PoolVector<SessionKey*>* keys : {&resting_, &marked_}) {
     for (SessionKey* key : *keys) {
       tables_.directory.forget(*key);
@@ -292,8 +293,16 @@ void Shard::on_timers() noexcept {
       case kBanTimer:
         step_ban_check();
         break;
+      case kHookTimer:
+        on_hook_timer(static_cast<HeldQueue&>(node));
+        break;
       case kRetryTimer: {
         std::vector<ClientRef> retrying;
+        retrying.swap(hooks_.crowded_out);
+        for (const ClientRef ref : retrying) {
+          if (Client* client = find_client(ref)) resume(*client, PauseCause::hooks);
+        }
+        retrying.clear();
         retrying.swap(retrying_);
         for (const ClientRef ref : retrying) {
           Client* client = find_client(ref);

@@ -79,6 +79,14 @@ class Shard : private ShardState {
   void set_device(std::shared_ptr<const DeviceOptions> options) noexcept {
     device_.set_options(std::move(options));
   }
+  /// Hooks for what comes from now on; null = none.
+  void set_hooks(std::shared_ptr<const HookSet> hooks) noexcept;
+  void on_hook_verdict(const contract::HookVerdict& verdict,
+                       const HookVerdictTexts& texts) noexcept;
+  /// PUBLISH packets wait for hooks.
+  [[nodiscard]] bool holds() const noexcept { return hooks_.holds(); }
+  /// Whatever waits for hooks does not any longer: their policy is applied.
+  void end_holds() noexcept;
   void add_trace(TraceRef trace) noexcept;
   void remove_trace(std::uint32_t id) noexcept { tap_.remove(id); }
   /// Packets are to be shown: see show_outbound().
@@ -261,7 +269,8 @@ class Shard : private ShardState {
   Handled on_publish(Client& client, std::uint8_t first_byte, Bytes body, Bytes frame) noexcept;
   void refuse_publish(Client& client) noexcept;
   [[nodiscard]] bool resolve_alias(Client& client) noexcept;
-  void accept_qos2(Client& client, Publication& publication, const MatchResult& match,
+  void accept_qos2(Session& session, Client* client, std::uint16_t packet_id,
+                   Publication& publication, const MatchResult& match,
                    std::uint64_t topic_hash) noexcept;
   void fan_out(Publication& publication, const MatchResult& match,
                std::uint64_t topic_hash) noexcept;
@@ -276,21 +285,45 @@ class Shard : private ShardState {
   void route_message(Message& message) noexcept;
   void set_retained(Publication& publication) noexcept;
   [[nodiscard]] bool a_receiver_is_full(const MatchResult& match) const noexcept;
-  [[nodiscard]] bool needs_ticket(const Client& client, const MatchResult& match,
+  [[nodiscard]] bool needs_ticket(bool persistent, const MatchResult& match,
                                   const MessageParts& parts) const noexcept;
+
+  // shard_hooks.cpp: what waits for hooks
+  enum class Holding : std::uint8_t { no, held, later };
+  [[nodiscard]] Holding hold_publish(Client& client, const MessageParts& parts,
+                                     std::uint64_t topic_hash) noexcept;
+  void hold(HeldQueue& queue, HeldItem&& item) noexcept;
+  [[nodiscard]] bool hold_will(const Session& session, const MessageRef& message) noexcept;
+  [[nodiscard]] bool hold_ack(const Client& client, PromiseKind kind, std::uint16_t packet_id,
+                              wire::ReasonCode reason) noexcept;
+  void join_held(Client& client, std::uint16_t packet_id) noexcept;
+  void pause_for_hooks(Client& client, HeldQueue& queue) noexcept;
+  [[nodiscard]] bool wait_for_held(Client& client) noexcept;
+  [[nodiscard]] bool ask_hooks(const Client* client, const Session& session,
+                               const MessageParts& parts, std::uint64_t id) noexcept;
+  void apply_verdict(HeldQueue& queue, HeldItem& item, const contract::HookVerdict& verdict,
+                     const HookVerdictTexts& texts) noexcept;
+  void on_hook_timer(HeldQueue& queue) noexcept;
+  void release_held(HeldQueue& queue) noexcept;
+  void release_one(const HeldQueue& queue, HeldItem& item) noexcept;
+  void publish_held(Session* session, Client* client, const HeldItem& item) noexcept;
+  [[nodiscard]] bool orphan_held(Session& session) noexcept;
+  void adopt_held(const Session& session) noexcept;
+  void drop_held() noexcept;
 
   // shard_acks.cpp: acknowledgements both ways
   void on_ack(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   void on_pubrel(Client& client, std::uint16_t packet_id) noexcept;
   void send_ack(Client& client, wire::PacketType type, std::uint16_t packet_id,
-                wire::ReasonCode reason) noexcept;
+                wire::ReasonCode reason, Bytes text = {}) noexcept;
   void send_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                   std::span<const wire::ReasonCode> codes) noexcept;
 
   // shard_promises.cpp
   /// Sends an acknowledgement, or queues it behind the ticket and those that wait already.
+  /// `text`: its payload is the Reason String.
   void promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_id,
-                   wire::ReasonCode reason, Ticket ticket) noexcept;
+                   wire::ReasonCode reason, Ticket ticket, MessageRef text = {}) noexcept;
   void join_promised_pubrec(Client& client, std::uint16_t packet_id) noexcept;
   void promise_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                      std::span<const wire::ReasonCode> codes,

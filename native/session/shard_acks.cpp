@@ -65,9 +65,10 @@ void Shard::on_pubrel(Client& client, std::uint16_t packet_id) noexcept {
   promise_ack(client, PromiseKind::pubcomp, packet_id, ReasonCode::success, ticket);
 }
 
-/// With the Packet Identifier of the PUBLISH [MQTT-2.2.1-5].
-void Shard::send_ack(Client& client, PacketType type, std::uint16_t packet_id,
-                     ReasonCode reason) noexcept {
+/// With the Packet Identifier of the PUBLISH [MQTT-2.2.1-5]. `text`: Reason String; empty = the
+/// code's own, where it is an error.
+void Shard::send_ack(Client& client, PacketType type, std::uint16_t packet_id, ReasonCode reason,
+                     Bytes text) noexcept {
   OutboundQueue& queue = client.outlet->queue;
   counters_.add(Counter::packets_sent);
   counters_.add(sent_ack_counter(type));
@@ -78,7 +79,7 @@ void Shard::send_ack(Client& client, PacketType type, std::uint16_t packet_id,
     out.type = type;
     out.packet_id = packet_id;
     out.reason = reason;
-    out.reason_string = as_bytes(wire::reason_text(reason));
+    out.reason_string = text.empty() ? as_bytes(wire::reason_text(reason)) : text;
     const std::size_t bytes = wire::size_ack(out);
     // The Reason String only where it fits [MQTT-3.4.2-2], [MQTT-3.5.2-2], [MQTT-3.6.2-2],
     // [MQTT-3.7.2-2]; User Properties never [MQTT-3.4.2-3], [MQTT-3.5.2-3], [MQTT-3.6.2-3],

@@ -149,6 +149,7 @@ Session* Shard::make_session(Client& client, SessionRef resting) noexcept {
   session->created_s = static_cast<std::uint32_t>(cx_.now_ms / 1000);
   if (resting.valid()) {
     tables_.directory.replace(*key, ref);
+    if (hooks_.holds()) adopt_held(*session);
     counters_.add(Counter::sessions_created);
     return session;
   }
@@ -235,6 +236,7 @@ void Shard::end_session(Session& session, SessionEndCause cause) noexcept {
 /// stays with this thread until they arrived: from another one, what a new session publishes could
 /// overtake them.
 void Shard::rest_key(Session& session) noexcept {
+  if (hooks_.holds() && orphan_held(session)) return;
 #ifndef STMQTT_MUTANT_KEYS_DO_NOT_REST
   if (host_.crossing()) {
     tables_.directory.rest(session.key());

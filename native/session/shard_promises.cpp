@@ -21,15 +21,19 @@ PacketType ack_type(PromiseKind kind) noexcept {
 }  // namespace
 
 void Shard::promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_id,
-                        ReasonCode reason, Ticket ticket) noexcept {
+                        ReasonCode reason, Ticket ticket, MessageRef text) noexcept {
+  if (hooks_.holds() && hold_ack(client, kind, packet_id, reason)) [[unlikely]] return;
+  const Bytes words = text ? text->payload() : Bytes{};
   Promise promise;
   std::uint16_t& waiting =
       kind == PromiseKind::puback ? client.promised_pubacks : client.promised_pubrecs;
   if (ticket == kGranted) {
 #ifdef STMQTT_MUTANT_ACKS_PASS_TICKETS
-    return send_ack(client, ack_type(kind), packet_id, reason);
+    return send_ack(client, ack_type(kind), packet_id, reason, words);
 #endif
-    if (waiting == 0) [[likely]] return send_ack(client, ack_type(kind), packet_id, reason);
+    if (waiting == 0) [[likely]] {
+      return send_ack(client, ack_type(kind), packet_id, reason, words);
+    }
     promise.depends = false;
     ticket = gate_.last_issued();  // behind those of its kind [MQTT-4.6.0-2], [MQTT-4.6.0-3]
   }
@@ -41,6 +45,7 @@ void Shard::promise_ack(Client& client, PromiseKind kind, std::uint16_t packet_i
   promise.session = client.session->ref();
   promise.packet_id = packet_id;
   promise.reason = reason;
+  promise.message = std::move(text);
   promises_.push_back(std::move(promise));
 }
 
@@ -174,7 +179,8 @@ void Shard::keep_promise(Promise& promise, TicketResult::Outcome outcome) noexce
         }
         promise.reason = ReasonCode::unspecified_error;
       }
-      send_ack(*client, ack_type(promise.kind), promise.packet_id, promise.reason);
+      send_ack(*client, ack_type(promise.kind), promise.packet_id, promise.reason,
+               granted && promise.message ? promise.message->payload() : Bytes{});
       if ((client->paused & static_cast<std::uint8_t>(PauseCause::store)) != 0) {
         resume(*client, PauseCause::store);
       }

@@ -65,6 +65,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
       counters_.add(Counter::publish_received_qos2);
       if (known->committing) {
         join_promised_pubrec(client, view.packet_id);
+        if (hooks_.holds()) [[unlikely]] join_held(client, view.packet_id);
       } else {
         promise_ack(client, PromiseKind::pubrec, view.packet_id, ReasonCode::success, kGranted);
       }
@@ -81,6 +82,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
       pause(client, PauseCause::store);
       return Handled::later;
     }
+    if (hooks_.holds() && wait_for_held(client)) return Handled::later;
   }
   if (wire::topic_levels(view.topic) > limits.max_topic_levels) [[unlikely]] {
     return fail(CloseCause::topic_invalid, ReasonCode::topic_name_invalid,
@@ -164,6 +166,16 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     }
   }
 
+  if (hooks_.awake()) [[unlikely]] {
+    switch (hold_publish(client, parts, topic_hash)) {
+      case Holding::held:
+        return Handled::done;
+      case Holding::later:
+        return Handled::later;
+      case Holding::no:
+        break;
+    }
+  }
   Publication publication(parts, scratch_);
   counters_.add(Counter::packets_received);
   if (view.qos == 0) {
@@ -187,12 +199,12 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   if (match->empty()) counters_.add(Counter::publish_unmatched);
 
   if (view.qos == 2) {
-    accept_qos2(client, publication, *match, topic_hash);
+    accept_qos2(session, &client, view.packet_id, publication, *match, topic_hash);
     return Handled::done;
   }
   Ticket ticket = kGranted;
   if (view.qos == 1 && asks_store(gate_, CommitKind::publish) &&
-      needs_ticket(client, *match, parts)) {
+      needs_ticket(session.persistent(), *match, parts)) {
     ticket = gate_.commit(Commit{CommitKind::publish, view.packet_id, session.ref(),
                                  &publication.block(), match, {}});
   }
@@ -230,7 +242,8 @@ bool Shard::resolve_alias(Client& client) noexcept {
   return true;
 }
 
-bool Shard::needs_ticket(const Client& client, const MatchResult& match,
+/// `persistent`: the publisher's session is.
+bool Shard::needs_ticket(bool persistent, const MatchResult& match,
                          const MessageParts& parts) const noexcept {
   if (gate_.grants_at_once()) return false;
   if (match.any_persistent()) return true;
@@ -238,31 +251,33 @@ bool Shard::needs_ticket(const Client& client, const MatchResult& match,
   for (const SharedMembers* members : match.shared()) {
     if (members->any_persistent()) return true;
   }
-  return parts.qos == 2 && client.session->persistent();
+  return parts.qos == 2 && persistent;
 }
 
 /// [MQTT-4.3.3-8]: the Packet Identifier is kept until PUBREL; the message goes out once. Where
 /// the store is asked, it goes out only after identifier and message are durable. The identifier
 /// knows nothing of the message: that one may expire, the exchange goes on [MQTT-4.3.3-13].
-void Shard::accept_qos2(Client& client, Publication& publication, const MatchResult& match,
+/// `client`: null = it has gone since; PUBREC waits for the one that sends the message again.
+void Shard::accept_qos2(Session& session, Client* client, std::uint16_t packet_id,
+                        Publication& publication, const MatchResult& match,
                         std::uint64_t topic_hash) noexcept {
-  Session& session = *client.session;
-  const std::uint16_t packet_id = publish_.packet_id;
   InboundId id;
   id.packet_id = packet_id;
-  id.counted = true;
-  ++client.inbound_unacked;
+  id.counted = client != nullptr;
+  if (client != nullptr) ++client->inbound_unacked;
   const ReasonCode outcome =
       match.empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success;
-  bool gated = needs_ticket(client, match, publication.parts());
+  bool gated = needs_ticket(session.persistent(), match, publication.parts());
 #ifndef STMQTT_MUTANT_QOS2_PASSES_QOS2
-  gated = gated || client.promised_pubrecs > 0;  // keeps its place [MQTT-4.6.0-2]
+  gated = gated || (client != nullptr && client->promised_pubrecs > 0);  // keeps its place [MQTT-4.6.0-2]
 #endif
   gated = gated && asks_store(gate_, CommitKind::inbound_id);
   if (!gated) {
     session.inbound.insert(id);
     fan_out(publication, match, topic_hash);
-    promise_ack(client, PromiseKind::pubrec, packet_id, outcome, kGranted);
+    if (client != nullptr) {
+      promise_ack(*client, PromiseKind::pubrec, packet_id, outcome, kGranted);
+    }
     return;
   }
   Message& block = publication.block();
@@ -277,7 +292,16 @@ void Shard::accept_qos2(Client& client, Publication& publication, const MatchRes
   route.packet_id = packet_id;
   route.message = MessageRef::share(&block);
   promises_.push_back(std::move(route));
-  promise_ack(client, PromiseKind::pubrec, packet_id, outcome, ticket);
+  if (client != nullptr) {
+    return promise_ack(*client, PromiseKind::pubrec, packet_id, outcome, ticket);
+  }
+  Promise pubrec;
+  pubrec.kind = PromiseKind::pubrec;
+  pubrec.ticket = ticket;
+  pubrec.session = session.ref();
+  pubrec.packet_id = packet_id;
+  pubrec.reason = outcome;
+  promises_.push_back(std::move(pubrec));
 }
 
 /// [MQTT-3.3.1-5] to [MQTT-3.3.1-8]. Gives the message its place in the order of retained ones.

@@ -14,6 +14,7 @@
 #include "route/match_cache.hpp"
 #include "session/access.hpp"
 #include "session/device_scope.hpp"
+#include "session/hook_desk.hpp"
 #include "session/host.hpp"
 #include "session/log_rules.hpp"
 #include "session/packet_tap.hpp"
@@ -42,7 +43,7 @@ class ShardState {
  protected:
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
                                    kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6, kAuthTimer = 7,
-                                   kBanTimer = 8 };
+                                   kBanTimer = 8, kHookTimer = 9 };
 
   ShardState(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
              ShardOptions options, std::uint64_t now_ms) noexcept
@@ -82,6 +83,7 @@ class ShardState {
   PoolVector<SessionRef> losers_;
   AccessChecks access_;
   DeviceScope device_;
+  HookDesk hooks_;
   SendContext cx_;
 
   wire::PublishView publish_;                  ///< of the packet in hand

@@ -68,6 +68,7 @@ void Shard::publish_will(Session& session) noexcept {
   will->message->release();
   pool_delete(will);
   counters_.add(Counter::wills_published);
+  if (hooks_.awake() && hold_will(session, message)) return;
   route_message(*message);
 }
 

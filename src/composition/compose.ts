@@ -2,6 +2,8 @@
 import type { AuthGate } from '../auth/gate.js';
 import { placedLike } from '../config/places.js';
 import type { BrokerConfig, Resolution } from '../config/resolve.js';
+import type { HookRegistry } from '../hooks/registry.js';
+import { HookService } from '../hooks/service.js';
 import type { Internals } from '../internal.js';
 import { Bans } from '../limits/bans.js';
 import { Links } from '../link/links.js';
@@ -31,6 +33,8 @@ export interface Owner {
   readonly counters: Counters;
   /** With the chain of the configuration that it starts with. */
   readonly auth: AuthGate;
+  /** Outlives the run. */
+  readonly hooks: HookRegistry;
   readonly emit: Emit;
   /** A reload has taken effect. */
   readonly took: (next: Resolution) => void;
@@ -138,15 +142,29 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     nameOf: (id) => listeners.nameOf(id),
     threads: config.broker.io_threads,
   });
+  const hooks = new HookService({
+    registry: owner.hooks,
+    native,
+    answer: (verdict) => writer.hookVerdict(verdict),
+    listenerName: (id) => listeners.nameOf(id),
+    log: (error, suppressed) => {
+      const more = suppressed === 0 ? {} : { suppressed };
+      recorder.say('error', 'broker', error.message, { err: error, ...more });
+    },
+    ping: () => registry.ping(config.broker.io_threads),
+    watchedChanged: () => applyNative(reloader.current.config),
+  });
   const router = new EventRouter({
     listeners,
     links,
     registry,
     auth,
+    hooks,
     logs: (level) => recorder.sees(level, 'session'),
     write: (record) => recorder.write(record),
     emit: (name, ...values) => {
       sys.tell(name, values);
+      hooks.tell(name, values);
       owner.emit(name, ...values);
     },
   });
@@ -158,7 +176,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     watchedChanged: () => applyNative(reloader.current.config),
     onError: (error) => recorder.error('broker', error),
   });
-  isWatched = () => sys.watched;
+  isWatched = () => sys.watched || hooks.watches;
   const services: Service[] = [sys];
   const reloader = new Reloader(resolution, {
     recorder,
@@ -182,6 +200,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     registry,
     auth,
     rules,
+    hooks,
     router,
     reloader,
     sys,

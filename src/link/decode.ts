@@ -117,6 +117,13 @@ export function readPublish(
   if (head.topic === '') throw broken('a PUBLISH has no topic');
 }
 
+/** All the properties that `buffer` consists of, without their length. */
+export function readProperties(buffer: Buffer): Properties {
+  return buffer.length === 0
+    ? kNoProperties
+    : new Reader(buffer, 0, buffer.length).propertiesTo(buffer.length);
+}
+
 export function readConnack(buffer: Buffer, { body, end }: Frame): Connack {
   const reader = new Reader(buffer, body, end);
   const sessionPresent = (reader.u8() & 1) === 1;
@@ -202,9 +209,14 @@ class Reader {
     if (end > this.#end) throw broken('properties are cut off');
     const outer = this.#end;
     this.#end = end;
+    const found = this.propertiesTo(end);
+    this.#end = outer;
+    return found;
+  }
+
+  propertiesTo(end: number): Properties {
     const found: Writable<Properties> = {};
     while (this.at < end) this.#property(found);
-    this.#end = outer;
     return found;
   }
 

@@ -15,6 +15,7 @@ import {
   single,
   sum,
 } from './family.js';
+import { hookSection, pauseCauses } from './hook-families.js';
 import { processSection } from './process-families.js';
 import type { Sample } from './sample.js';
 
@@ -384,10 +385,11 @@ export const sections: readonly Section[] = [
         'pauses_total',
         'Times that a connection was not read from, by cause.',
         'cause',
-        each('paused_', ['outbox', 'verdict', 'store', 'queue_full', 'memory_budget', 'rate']),
+        each('paused_', pauseCauses),
       ),
     ],
   },
+  hookSection,
   {
     title: 'Limits and bans',
     families: [

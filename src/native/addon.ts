@@ -317,6 +317,8 @@ export interface NativeBroker {
    * was in force stays.
    */
   setRules(rules: Uint8Array, options: NativeRuleOptions): void;
+  /** All hooks from now on, in the form of encodeHooks(). Each I/O thread takes them in its turn. */
+  setHooks(hooks: Uint8Array): void;
   /** Copies whole records; bytes written, 0 = none left, -n = the next record needs n bytes. */
   drainEvents(into: Uint8Array): number;
   /** Whole command records. They are copied before this returns. */

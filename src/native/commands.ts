@@ -7,6 +7,9 @@ import {
   CommandKind,
   Disconnect,
   Drain,
+  HookAction,
+  HookVerdict,
+  HookVerdictFlag,
   kLinkDynamicFilters,
   kVerdictUnset8,
   kVerdictUnset16,
@@ -59,6 +62,25 @@ export interface LinkSelf {
   readonly deviceId?: string | undefined;
   readonly role?: 'device' | 'service' | undefined;
   readonly dynamicFilters?: boolean | undefined;
+}
+
+/** What becomes of a PUBLISH that waits for hooks. */
+export interface HookVerdictCommand {
+  readonly hookId: bigint;
+  readonly action: keyof typeof HookAction;
+  /** Of a drop, to a v5 client; 0 = as if it had been taken. */
+  readonly reasonCode?: number | undefined;
+  readonly reasonText?: string | undefined;
+  /** For the counters. */
+  readonly timedOut?: boolean | undefined;
+  readonly failed?: boolean | undefined;
+  // Of a change: all of it, as it is to be.
+  readonly topic?: string | undefined;
+  readonly qos?: 0 | 1 | 2 | undefined;
+  readonly retain?: boolean | undefined;
+  /** Encoded. */
+  readonly properties?: Buffer | undefined;
+  readonly payload?: Buffer | undefined;
 }
 
 /** What is not given is the listener's. */
@@ -211,6 +233,31 @@ export class CommandWriter {
     this.#strings(at + Publish.bytes, name, body);
   }
 
+  hookVerdict(command: HookVerdictCommand): void {
+    const reason = text(command.reasonText);
+    const topic = text(command.topic);
+    const properties = command.properties ?? kEmpty;
+    const payload = command.payload ?? kEmpty;
+    const tail = reason.length + topic.length + properties.length + payload.length;
+    const at = this.#begin(CommandKind.hook_verdict, HookVerdict.bytes, tail);
+    const b = this.#buffer;
+    const l = HookVerdict.at;
+    b.writeBigUInt64LE(command.hookId, at + l.hook_id);
+    b.writeUInt8(HookAction[command.action], at + l.action);
+    b.writeUInt8(command.reasonCode ?? 0, at + l.reason_code);
+    const flags =
+      (command.timedOut === true ? HookVerdictFlag.timed_out : 0) |
+      (command.failed === true ? HookVerdictFlag.failed : 0);
+    b.writeUInt8(flags, at + l.flags);
+    b.writeUInt8(command.qos ?? 0, at + l.qos);
+    b.writeUInt8(command.retain === true ? 1 : 0, at + l.retain);
+    b.writeUInt32LE(reason.length, at + l.reason_text_bytes);
+    b.writeUInt32LE(topic.length, at + l.topic_bytes);
+    b.writeUInt32LE(properties.length, at + l.properties_bytes);
+    b.writeUInt32LE(payload.length, at + l.payload_bytes);
+    this.#strings(at + HookVerdict.bytes, reason, topic, properties, payload);
+  }
+
   query(command: QueryCommand): void {
     const clientId = text(command.clientId);
     const argument = text(command.text);
@@ -307,7 +354,7 @@ export class CommandWriter {
     this.#buffer = grown;
   }
 
-  #strings(at: number, ...strings: Buffer[]): void {
+  #strings(at: number, ...strings: readonly Buffer[]): void {
     let to = at;
     for (const bytes of strings) {
       bytes.copy(this.#buffer, to);

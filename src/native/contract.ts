@@ -19,6 +19,7 @@ export const EventKind = {
   trace_end: 13,
   reply: 11,
   auth_request: 14,
+  publish_hook: 16,
 } as const;
 
 export const CommandKind = {
@@ -31,6 +32,7 @@ export const CommandKind = {
   drain: 7,
   query: 8,
   publish: 9,
+  hook_verdict: 11,
 } as const;
 
 export const ConnectFlag = {
@@ -79,6 +81,11 @@ export const CloseCause = {
 /** What a client came by. */
 export const Transport = { tcp: 0, unix_socket: 1, tls: 2, ws: 3, wss: 4 } as const;
 export const AuthFlag = { again: 1 } as const;
+export const HookFlag = { is_link: 1, is_will: 2 } as const;
+export const HookAction = { pass: 0, drop: 1, change: 2 } as const;
+export const HookVerdictFlag = { timed_out: 1, failed: 2 } as const;
+/** In a publish_hook: the message does not expire. */
+export const kNoExpiry = 0xffffffff;
 export const Role = { unset: 0, device: 1, service: 2 } as const;
 
 export const SessionEndCause = {
@@ -298,6 +305,37 @@ export const Verdict = layout('Verdict', {
   auth_data_bytes: 'u32',
 });
 
+export const PublishHook = layout('PublishHook', {
+  hook_id: 'u64',
+  connection_id: 'u64',
+  listener_id: 'u32',
+  expiry_s: 'u32',
+  qos: 'u8',
+  retain: 'u8',
+  flags: 'u8',
+  protocol_level: 'u8',
+  client_id_bytes: 'u32',
+  username_bytes: 'u32',
+  tenant_bytes: 'u32',
+  device_id_bytes: 'u32',
+  topic_bytes: 'u32',
+  properties_bytes: 'u32',
+  payload_bytes: 'u32',
+});
+
+export const HookVerdict = layout('HookVerdict', {
+  hook_id: 'u64',
+  action: 'u8',
+  reason_code: 'u8',
+  flags: 'u8',
+  qos: 'u8',
+  retain: 'u8',
+  reason_text_bytes: 'u32',
+  topic_bytes: 'u32',
+  properties_bytes: 'u32',
+  payload_bytes: 'u32',
+});
+
 export const LinkOpen = layout('LinkOpen', {
   link_id: 'u32',
   credit_bytes: 'u32',
@@ -361,6 +399,7 @@ export const eventLayouts = {
   trace_end: TraceEnd,
   reply: Reply,
   auth_request: AuthRequest,
+  publish_hook: PublishHook,
 } as const satisfies Record<keyof typeof EventKind, Layout>;
 
 export const commandLayouts = {
@@ -373,6 +412,7 @@ export const commandLayouts = {
   drain: Drain,
   query: Query,
   publish: Publish,
+  hook_verdict: HookVerdict,
 } as const satisfies Record<keyof typeof CommandKind, Layout>;
 
 export { type CounterName, counterNames } from './counter-names.js';

@@ -194,6 +194,14 @@ export const counterNames = [
   'bans_not_kept',
   'packets_sent_auth',
   'connections_put_off',
+  'hook_publishes',
+  'hook_held',
+  'hook_timeouts',
+  'hook_errors',
+  'hook_verdicts_late',
+  'dropped_by_hook',
+  'hook_changes',
+  'paused_hooks',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

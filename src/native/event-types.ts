@@ -180,6 +180,13 @@ export interface ReplyEvent {
   readonly data: Buffer;
 }
 
+/** A PUBLISH that waits for hooks. The record lies in `buffer` at `at`, only until the handler returns. */
+export interface PublishHookEvent {
+  readonly kind: 'publish_hook';
+  readonly buffer: Buffer;
+  readonly at: number;
+}
+
 export type NativeEvent =
   | ConnectRequestEvent
   | AuthRequestEvent
@@ -194,4 +201,5 @@ export type NativeEvent =
   | TraceEvent
   | TraceEndEvent
   | DrainedEvent
-  | ReplyEvent;
+  | ReplyEvent
+  | PublishHookEvent;

@@ -160,6 +160,8 @@ export class EventReader {
           authData: this.#bytes(at + AuthRequest.at.auth_data_bytes),
         };
       }
+      case 'publish_hook':
+        return { kind, buffer: this.#buffer, at };
       case undefined:
         // Both halves are versioned together (ST_ADDON_VERSION): only a defect gets here.
         throw new TypeError(`event kind ${this.#view.getUint16(at + 4, true)} is unknown`);

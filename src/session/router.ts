@@ -4,7 +4,13 @@ import { assertNever } from '../errors.js';
 import type { Links } from '../link/links.js';
 import type { Listeners } from '../listener/listeners.js';
 import type { LogRecord, RecordLevel } from '../log/logger.js';
-import type { NativeEvent, ReplyEvent, TraceEndEvent, TraceEvent } from '../native/events.js';
+import type {
+  NativeEvent,
+  PublishHookEvent,
+  ReplyEvent,
+  TraceEndEvent,
+  TraceEvent,
+} from '../native/events.js';
 import {
   alertRecord,
   type BrokerEvents,
@@ -21,6 +27,7 @@ interface Outlets {
   readonly listeners: Pick<Listeners, 'nameOf'>;
   readonly links: Pick<Links, 'handle'>;
   readonly registry: { handle(reply: ReplyEvent): void };
+  readonly hooks: { handle(event: PublishHookEvent): void };
   readonly auth: Pick<AuthGate, 'judge' | 'handleAuth'>;
   /** Whether anyone sees records about sessions of this level. */
   readonly logs: (level: RecordLevel) => boolean;
@@ -90,6 +97,9 @@ export class EventRouter {
       }
       case 'reply':
         this.#to.registry.handle(event);
+        return;
+      case 'publish_hook':
+        this.#to.hooks.handle(event);
         return;
       case 'trace':
       case 'trace_end':

@@ -117,6 +117,8 @@ export class FakeBroker implements NativeBroker {
   /** What setChannels() said last. */
   readonly channels = new Map<number, NativeChannelSpec>();
   readonly live: Partial<NativeLiveOptions> = {};
+  /** What setHooks() said last. */
+  hooks: Buffer | undefined;
   /** What setRules() said last. */
   rules: { readonly form: Buffer; readonly options: NativeRuleOptions } | undefined;
   /** What listen() throws, by address. */
@@ -186,6 +188,11 @@ export class FakeBroker implements NativeBroker {
     this.calls.push('configure');
     Object.assign(this.live, options);
   }
+  setHooks(hooks: Uint8Array): void {
+    this.calls.push('setHooks');
+    this.hooks = Buffer.from(hooks);
+  }
+
   setRules(rules: Uint8Array, options: NativeRuleOptions): void {
     this.calls.push('setRules');
     this.rules = { form: Buffer.from(rules), options };

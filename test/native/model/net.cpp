@@ -82,6 +82,14 @@ class Net::Logical final : public Host {
       case EventKind::alert:
         listener.on_alert(first, as<contract::Alert>(fixed));
         return true;
+      case EventKind::publish_hook: {
+        if (self().crowded) return false;
+        std::string fields[7];
+        std::size_t at = 0;
+        for (const Bytes text : strings) fields[at++] = as_text(text);
+        listener.on_publish_hook(as<contract::PublishHook>(fixed), fields);
+        return true;
+      }
       case EventKind::link_bytes:
       case EventKind::link_closed:
       case EventKind::log:
@@ -311,6 +319,19 @@ void Net::verdict(Conn& conn, const contract::Verdict& verdict, const VerdictTex
 
 void Net::set_rules(unsigned shard, std::shared_ptr<const RuleSet> rules) {
   act(shard, [&](Shard& self) { self.set_rules(std::move(rules)); });
+}
+
+void Net::set_hooks(unsigned shard, std::shared_ptr<const HookSet> hooks) {
+  act(shard, [&](Shard& self) { self.set_hooks(std::move(hooks)); });
+}
+
+void Net::hook_verdict(const contract::HookVerdict& verdict, const HookVerdictTexts& texts) {
+  act(static_cast<unsigned>(verdict.hook_id >> 56),
+      [&](Shard& self) { self.on_hook_verdict(verdict, texts); });
+}
+
+void Net::end_holds(unsigned shard) {
+  act(shard, [](Shard& self) { self.end_holds(); });
 }
 
 void Net::timers(unsigned shard) {

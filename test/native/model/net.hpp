@@ -51,6 +51,8 @@ class NetListener {
   virtual void on_session_ended(unsigned, std::string_view, contract::SessionEndCause) {}
   virtual void on_verdict_wanted(Conn&) {}
   virtual void on_alert(std::string_view, const contract::Alert&) {}
+  /// `fields`: the record's strings in their order.
+  virtual void on_publish_hook(const contract::PublishHook&, const std::string (&)[7]) {}
   virtual void on_answer(std::uint64_t, wire::ReasonCode) {}
   virtual void on_closed(Conn&, CloseMode, contract::CloseCause) {}
   virtual void on_moved(Conn&) {}
@@ -93,6 +95,11 @@ class Net {
   void take_arrival(unsigned shard);
   void verdict(Conn& conn, const contract::Verdict& verdict, const VerdictTexts& texts = {});
   void set_rules(unsigned shard, std::shared_ptr<const RuleSet> rules);
+  void set_hooks(unsigned shard, std::shared_ptr<const HookSet> hooks);
+  void hook_verdict(const contract::HookVerdict& verdict, const HookVerdictTexts& texts = {});
+  void end_holds(unsigned shard);
+  /// No room for events of hooks.
+  void set_crowded(unsigned shard, bool crowded) { shards_[shard]->crowded = crowded; }
   void timers(unsigned shard);
   void uncongested(unsigned shard);
   void end_turn(unsigned shard);
@@ -150,6 +157,7 @@ class Net {
     std::vector<std::unique_ptr<Outlet>> old_outlets;  ///< dead clients point there until the end
     std::uint64_t random;
     bool congested = false;
+    bool crowded = false;
     bool acting = false;
   };
   /// Marks the shard as acting, sets its clock, shows the output at the end.

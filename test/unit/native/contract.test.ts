@@ -117,6 +117,7 @@ describe('enums', () => {
     AlertKind: contract.AlertKind,
     QueryKind: contract.QueryKind,
     QueryStatus: contract.QueryStatus,
+    HookAction: contract.HookAction,
   };
   test.each(Object.entries(enums))('%s', (name, mine) => {
     expect(mine).toEqual(parseEnum(name));
@@ -125,13 +126,18 @@ describe('enums', () => {
   test('no other enum is in the header', () => {
     const names = [...records.matchAll(/enum (?:class )?(\w+)/g)].map(([, name]) => name);
     expect(names.sort()).toEqual(
-      [...Object.keys(enums), 'ConnectFlag', 'LinkFlag', 'AuthFlag'].sort(),
+      [
+        ...Object.keys(enums),
+        ...['ConnectFlag', 'LinkFlag', 'AuthFlag', 'HookFlag', 'HookVerdictFlag'],
+      ].sort(),
     );
   });
 
   test.each([
     ['ConnectFlag', contract.ConnectFlag],
     ['AuthFlag', contract.AuthFlag],
+    ['HookFlag', contract.HookFlag],
+    ['HookVerdictFlag', contract.HookVerdictFlag],
   ])('%s', (name, mine) => {
     const prefix = `k${name.replace('Flag', '')}`;
     const native = Object.entries(parseEnum(name)).map(([key, value]) => [

@@ -1,0 +1,163 @@
+/** A message that waits for hooks, read from its record; and what a chain of hooks has made of it. */
+
+import { readProperties } from '../link/decode.js';
+import { encodeMessageProperties } from '../link/encode.js';
+import type { MessageProperties, Qos } from '../link/packets.js';
+import { HookFlag, kNoExpiry, PublishHook } from '../native/contract.js';
+import { type ProtocolVersion, versions } from '../native/events.js';
+import type { HookMessage } from './types.js';
+
+const l = PublishHook.at;
+
+/** A copy of a publish_hook record's values; its texts are decoded when they are asked for. */
+export class Held {
+  readonly hookId: bigint;
+  readonly topic: string;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  readonly isLink: boolean;
+  readonly isWill: boolean;
+  readonly listenerId: number;
+  readonly expiry: number | undefined;
+  readonly protocolVersion: ProtocolVersion | undefined;
+  /** The record's byte strings, and where each begins. */
+  readonly #strings: Buffer;
+  readonly #starts: number[] = [];
+
+  constructor(buffer: Buffer, at: number) {
+    this.hookId = buffer.readBigUInt64LE(at + l.hook_id);
+    this.listenerId = buffer.readUInt32LE(at + l.listener_id);
+    const expiry = buffer.readUInt32LE(at + l.expiry_s);
+    this.expiry = expiry === kNoExpiry ? undefined : expiry;
+    this.qos = buffer.readUInt8(at + l.qos) as Qos;
+    this.retain = buffer.readUInt8(at + l.retain) !== 0;
+    const flags = buffer.readUInt8(at + l.flags);
+    this.isLink = (flags & HookFlag.is_link) !== 0;
+    this.isWill = (flags & HookFlag.is_will) !== 0;
+    this.protocolVersion = versions[buffer.readUInt8(at + l.protocol_level)];
+    let bytes = 0;
+    for (const lengthAt of lengths) {
+      this.#starts.push(bytes);
+      bytes += buffer.readUInt32LE(at + lengthAt);
+    }
+    this.#starts.push(bytes);
+    const start = at + PublishHook.bytes;
+    this.#strings = Buffer.from(buffer.subarray(start, start + bytes));
+    this.topic = this.#text(4);
+  }
+
+  get clientId(): string {
+    return this.#text(0);
+  }
+  get username(): string | undefined {
+    return this.#text(1) || undefined;
+  }
+  get tenant(): string | undefined {
+    return this.#text(2) || undefined;
+  }
+  get deviceId(): string | undefined {
+    return this.#text(3) || undefined;
+  }
+  get encodedProperties(): Buffer {
+    return this.#part(5);
+  }
+  get payload(): Buffer {
+    return this.#part(6);
+  }
+
+  #part(index: number): Buffer {
+    return this.#strings.subarray(this.#starts[index], this.#starts[index + 1]);
+  }
+  #text(index: number): string {
+    return this.#strings.toString('utf8', this.#starts[index], this.#starts[index + 1]);
+  }
+}
+
+const lengths = [
+  l.client_id_bytes,
+  l.username_bytes,
+  l.tenant_bytes,
+  l.device_id_bytes,
+  l.topic_bytes,
+  l.properties_bytes,
+  l.payload_bytes,
+] as const;
+
+/** What a message is by now. Immutable: hooks may keep it. */
+export interface Shape {
+  readonly topic: string;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  readonly payload: Buffer;
+  /** undefined = as they came. */
+  readonly properties?: Omit<MessageProperties, 'messageExpiryInterval'>;
+}
+
+export class ShownMessage implements HookMessage {
+  readonly topic: string;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  readonly listener: string | undefined;
+  readonly #held: Held;
+  readonly #shape: Shape;
+  #properties: MessageProperties | undefined;
+
+  constructor(held: Held, shape: Shape, listener: string | undefined) {
+    this.#held = held;
+    this.#shape = shape;
+    this.topic = shape.topic;
+    this.qos = shape.qos;
+    this.retain = shape.retain;
+    this.listener = listener;
+  }
+
+  get payload(): Buffer {
+    return this.#shape.payload;
+  }
+  text(): string {
+    return this.#shape.payload.toString('utf8');
+  }
+  get properties(): MessageProperties {
+    if (this.#properties === undefined) {
+      const { properties } = this.#shape;
+      const { expiry } = this.#held;
+      this.#properties = {
+        ...(properties ?? readProperties(this.#held.encodedProperties)),
+        ...(expiry === undefined ? {} : { messageExpiryInterval: expiry }),
+      };
+    }
+    return this.#properties;
+  }
+  get clientId(): string {
+    return this.#held.clientId;
+  }
+  get username(): string | undefined {
+    return this.#held.username;
+  }
+  get tenant(): string | undefined {
+    return this.#held.tenant;
+  }
+  get deviceId(): string | undefined {
+    return this.#held.deviceId;
+  }
+  get isLink(): boolean {
+    return this.#held.isLink;
+  }
+  get isWill(): boolean {
+    return this.#held.isWill;
+  }
+  get protocolVersion(): ProtocolVersion | undefined {
+    return this.#held.protocolVersion;
+  }
+}
+
+export function firstShape(held: Held): Shape {
+  return { topic: held.topic, qos: held.qos, retain: held.retain, payload: held.payload };
+}
+
+/** Of a message that was changed. */
+export function propertiesOf(held: Held, { properties }: Shape): Buffer {
+  if (properties === undefined) return held.encodedProperties;
+  const { messageExpiryInterval: _, ...rest } = properties as MessageProperties;
+  return encodeMessageProperties(rest);
+}

@@ -1,0 +1,110 @@
+/** The hooks of one run: what is asked of the native half, and what comes from it. */
+import type { StMqttdError } from '../errors.js';
+import type { NativeBroker } from '../native/addon.js';
+import type { HookVerdictCommand } from '../native/commands.js';
+import type { PublishHookEvent } from '../native/events.js';
+import { encodeHooks, type NativeHook } from '../native/hooks.js';
+import type { BrokerEvents } from '../session/events.js';
+import type { HookName, HookRegistry, HookUser } from './registry.js';
+import type { HookRunner } from './runner.js';
+
+export interface HookServiceDeps {
+  readonly registry: HookRegistry;
+  readonly native: Pick<NativeBroker, 'setHooks'>;
+  readonly answer: (verdict: HookVerdictCommand) => void;
+  readonly listenerName: (id: number) => string;
+  readonly log: (error: StMqttdError, suppressed: number) => void;
+  /** Resolves when every I/O thread has done what it was told before. */
+  readonly ping: () => Promise<void>;
+  /** Whether somebody looks at events has changed. */
+  readonly watchedChanged: () => void;
+}
+
+export class HookService implements HookUser {
+  readonly #deps: HookServiceDeps;
+  #runner: HookRunner | undefined;
+  /** The latest change, until it was handed over. */
+  #applying: Promise<void> = Promise.resolve();
+  #scheduled = false;
+  #ended = false;
+  #watches = false;
+
+  constructor(deps: HookServiceDeps) {
+    this.#deps = deps;
+  }
+
+  /** Hooks are told of what happens to clients. */
+  get watches(): boolean {
+    const { registry } = this.#deps;
+    return registry.has('disconnect') || registry.has('sessionExpire') || registry.has('alert');
+  }
+
+  changed(): void {
+    if (this.#scheduled || this.#ended) return;
+    this.#scheduled = true;
+    // Many that are registered one after the other are handed over once.
+    this.#applying = this.#applying.then(() => this.#apply());
+  }
+
+  async ready(): Promise<void> {
+    await this.#applying;
+    if (!this.#ended) await this.#deps.ping();
+  }
+
+  /** What is registered before start() is in force when this resolves, for threads that start then. */
+  async begin(): Promise<void> {
+    this.#deps.registry.user = this;
+    await this.#applying;
+  }
+
+  handle(event: PublishHookEvent): void {
+    this.#runner?.publish(event);
+  }
+
+  tell<K extends keyof BrokerEvents>(event: K, values: BrokerEvents[K]): void {
+    if (this.#runner === undefined) return;
+    const kind = noticeOf(event, values[0]);
+    if (kind === undefined) return;
+    this.#runner.notify(this.#deps.registry.of(kind), values[0]);
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#deps.registry.user = undefined;
+  }
+
+  async #apply(): Promise<void> {
+    this.#runner ??= await this.#load();
+    this.#scheduled = false;
+    if (this.#ended) return;
+    this.#runner.reread();
+    this.#deps.native.setHooks(encodeHooks(this.#deps.registry.of('publish').map(nativeHook)));
+    if (this.watches === this.#watches) return;
+    this.#watches = this.watches;
+    this.#deps.watchedChanged();
+  }
+
+  async #load(): Promise<HookRunner> {
+    const { HookRunner } = await import('./runner.js');
+    return new HookRunner(this.#deps);
+  }
+}
+
+function noticeOf(event: keyof BrokerEvents, value: unknown): HookName | undefined {
+  if (event === 'disconnect') return 'disconnect';
+  if (event === 'alert') return 'alert';
+  const isExpiry = event === 'sessionEnd' && (value as { cause: string }).cause === 'expired';
+  return isExpiry ? 'sessionExpire' : undefined;
+}
+
+function nativeHook({
+  filter,
+  timeoutMs,
+  onTimeout,
+}: {
+  readonly filter: string;
+  readonly timeoutMs: number;
+  readonly onTimeout: 'pass' | 'drop';
+}): NativeHook {
+  return { kind: 'publish', filter, timeoutMs, drops: onTimeout === 'drop' };
+}

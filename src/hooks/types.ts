@@ -1,0 +1,87 @@
+/** What hooks are given and what they answer. Nothing here runs. */
+import type { MessageProperties, Qos } from '../link/packets.js';
+import type { ProtocolVersion } from '../native/events.js';
+import type { AlertInfo, DisconnectInfo, SessionEndInfo } from '../session/events.js';
+
+/** What becomes of it where a hook gives no answer that counts. */
+export type HookPolicy = 'pass' | 'drop';
+
+export interface HookOptions {
+  /** What logs call it; default: the function's name, or its kind and number. */
+  readonly name?: string | undefined;
+  /** How long a promise may take, in ms, 1 to 60,000; default 5000. */
+  readonly timeoutMs?: number | undefined;
+  /** Where that is over; default 'pass'. */
+  readonly onTimeout?: HookPolicy | undefined;
+  /** Where it throws, rejects, or answers what it may not; default 'pass'. */
+  readonly onError?: HookPolicy | undefined;
+  /** Lower ones first, equal ones as they were registered; default 0. */
+  readonly order?: number | undefined;
+}
+
+/** For hooks that are only told something. */
+export type NoticeOptions = Pick<HookOptions, 'name' | 'order'>;
+
+/** Removes the hook; again does nothing. */
+export type Unregister = () => void;
+
+/** Who sent a message. */
+export interface HookClient {
+  readonly clientId: string;
+  /** undefined: none was given, or nobody stands behind it. */
+  readonly username: string | undefined;
+  readonly tenant: string | undefined;
+  /** As the verdict said. */
+  readonly deviceId: string | undefined;
+  /** A link of this process. */
+  readonly isLink: boolean;
+}
+
+/** A message on its way, as the hooks before this one left it. Payload and properties are read lazily. */
+export interface HookMessage extends HookClient {
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  /** messageExpiryInterval: what is left of it. */
+  readonly properties: MessageProperties;
+  /** The Will of a client whose connection has ended. */
+  readonly isWill: boolean;
+  /** Name of the listener; undefined for a link and for a Will. */
+  readonly listener: string | undefined;
+  /** undefined for a Will. */
+  readonly protocolVersion: ProtocolVersion | undefined;
+  /** The payload as UTF-8. */
+  text(): string;
+}
+
+/** What is given is changed, the rest stays. The message is not shown to hooks of the new topic. */
+export interface MessageChange {
+  /** A Topic Name that does not begin with $SYS. Access rules are not asked about it. */
+  readonly topic?: string | undefined;
+  readonly payload?: string | Uint8Array | undefined;
+  readonly qos?: Qos | undefined;
+  readonly retain?: boolean | undefined;
+  /** All of them; the Message Expiry Interval stays what it was. */
+  readonly properties?: Omit<MessageProperties, 'messageExpiryInterval'> | undefined;
+}
+
+export interface MessageDrop {
+  /**
+   * For the publisher, if it speaks MQTT 5.0 and waits for an acknowledgement: 0 = as if it had been
+   * taken, 0x80, 0x83, 0x87, 0x90, 0x97 or 0x99. Others are acknowledged in any case.
+   */
+  readonly drop: number;
+  /** Reason String. */
+  readonly reason?: string | undefined;
+}
+
+export type MessageVerdict = undefined | 'pass' | 'drop' | MessageChange | MessageDrop;
+
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook that returns nothing passes
+type Answer<T> = void | T | Promise<void | T>;
+
+export type PublishHook = (message: HookMessage) => Answer<MessageVerdict>;
+export type DisconnectHook = (client: DisconnectInfo) => Answer<unknown>;
+export type SessionExpireHook = (session: SessionEndInfo) => Answer<unknown>;
+export type AlertHook = (alert: AlertInfo) => Answer<unknown>;

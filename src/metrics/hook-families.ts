@@ -1,0 +1,43 @@
+/** Metrics of hooks: rows of families.ts. */
+import { counter, type Section, single } from './family.js';
+
+/** Why a connection is not read from. */
+export const pauseCauses = [
+  'outbox',
+  'verdict',
+  'store',
+  'queue_full',
+  'memory_budget',
+  'rate',
+  'hooks',
+] as const;
+
+export const hookSection: Section = {
+  title: 'Hooks',
+  families: [
+    counter(
+      'hook_messages_total',
+      'PUBLISH packets and Wills that were shown to hooks.',
+      'hook_publishes',
+    ),
+    single(
+      'gauge',
+      'hook_messages_held',
+      'Messages that wait for hooks, or behind one of their client that does.',
+      ({ counters }) => counters.hook_held,
+    ),
+    counter('hook_changes_total', 'Messages that hooks have changed.', 'hook_changes'),
+    counter('hook_drops_total', 'Messages that hooks have dropped.', 'dropped_by_hook'),
+    counter(
+      'hook_timeouts_total',
+      'Messages for which a hook has not answered in time.',
+      'hook_timeouts',
+    ),
+    counter('hook_errors_total', 'Messages for which a hook has failed.', 'hook_errors'),
+    counter(
+      'hook_verdicts_late_total',
+      'Answers of hooks that came when the time was over.',
+      'hook_verdicts_late',
+    ),
+  ],
+};
