@@ -88,11 +88,14 @@ describe.each([1, 3])('onPublish, %i I/O threads', (io_threads) => {
     await eventually(() => expect(got).toEqual(['h/a=slow', 'free=2', 'h/b=3', 'free=4']));
     expect(seen).toHaveLength(2);
     const first = seen[0] as HookMessage;
-    expect(first).toMatchObject({
-      ...{ topic: 'h/a', qos: 2, retain: false, clientId: 'sender', username: 'somebody' },
-      ...{ isLink: false, isWill: false, listener: 'unified-test', protocolVersion: '5.0' },
-      ...{ deviceId: undefined, tenant: undefined },
-    });
+    expect([first.topic, first.qos, first.retain]).toEqual(['h/a', 2, false]);
+    expect([first.clientId, first.username, first.tenant]).toEqual([
+      'sender',
+      'somebody',
+      undefined,
+    ]);
+    expect([first.isLink, first.isWill]).toEqual([false, false]);
+    expect([first.listener, first.protocolVersion]).toEqual(['unified-test', '5.0']);
     expect(first.properties).toMatchObject({ contentType: 'text', userProperties: [['a', 'b']] });
     expect(first.properties.messageExpiryInterval).toBeLessThanOrEqual(60);
     expect(broker.metrics().hook_publishes).toBe(2);
