@@ -23,6 +23,8 @@ import { boundRecords, loopbackRecord } from './listener/announce.js';
 import { type BoundAddress, socketAddress } from './listener/listeners.js';
 import type { Recorder } from './log/recorder.js';
 import { Counters, type Metrics } from './metrics/counters.js';
+import type { MeterOptions } from './metrics/feeds.js';
+import type { Meters } from './metrics/meters.js';
 import { isMqttText } from './native/commands.js';
 import type { Resolve } from './reload/reloader.js';
 import type { ReloadReport } from './reload/report.js';
@@ -31,7 +33,9 @@ import type { Run } from './run.js';
 import { checkDisconnect, type DisconnectOptions } from './session/disconnect.js';
 import { drain } from './session/drain.js';
 import { emitTo } from './session/emit.js';
-import type { BrokerEvents } from './session/events.js';
+import type { AlertInfo, BrokerEvents } from './session/events.js';
+import type { Feed, FeedOptions } from './session/feed.js';
+import type { Clients, RetainedMessages, Sessions, Subscriptions } from './session/listings.js';
 import type { Registry } from './session/registry.js';
 import { closeTracerOf, tracerOf } from './trace/open.js';
 import type { Tracer } from './trace/tracer.js';
@@ -97,6 +101,11 @@ export class Broker extends BrokerHooks {
   stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#stopping ??= this.#stop(options.timeoutMs);
     return this.#stopping;
+  }
+
+  /** stop(), for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 
   /** This broker's number in its log records ([id]). */
@@ -211,6 +220,31 @@ export class Broker extends BrokerHooks {
     return this.#running('reading the registry').registry;
   }
 
+  /** The numbers of every interval as a stream, each call one of its own; it ends with stop(). */
+  meters(options: MeterOptions = {}): Feed<Meters> {
+    return this.#running('reading meters').feeds.meters(options);
+  }
+
+  /** What the `alert` event tells, as a stream; each call one of its own; it ends with stop(). */
+  alerts(options: FeedOptions = {}): Feed<AlertInfo> {
+    return this.#running('reading alerts').feeds.alerts(options);
+  }
+
+  /** Clients that are connected: `for await`, by pages, one by one. */
+  get clients(): Clients {
+    return this.#running('listing clients').listings.clients;
+  }
+  /** Sessions, with a connection or without. */
+  get sessions(): Sessions {
+    return this.#running('listing sessions').listings.sessions;
+  }
+  get subscriptions(): Subscriptions {
+    return this.#running('listing subscriptions').listings.subscriptions;
+  }
+  get retained(): RetainedMessages {
+    return this.#running('listing retained messages').listings.retained;
+  }
+
   /** Opens a client inside this process. Resolves when the broker has admitted it. */
   async link(options: LinkOptions = {}): Promise<Link> {
     return this.#running('opening a link').links.open(options);
@@ -304,6 +338,7 @@ export class Broker extends BrokerHooks {
     run.dispatcher.close();
     run.links.end();
     run.registry.end();
+    run.feeds.end();
     this.#run = undefined;
     await run.listeners.stop();
   }

@@ -34,6 +34,8 @@ export type { BoundAddress } from './listener/listeners.js';
 export type { LogRecord, RecordLevel } from './log/logger.js';
 export type { LogModule } from './log/modules.js';
 export type { Metrics } from './metrics/counters.js';
+export type { MeterOptions } from './metrics/feeds.js';
+export type { MeterRates, Meters } from './metrics/meters.js';
 export type {
   AlertName,
   CloseCauseName,
@@ -43,6 +45,7 @@ export type {
 } from './native/contract.js';
 export type { ProtocolVersion } from './native/events.js';
 export type { ReloadReport } from './reload/report.js';
+export type { DisconnectOptions } from './session/disconnect.js';
 export type {
   AlertInfo,
   BrokerEvents,
@@ -51,8 +54,17 @@ export type {
   RefusedInfo,
   SessionEndInfo,
 } from './session/events.js';
+export type { Feed, FeedOptions } from './session/feed.js';
+export type { Listing, ListingPage, NumberRange, RowFilter } from './session/listing.js';
+export type {
+  Clients,
+  RetainedMessages,
+  Sessions,
+  Subscriptions,
+} from './session/listings.js';
 export type {
   ClientDetail,
+  ClientIdentity,
   ClientRow,
   InFlightRow,
   Page,
@@ -62,5 +74,6 @@ export type {
   SubscribeRequest,
   SubscriptionRow,
   Totals,
+  Transport,
 } from './session/registry.js';
 export type { TracedPacket, TraceInfo, TraceOptions, Tracer, TraceSink } from './trace/tracer.js';

@@ -11,6 +11,7 @@ import { Listeners } from '../listener/listeners.js';
 import { Logger } from '../log/logger.js';
 import { Recorder } from '../log/recorder.js';
 import type { Counters } from '../metrics/counters.js';
+import { Feeds } from '../metrics/feeds.js';
 import { CommandWriter } from '../native/commands.js';
 import { Dispatcher } from '../native/dispatch.js';
 import { loadAddon } from '../native/load.js';
@@ -19,6 +20,7 @@ import { Reloader } from '../reload/reloader.js';
 import type { Run, Service } from '../run.js';
 import { eventMask } from '../session/event-mask.js';
 import type { BrokerEvents } from '../session/events.js';
+import { makeListings } from '../session/listings.js';
 import { NativeRegistry } from '../session/native-registry.js';
 import { EventRouter } from '../session/router.js';
 import { SysTopics } from '../sys/sys-topics.js';
@@ -154,6 +156,10 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     ping: () => registry.ping(config.broker.io_threads),
     watchedChanged: () => applyNative(reloader.current.config),
   });
+  const feeds = new Feeds({
+    counters: () => counters.read(native),
+    totals: () => registry.totals(),
+  });
   const router = new EventRouter({
     listeners,
     links,
@@ -165,6 +171,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     emit: (name, ...values) => {
       sys.tell(name, values);
       hooks.tell(name, values);
+      if (name === 'alert') feeds.alert(...(values as BrokerEvents['alert']));
       owner.emit(name, ...values);
     },
   });
@@ -198,6 +205,8 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     listeners,
     links,
     registry,
+    listings: makeListings(registry, async () => links.open({})),
+    feeds,
     auth,
     rules,
     hooks,

@@ -3,6 +3,7 @@
  * Text: exact, or with `*` for any characters; `_like_NAME` finds it anywhere. Numbers: exact,
  * `_gte_NAME`, `_lte_NAME`.
  */
+import { globOf } from '../session/glob.js';
 import { flag, integer, type Schema, text } from './schema.js';
 
 export type Query = Readonly<Record<string, unknown>>;
@@ -77,22 +78,3 @@ const atLeast = (found: number | null | undefined, low: number) =>
   typeof found === 'number' && found >= low;
 const atMost = (found: number | null | undefined, high: number) =>
   typeof found === 'number' && found <= high;
-
-/** Without a regular expression: its time is bounded by the lengths' product. */
-export function globOf(pattern: string): (found: string) => boolean {
-  const [head = '', ...rest] = pattern.split('*');
-  const tail = rest.pop() ?? '';
-  const parts = rest.filter((part) => part !== '');
-  return (found) => {
-    if (found.length < head.length + tail.length) return false;
-    if (!found.startsWith(head) || !found.endsWith(tail)) return false;
-    const stop = found.length - tail.length;
-    let at = head.length;
-    for (const part of parts) {
-      const next = found.indexOf(part, at);
-      if (next < 0 || next + part.length > stop) return false;
-      at = next + part.length;
-    }
-    return true;
-  };
-}

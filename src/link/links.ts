@@ -15,6 +15,7 @@ export class Links {
   /** By Client Identifier: ids of QoS 2 publishes that an ended link left in the broker. */
   readonly #unreleased = new Map<string, number[]>();
   #lastId = 0;
+  #ended = false;
 
   constructor(writer: CommandWriter, onError: (error: unknown) => void) {
     this.#writer = writer;
@@ -24,6 +25,10 @@ export class Links {
   /** Resolves when the broker has admitted it. */
   open(options: LinkOptions): Promise<Link> {
     checkOptions(options);
+    if (this.#ended) {
+      const next = 'await start() first';
+      throw fail('ST_BROKER_STATE', { doing: 'opening a link', state: 'stopped', next });
+    }
     const { clientId = '', cleanStart = true } = options;
     const left = cleanStart ? [] : (this.#unreleased.get(clientId) ?? []);
     this.#unreleased.delete(clientId);
@@ -75,6 +80,7 @@ export class Links {
 
   /** The broker has stopped: no link_closed comes any more. */
   end(): void {
+    this.#ended = true;
     for (const link of this.#links.values()) finish(link, 'shutting_down', 0x8b);
     this.#links.clear();
   }

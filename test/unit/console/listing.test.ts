@@ -2,9 +2,10 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { filterOf, globOf } from '../../../src/console/filter.ts';
+import { filterOf } from '../../../src/console/filter.ts';
 import { clientFields } from '../../../src/console/rows.ts';
 import { Scanner } from '../../../src/console/scan.ts';
+import { globOf } from '../../../src/session/glob.ts';
 import { client, harness, internalErrors, offline, retained, subscription } from './fake.ts';
 
 const unexpected = (error: unknown) => {
