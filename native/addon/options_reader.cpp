@@ -231,12 +231,8 @@ bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
   number("outbound_low_watermark_bytes", to.outbound_low_watermark_bytes);
   number("event_mask", to.event_mask);
   number("verdict_timeout_ms", to.verdict_timeout_ms);
-  if (wanted == Wanted::all || reader.has("authenticate")) {
-    reader.flag("authenticate", to.authenticate);
-  }
-  if (wanted == Wanted::all || reader.has("enhanced_auth")) {
-    reader.flag("enhanced_auth", to.enhanced_auth);
-  }
+  if (is_wanted("authenticate")) reader.flag("authenticate", to.authenticate);
+  if (is_wanted("enhanced_auth")) reader.flag("enhanced_auth", to.enhanced_auth);
   number("accepts_per_turn", to.accepts_per_turn);
   number("max_connections_per_tenant", to.tenants.max_connections);
   number("messages_per_s_per_tenant", to.tenants.messages_per_s);
@@ -244,7 +240,7 @@ bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
   number("flapping_count", to.flapping.count);
   number("flapping_window_ms", to.flapping.window_ms);
   number("flapping_ban_s", to.flapping.ban_s);
-  if (wanted == Wanted::all || reader.has("me_topics")) {
+  if (is_wanted("me_topics")) {
     reader.choice("me_topics", to.device.mode,
                   {{"off", MeMode::off}, {"scoped", MeMode::scoped}, {"shared", MeMode::shared}});
     reader.flag("device_id_from_client", to.device.id_from_client);

@@ -14,8 +14,9 @@ STMQTT_THREAD_LOCAL std::int64_t bytes_of_thread = 0;
 }  // namespace
 
 Message* Message::make(const MessageParts& parts) noexcept {
-  const std::size_t bytes =
-      sizeof(Message) + parts.topic.size() + parts.properties.size() + parts.payload.size();
+  const std::size_t origin = parts.origin.empty() ? 0 : 2 + parts.origin.size();
+  const std::size_t bytes = sizeof(Message) + parts.topic.size() + parts.properties.size() +
+                            parts.payload.size() + origin;
   auto* message = ::new (pool_allocate(bytes)) Message;
   message->expires_at_ms_ = parts.expires_at_ms;
   message->payload_bytes_ = static_cast<std::uint32_t>(parts.payload.size());
@@ -29,13 +30,18 @@ Message* Message::make(const MessageParts& parts) noexcept {
   std::uint8_t* at = reinterpret_cast<std::uint8_t*>(message + 1);
   at = store_bytes(at, parts.topic);
   at = store_bytes(at, parts.properties);
-  store_bytes(at, parts.payload);
+  at = store_bytes(at, parts.payload);
+  if (origin != 0) {
+    message->has_origin_ = true;
+    store_bytes(store_u16(at, static_cast<std::uint16_t>(parts.origin.size())), parts.origin);
+  }
   bytes_of_thread += static_cast<std::int64_t>(bytes);
   return message;
 }
 
 void Message::destroy() noexcept {
-  const std::size_t bytes = sizeof(Message) + logical_bytes();
+  const std::size_t bytes =
+      sizeof(Message) + logical_bytes() + (has_origin_ ? 2 + origin().size() : 0);
   bytes_of_thread -= static_cast<std::int64_t>(bytes);
   const PoolOwner owner = pool_owner_;
   this->~Message();

@@ -19,6 +19,7 @@ struct MessageParts {
                      ///< (3.3.2.3: Payload Format Indicator, Content Type, Response Topic,
                      ///< Correlation Data, User Properties in order), without their length
   Bytes payload;
+  Bytes origin;      ///< who published, as session/publisher.hpp writes it; empty = is not told
   std::uint64_t expires_at_ms = 0;  ///< on the monotonic clock; 0 = never
   SessionRef publisher;
   std::uint32_t published = 0;  ///< when, for the latency of its deliveries; 0 = not measured
@@ -45,6 +46,12 @@ class Message {
   }
   [[nodiscard]] Bytes payload() const noexcept {
     return {data() + topic_bytes_ + properties_bytes_, payload_bytes_};
+  }
+  /// Who published it; empty = is not told.
+  [[nodiscard]] Bytes origin() const noexcept {
+    if (!has_origin_) return {};
+    const std::uint8_t* at = data() + logical_bytes();
+    return {at + 2, load_u16(at)};
   }
   /// Bytes that this message counts for in limits: topic, properties and payload.
   [[nodiscard]] std::uint32_t logical_bytes() const noexcept {
@@ -85,6 +92,7 @@ class Message {
   std::uint16_t topic_bytes_ = 0;
   std::uint8_t qos_ : 2 = 0;
   bool retain_ : 1 = false;
+  bool has_origin_ : 1 = false;  ///< its length and bytes stand behind the payload
   std::uint8_t pool_owner_ = 0;  ///< where its memory goes back to
   std::uint32_t published_ = 0;
 };

@@ -107,7 +107,10 @@ namespace stmqtt::contract {
   /* hooks; held is a gauge */                                                                     \
   X(hook_publishes)              X(hook_held)                   X(hook_timeouts)                  \
   X(hook_errors)                 X(hook_verdicts_late)          X(dropped_by_hook)                \
-  X(hook_changes)                X(paused_hooks)
+  X(hook_changes)                X(paused_hooks)                  \
+  /* devices: `me` that was refused, and other devices' topics */                                  \
+  X(me_refused_no_id)            X(me_refused_unfit_id)         X(me_refused_pattern)             \
+  X(device_denied_publish)       X(device_denied_subscribe)     X(device_denied_will)
 // clang-format on
 
 /// Index of a counter in a thread's block.

@@ -30,6 +30,16 @@ Bytes take_level(Bytes& rest, bool& ended) noexcept {
   return level;
 }
 
+/// "v1/devices/…" or "/tenants/<any>/v1/devices/…".
+bool names_device_topics(std::string_view filter) noexcept {
+  constexpr std::string_view kTenants = "/tenants/";
+  if (filter.starts_with(kTenants)) {
+    const std::size_t end = filter.find('/', kTenants.size());
+    filter = end == std::string_view::npos ? std::string_view{} : filter.substr(end + 1);
+  }
+  return filter.starts_with("v1/devices/");
+}
+
 }  // namespace
 
 struct RuleSet::Search {
@@ -165,6 +175,25 @@ bool RuleSet::covers(const std::string& rule_filter, const RuleValues& values,
     if (first && dollar && pieces.front().placeholder) return false;
   }
   return !theirs.next(their);
+}
+
+bool RuleSet::names_devices(std::uint32_t rule, const RuleValues& values, Bytes topic) const {
+  const auto own = std::ranges::equal_range(filters_, rule, {}, &Filter::rule);
+  return std::ranges::any_of(own, [&](const Filter& filter) {
+    return names_device_topics(filter.text) && covers(filter.text, values, topic);
+  });
+}
+
+bool RuleSet::opens_devices(RuleBits bits, const RuleValues& values, std::uint8_t qos,
+                            Bytes filter) const {
+  const RuleRequest request{RuleAction::subscribe, qos, false};
+  for (std::uint32_t rule = 0; rule < size(); ++rule) {
+    if (has(bits, rule) && rules_[rule].effect == RuleEffect::allow &&
+        fits_request(rules_[rule], request) && names_devices(rule, values, filter)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void RuleSet::cover(RuleBits bits, const RuleValues& values, std::uint8_t qos, Bytes filter,

@@ -120,6 +120,14 @@ class RuleSet {
   [[nodiscard]] std::uint32_t decide(RuleBits bits, const RuleValues& values,
                                      const RuleRequest& request, Bytes topic) const noexcept;
 
+  /// Whether this rule matches the topic by a filter that has "v1/devices/" in it literally, alone
+  /// or behind "/tenants/<any>/": not by the way, as "#" does.
+  [[nodiscard]] bool names_devices(std::uint32_t rule, const RuleValues& values,
+                                   Bytes topic) const;
+  /// Whether a selected rule allows to receive all that `filter` matches by such a filter.
+  [[nodiscard]] bool opens_devices(RuleBits bits, const RuleValues& values, std::uint8_t qos,
+                                   Bytes filter) const;
+
   /// What cover() of two sets, one after the other, has found so far.
   struct Covering {
     bool decided = false;

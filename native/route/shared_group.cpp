@@ -167,6 +167,16 @@ const SharedMember* pick(const SharedMembers& members, const PickContext& contex
 #endif
     return std::ranges::find(exclude, member.session()) != exclude.end();
   };
+  if (context.of_device) {
+    const auto opened = [&](const SharedMember& candidate) {
+      return !candidate.options().narrow() && !excluded(candidate);
+    };
+    const SharedMember* best = picker.choose(context, [&](const SharedMember& candidate) {
+      return candidate.connected() && opened(candidate);
+    });
+    if (best == nullptr) best = picker.choose(context, opened);
+    if (best != nullptr) return best;
+  }
   const SharedMember* member =
       picker.choose(context, [&](const SharedMember& candidate) {
 #ifdef STMQTT_MUTANT_SHARED_IGNORES_PRESENCE

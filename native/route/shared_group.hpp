@@ -107,6 +107,7 @@ struct PickContext {
   std::uint64_t topic_hash = 0;
   std::uint64_t publisher_hash = 0;  ///< of the publisher's Client Identifier
   std::uint64_t random = 0;          ///< fresh for every pick
+  bool of_device = false;            ///< a device topic: others come before narrow members
 };
 
 /// Sessions that were picked for this message before and turned out to be gone; borrowed.
@@ -145,7 +146,9 @@ class SharedMembers {
 
 using SharedMembersRef = CountedRef<SharedMembers>;
 
-/// The member that gets this message: a connected one if there is any, else a disconnected one;
+/// The member that gets this message: a connected one if there is any, else a disconnected one; of
+/// a device topic one that may get it, connected or not, before all that only may get their own:
+/// so many of these do not keep it from those;
 /// null if all are excluded. A home thread that finds the member gone adds its session to
 /// `exclude` and picks again, so that a message visits each member at most once. The result lives
 /// as long as `members` does.

@@ -21,6 +21,9 @@ struct SubscriptionOptions {
   [[nodiscard]] constexpr bool retain_as_published() const noexcept { return (bits & 8) != 0; }
   /// 0 = send retained, 1 = only if the subscription is new, 2 = never.
   [[nodiscard]] constexpr std::uint8_t retain_handling() const noexcept { return bits >> 4 & 3; }
+  /// Not in a packet: of a group's member that may not get all devices' topics.
+  static constexpr std::uint8_t kNarrow = 0x40;
+  [[nodiscard]] constexpr bool narrow() const noexcept { return (bits & kNarrow) != 0; }
   friend constexpr bool operator==(SubscriptionOptions, SubscriptionOptions) noexcept = default;
 };
 

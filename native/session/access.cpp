@@ -71,13 +71,19 @@ DecidedBy AccessChecks::look_up(const AccessSubject& subject, const RuleRequest&
     if (set == nullptr || set->size() == 0) return {};
     const std::uint32_t rule = set->decide(view_of(bits), values, request, topic);
     if (rule == kNoRule) return {};
-    return {set->effect(rule) == RuleEffect::allow ? Decision::allow : Decision::deny, set, rule};
+    const bool allows = set->effect(rule) == RuleEffect::allow;
+    return {allows ? Decision::allow : Decision::deny, set, rule,
+            allows && may_be_device_topic(topic) && set->names_devices(rule, values, topic)};
   };
   const DecidedBy own = ask(access.own.get(), access.own_bits);
   return own.decision != Decision::none ? own : ask(access.global.get(), access.global_bits);
 }
 
 bool AccessChecks::may_receive(Session& session, Bytes topic) noexcept {
+  if ((session.device & kDeviceWide) != 0 && may_be_device_topic(topic) &&
+      !may_receive_device(session, topic)) {
+    return false;
+  }
   const bool system = wire::is_system_topic(topic);
   // "/tenants/a" itself matches "/tenants/a/#", and has no name on the other side.
   if (session.topic_skip != 0 && !system && topic.size() <= session.topic_skip) return false;
@@ -95,6 +101,23 @@ bool AccessChecks::may_receive(Session& session, Bytes topic) noexcept {
   }
   if (system) return session.limits().sys_read && session.identity->tenant().empty();
   return session.identity->access->fallback == RuleEffect::allow;
+}
+
+bool AccessChecks::may_receive_device(const Session& session, Bytes topic) noexcept {
+  const DevicePlace place = find_device(topic);
+  if (!place.found || session.is_own(place)) return true;
+  return opens_device(session, {RuleAction::subscribe, 0, false}, topic, TopicTrie::hash(topic));
+}
+
+bool AccessChecks::opens_filter(const Session& session, Bytes filter, std::uint8_t qos) {
+  if (session.identity == nullptr || session.identity->access == nullptr) return false;
+  const Access& access = *session.identity->access;
+  const AccessSubject subject = subject_of(session);
+  if (access.global.get() != rules_.get()) select(subject);
+  const RuleValues values = values_of(subject);
+  return (access.own != nullptr &&
+          access.own->opens_devices(view_of(access.own_bits), values, qos, filter)) ||
+         access.global->opens_devices(view_of(access.global_bits), values, qos, filter);
 }
 
 RuleCover AccessChecks::cover(const Session& session, Bytes filter, std::uint8_t qos,

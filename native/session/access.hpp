@@ -47,6 +47,7 @@ struct DecidedBy {
   Decision decision = Decision::none;
   const RuleSet* set = nullptr;  ///< null = the default
   std::uint32_t rule = kNoRule;
+  bool names_devices = false;    ///< it allows, and by a filter that names "v1/devices/" itself
 
   [[nodiscard]] std::string text() const {
     return set == nullptr ? "the default" : set->name(rule);
@@ -72,20 +73,18 @@ class AccessChecks {
   /// The session has an access.
   [[nodiscard]] Decision decide(const Session& session, const RuleRequest& request, Bytes topic,
                                 std::uint64_t topic_hash) noexcept {
-    Access& access = *session.identity->access;
-    if (access.global.get() != rules_.get()) [[unlikely]] select(subject_of(session));
-    if (!access.any) return Decision::none;
-    const DecisionCache::Key key{
-        access.serial, topic_hash, topic,
-        static_cast<std::uint8_t>(static_cast<unsigned>(request.action) | request.qos << 2 |
-                                  (request.retain ? 16 : 0))};
-    if (const std::uint8_t* known = cache_.find(key)) [[likely]] {
-      return static_cast<Decision>(*known);
-    }
-    const Decision decision = look_up(subject_of(session), request, topic).decision;
-    cache_.put(key, static_cast<std::uint8_t>(decision));
-    return decision;
+    return static_cast<Decision>(decided(session, request, topic, topic_hash) & 3);
   }
+  /// Whether a rule that names device topics lets the session use this one, which is another
+  /// device's.
+  [[nodiscard]] bool opens_device(const Session& session, const RuleRequest& request, Bytes topic,
+                                  std::uint64_t topic_hash) noexcept {
+    return session.identity != nullptr && session.identity->access != nullptr &&
+           (decided(session, request, topic, topic_hash) & kNamesDevices) != 0;
+  }
+  /// Likewise for all that a filter matches.
+  [[nodiscard]] bool opens_filter(const Session& session, Bytes filter, std::uint8_t qos);
+
   [[nodiscard]] bool may_publish(const Session& session, const RuleRequest& request, Bytes topic,
                                  std::uint64_t topic_hash) noexcept {
     const Decision decision = decide(session, request, topic, topic_hash);
@@ -102,6 +101,27 @@ class AccessChecks {
                                   Bytes topic) noexcept;
 
  private:
+  static constexpr unsigned kNamesDevices = 4;  ///< beside a Decision, in the cache
+  [[nodiscard]] std::uint8_t decided(const Session& session, const RuleRequest& request,
+                                     Bytes topic, std::uint64_t topic_hash) noexcept {
+    Access& access = *session.identity->access;
+    if (access.global.get() != rules_.get()) [[unlikely]] select(subject_of(session));
+    if (!access.any) return static_cast<std::uint8_t>(Decision::none);
+    const DecisionCache::Key key{
+        access.serial, topic_hash, topic,
+        static_cast<std::uint8_t>(static_cast<unsigned>(request.action) | request.qos << 2 |
+                                  (request.retain ? 16 : 0))};
+    if (const std::uint8_t* known = cache_.find(key)) [[likely]] {
+      return *known;
+    }
+    const DecidedBy by = look_up(subject_of(session), request, topic);
+    const auto decision = static_cast<std::uint8_t>(static_cast<unsigned>(by.decision) |
+                                                    (by.names_devices ? kNamesDevices : 0));
+    cache_.put(key, decision);
+    return decision;
+  }
+  /// Of a session that is scoped, and its subscriptions wide.
+  [[nodiscard]] bool may_receive_device(const Session& session, Bytes topic) noexcept;
   [[nodiscard]] static RuleValues values_of(const AccessSubject& subject) noexcept;
   void select(const AccessSubject& subject) noexcept;
 

@@ -17,24 +17,68 @@ Bytes device_id_of(const ConnectState& state, std::uint8_t flags) noexcept {
 
 std::uint8_t DeviceScope::flags_of(const Client& client) const noexcept {
   const ConnectState& state = *client.connecting;
-  std::uint8_t flags = 0;
-  if (state.identity != nullptr && !state.identity->device_id().empty()) {
-    if (fit_device_id(state.identity->device_id())) flags |= kDeviceHasId;
-  } else if (!client.is_link && !state.judged && options_->id_from_client &&
-             fit_device_id(own_client_id(state))) {
-    flags |= kDeviceHasId | kDeviceIdOfKey;
+  unsigned flags = 0;
+  Bytes id = state.identity == nullptr ? Bytes{} : state.identity->device_id();
+  if (id.empty() && !client.is_link && !state.judged && options_->id_from_client) {
+    id = own_client_id(state);
+    flags |= kDeviceIdOfKey;
+  }
+  if (id.empty()) {
+    flags = 0;
+  } else if (fit_device_id(id)) {
+    flags |= kDeviceHasId;
+  } else {
+    flags = kDeviceUnfit;
   }
   const contract::Role role =
       state.identity == nullptr ? contract::Role::unset : state.identity->role;
   // A link is the process itself, unless it was opened for a device.
-  const bool own_link = client.is_link && role == contract::Role::unset &&
-                        (flags & kDeviceHasId) == 0;
-  if (role == contract::Role::service || own_link) flags |= kDeviceService;
+  const bool is_process = client.is_link && role == contract::Role::unset && id.empty();
+  if (role == contract::Role::service || is_process) flags |= kDeviceService;
+  if (options_->mode != MeMode::off) flags |= kDeviceTold;
   if (options_->mode == MeMode::scoped) {
     flags |= kDeviceMe;
     if ((flags & kDeviceService) == 0) flags |= kDeviceScoped;
   }
-  return flags;
+  return static_cast<std::uint8_t>(flags);
+}
+
+MeSubject DeviceScope::subject_of(const Client& client) const noexcept {
+  const ConnectState& state = *client.connecting;
+  const TenantMode mode = client.limits->tenant_mode;
+  const bool within = state.identity != nullptr && mode != TenantMode::off;
+  MeSubject who;
+  who.flags = flags_of(client);
+  who.is_link = client.is_link;
+  who.tenant_mode = mode;
+  who.self = {device_id_of(state, who.flags), within ? state.identity->tenant() : Bytes{}};
+  return who;
+}
+
+MeFit DeviceScope::enter(const MeSubject& who, Bytes& topic, MeUse use) noexcept {
+  if ((who.flags & kDeviceMe) == 0 || !may_be_device_topic(topic)) return MeFit::fits;
+  const DevicePlace place = find_device(topic);
+  if (!place.found || as_text(place.id) != kMe) return MeFit::fits;
+  // Behind a tenant's prefix only where it is what the client has to write.
+  if (place.behind_tenant && !who.is_link &&
+      (who.tenant_mode != TenantMode::enforced ||
+       as_text(place.tenant) != as_text(who.self.tenant))) {
+    return MeFit::fits;
+  }
+  Bytes id = who.self.id;
+  if (id.empty() && who.is_link && use != MeUse::publish) id = as_bytes(std::string_view("+"));
+  if (id.empty()) return (who.flags & kDeviceUnfit) != 0 ? MeFit::unfit_id : MeFit::no_id;
+  const Bytes before = topic.first(place.id_at);
+  const Bytes behind = topic.subspan(place.id_at + place.id.size());
+  if (use != MeUse::unsubscribe && !meets_patterns(options_->patterns, behind)) {
+    return MeFit::pattern;
+  }
+  const std::size_t bytes = before.size() + id.size() + behind.size();
+  if (bytes > 65'535) return MeFit::too_long;
+  buffer_.resize(static_cast<std::uint32_t>(bytes));
+  store_bytes(store_bytes(store_bytes(buffer_.data(), before), id), behind);
+  topic = {buffer_.data(), buffer_.size()};
+  return MeFit::fits;
 }
 
 void DeviceScope::settle(const Client& client, Session& session) const noexcept {
@@ -47,6 +91,15 @@ void DeviceScope::settle(const Client& client, Session& session) const noexcept 
     if (!is_same || (session.device & kDeviceWide) != 0) flags |= kDeviceWide;
   }
   session.device = flags;
+  const bool keeps_me = (flags & kDeviceMe) != 0 && session.subscriptions.size() > 0;
+  std::uint8_t dress = keeps_me ? session.dress & kDressMe : 0;
+  if (client.is_link) {
+    if ((flags & kDeviceTold) != 0) dress |= kDressOrigin;
+    if ((flags & kDeviceMe) != 0) dress |= kDressAnyMe;
+  } else if ((flags & kDeviceTold) != 0 && (flags & kDeviceService) != 0) {
+    dress |= kDressPublisher;
+  }
+  session.dress = dress;
 }
 
 }  // namespace stmqtt

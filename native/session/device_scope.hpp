@@ -15,6 +15,18 @@ namespace stmqtt {
 
 struct ConnectState;
 
+enum class MeUse : std::uint8_t { publish, subscribe, unsubscribe };
+/// What became of a topic by `me`.
+enum class MeFit : std::uint8_t { fits, no_id, unfit_id, pattern, too_long };
+
+/// Whom a step is about. Borrowed for the call.
+struct MeSubject {
+  std::uint8_t flags = 0;  ///< DeviceFlag bits
+  bool is_link = false;
+  TenantMode tenant_mode = TenantMode::off;
+  DeviceSelf self;
+};
+
 class DeviceScope {
  public:
   DeviceScope() : options_(std::make_shared<const DeviceOptions>()) {}
@@ -22,6 +34,22 @@ class DeviceScope {
   /// For clients that connect from now on; the patterns for everybody.
   void set_options(std::shared_ptr<const DeviceOptions> options) noexcept {
     options_ = std::move(options);
+  }
+
+  [[nodiscard]] bool id_from_client() const noexcept { return options_->id_from_client; }
+
+  [[nodiscard]] static MeSubject subject_of(const Session& session) noexcept {
+    return {session.device, session.is_link, session.limits().tenant_mode, session.device_self()};
+  }
+  /// Of a client whose CONNECT is being looked at.
+  [[nodiscard]] MeSubject subject_of(const Client& client) const noexcept;
+
+  /// Makes the Topic Name, or the filter without its $share part, that of the client's own device
+  /// where it is by `me`; of a link that is none, in filters, that of all. Before the tenant's
+  /// step. The result is valid until the next call.
+  [[nodiscard]] MeFit enter(const MeSubject& who, Bytes& topic, MeUse use) noexcept;
+  [[nodiscard]] MeFit enter(const Session& session, Bytes& topic, MeUse use) noexcept {
+    return enter(subject_of(session), topic, use);
   }
 
   /// Who the client of this session is from now on, before the session takes its identity over.
@@ -32,6 +60,7 @@ class DeviceScope {
   [[nodiscard]] std::uint8_t flags_of(const Client& client) const noexcept;
 
   std::shared_ptr<const DeviceOptions> options_;  ///< never null
+  PoolVector<std::uint8_t> buffer_;
 };
 
 }  // namespace stmqtt

@@ -53,6 +53,17 @@ struct DevicePlace {
 /// there literally; the tenant may be a wildcard.
 [[nodiscard]] DevicePlace find_device(Bytes topic) noexcept;
 
+/// Where a client's own device topics are.
+struct DeviceSelf {
+  Bytes id;      ///< empty = it is none
+  Bytes tenant;  ///< empty = its topics are not within a tenant
+};
+[[nodiscard]] inline bool is_own(const DeviceSelf& self, const DevicePlace& place) noexcept {
+  return place.found && !self.id.empty() && as_text(place.id) == as_text(self.id) &&
+         place.behind_tenant == !self.tenant.empty() &&
+         as_text(place.tenant) == as_text(self.tenant);
+}
+
 /// Whether a filter without its $share part matches any device topic.
 [[nodiscard]] bool reaches_devices(Bytes filter) noexcept;
 

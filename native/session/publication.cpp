@@ -9,6 +9,7 @@ Publication::Publication(Message& message, FormScratch& scratch) noexcept
   parts_.topic = message.topic();
   parts_.properties = message.properties();
   parts_.payload = message.payload();
+  parts_.origin = message.origin();
   parts_.expires_at_ms = message.expires_at_ms();
   parts_.publisher = message.publisher();
   parts_.published = message.published();

@@ -32,6 +32,8 @@ class FormScratch {
   /// Forms without their tenant's prefix, of the publication that asked for one last. All who want
   /// them are of one tenant: nobody else may get the message without its prefix.
   PublishForm stripped[kForms];
+  PoolVector<std::uint8_t> topic;  ///< as one receiver sees it
+  PoolVector<std::uint8_t> told;   ///< properties for one receiver
 };
 
 class Publication {

@@ -14,6 +14,7 @@
 #include "route/retained_index.hpp"
 #include "session/client.hpp"
 #include "session/delivery.hpp"
+#include "session/device_topics.hpp"
 #include "session/directory.hpp"
 #include "session/latency.hpp"
 #include "session/packet_id_map.hpp"
@@ -23,6 +24,9 @@
 namespace stmqtt {
 
 class AccessChecks;
+namespace wire {
+struct PublishOut;
+}
 
 /// Bits of Session::device.
 enum DeviceFlag : std::uint8_t {
@@ -32,6 +36,17 @@ enum DeviceFlag : std::uint8_t {
   kDeviceIdOfKey = 8,  ///< the id is its Client Identifier, without the tenant
   kDeviceService = 16,
   kDeviceWide = 32,    ///< scoped, and its subscriptions match topics of other devices
+  kDeviceTold = 64,    ///< who published is told to others
+  kDeviceUnfit = 128,  ///< its id cannot stand in a topic
+};
+
+/// Bits of Session::dress: how its client sees messages otherwise than they are.
+enum DressFlag : std::uint8_t {
+  kDressTenant = 1,     ///< without its tenant's prefix
+  kDressMe = 2,         ///< its own device's topics as "v1/devices/me/…"
+  kDressAnyMe = 4,      ///< those of all devices
+  kDressPublisher = 8,  ///< MQTT 5.0: with the publisher's Client Identifier, on device topics
+  kDressOrigin = 16,    ///< with all that is known of the publisher
 };
 
 /// What a session needs of its shard to send. Thread: the shard's.
@@ -174,6 +189,14 @@ class Session : public TimerNode {
     const std::size_t tenant = identity == nullptr ? 0 : identity->tenant().size();
     return client_id().subspan(tenant == 0 ? 0 : tenant + 1);
   }
+  [[nodiscard]] DeviceSelf device_self() const noexcept {
+    const bool within = identity != nullptr && limits_->tenant_mode != TenantMode::off;
+    return {device_id(), within ? identity->tenant() : Bytes{}};
+  }
+  /// Whether this is where its own device's topics are.
+  [[nodiscard]] bool is_own(const DevicePlace& place) const noexcept {
+    return stmqtt::is_own(device_self(), place);
+  }
   /// Whether it may use all devices' topics by who it is; rules may allow it, too.
   [[nodiscard]] bool is_service() const noexcept { return (device & kDeviceService) != 0; }
 
@@ -198,6 +221,7 @@ class Session : public TimerNode {
   /// CloseCause of the last connection that ended; none = there was none.
   std::uint8_t last_cause = 0;
   std::uint8_t device = 0;           ///< DeviceFlag bits
+  std::uint8_t dress = 0;            ///< DressFlag bits
   // Seconds of the monotonic clock, for queries.
   std::uint32_t created_s = 0;
   std::uint32_t connected_s = 0;
@@ -231,13 +255,14 @@ class Session : public TimerNode {
   /// First or repeated sending of a delivery that is in the window.
   void send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept;
   void finish(SendContext& cx, Delivery& delivery) noexcept;
+  /// It sees this one otherwise than others with its version and tenant.
+  [[nodiscard]] bool needs_own_form(const MessageParts& parts) const noexcept;
+  /// Topic and properties as its client sees them.
+  void dress_up(FormScratch& scratch, const MessageParts& parts,
+                wire::PublishOut& out) const noexcept;
   /// How much of the topic its client does not see.
   [[nodiscard]] std::uint16_t skip_of(const Publication& publication) const noexcept {
-    return topic_skip == 0 || publication.parts().topic[0] == '$' ? 0 : topic_skip;
-  }
-  /// The topic as its client sees it.
-  [[nodiscard]] Bytes outward(Bytes topic) const noexcept {
-    return topic_skip == 0 || topic[0] == '$' ? topic : topic.subspan(topic_skip);
+    return publication.parts().topic[0] == '$' ? 0 : topic_skip;
   }
   /// Rules may have changed since it was queued.
   [[nodiscard]] bool is_denied(SendContext& cx, const Delivery& delivery) noexcept;

@@ -113,13 +113,19 @@ void Session::send_first(SendContext& cx, Publication& publication,
 
 Session::Sent Session::write_form(SendContext& cx, Publication& publication, std::uint8_t qos,
                                   bool retain, std::uint16_t packet_id) noexcept {
-  if (publication.encode_in_place(client_->version, qos, retain, skip_of(publication))) {
+  std::uint16_t skip = 0;
+  bool own_form = false;
+  if (dress != 0) [[unlikely]] {
+    own_form = needs_own_form(publication.parts());
+    skip = skip_of(publication);
+  }
+  if (own_form || publication.encode_in_place(client_->version, qos, retain, skip)) {
     return write_parts(cx, publication.parts(),
                        publication.payload_is_shared() ? &publication.block() : nullptr, qos,
                        retain, false, packet_id, {});
   }
   const PublishForm& form =
-      publication.form(client_->version, qos, retain, skip_of(publication), cx.now_ms);
+      publication.form(client_->version, qos, retain, skip, cx.now_ms);
   if (form.packet_bytes > client_->max_packet_out) [[unlikely]] return Sent::too_large;
   OutboundQueue& out = client_->outlet->queue;
   if (form.bytes <= OutboundQueue::kMaxReserveBytes) [[likely]] {
@@ -151,12 +157,13 @@ Session::Sent Session::write_parts(SendContext& cx, const MessageParts& parts, M
                                    std::span<const std::uint32_t> ids) noexcept {
   wire::PublishOut out;
   out.version = client_->version;
-  out.topic = outward(parts.topic);
+  out.topic = parts.topic;
   out.qos = qos;
   out.retain = retain;
   out.dup = dup;
   out.packet_id = packet_id;
   out.payload = parts.payload;
+  if (dress != 0) [[unlikely]] dress_up(cx.scratch, parts, out);
   OutgoingAliases::Use use;
   if (client_->is_v5()) {
     out.forward_properties = parts.properties;
@@ -208,6 +215,7 @@ Session::Sent Session::write_delivery(SendContext& cx, const Delivery& d) noexce
   parts.topic = d.message->topic();
   parts.properties = d.message->properties();
   parts.payload = d.message->payload();
+  parts.origin = d.message->origin();
   parts.expires_at_ms = d.message->expires_at_ms();
   // A resend is the peer's doing, or the network's.
   parts.published = d.dup ? 0 : d.message->published();

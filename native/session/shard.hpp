@@ -264,6 +264,20 @@ class Shard : private ShardState {
   [[nodiscard]] bool is_wholly_allowed(const Session& session) noexcept;
   void log_denied(const Client& client, const char* what, Bytes topic, const DecidedBy& by) noexcept;
 
+  // shard_device.cpp: `me`, and whose topics devices may use
+  [[nodiscard]] bool enter_device(Client& client) noexcept;
+  [[nodiscard]] bool stay_in_scope(Client& client, std::uint64_t topic_hash) noexcept;
+  [[nodiscard]] bool admit_device_filter(Session& session, Bytes& filter) noexcept;
+  [[nodiscard]] bool admit_device_filter_inside(Session& session, Bytes filter,
+                                                std::uint8_t qos) noexcept;
+  [[nodiscard]] bool may_will_to(const Client& client, Bytes topic, const MeSubject& who) noexcept;
+  [[nodiscard]] bool is_foreign(const Session& session, Bytes topic) const noexcept {
+    return (session.device & kDeviceScoped) != 0 && may_be_device_topic(topic) &&
+           find_device(topic).found && !session.is_own(find_device(topic));
+  }
+  void refuse_me(const Client* client, const char* what, Bytes topic, MeFit fit) noexcept;
+  void log_scope(const Client* client, const char* what, Bytes topic, const char* why) noexcept;
+
   // shard_publish.cpp: PUBLISH and fan-out
   [[nodiscard]] static bool is_owed(const Client& client) noexcept;
   Handled on_publish(Client& client, std::uint8_t first_byte, Bytes body, Bytes frame) noexcept;

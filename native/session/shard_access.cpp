@@ -85,7 +85,9 @@ bool Shard::identify(Client& client, const contract::Verdict* verdict,
     }
   }
   // Otherwise give_access() says so, where somebody may ask.
-  if (verdict == nullptr && parts.known()) parts.device_id = own_device(client, state.client_id);
+  if (verdict == nullptr && !client.is_link && parts.known()) {
+    parts.device_id = own_device(client, state.client_id);
+  }
   if (state.identity != nullptr) Identity::destroy(state.identity);
   state.identity = parts.known() || own != nullptr ? Identity::make(parts) : nullptr;
   if (own != nullptr) {
@@ -104,7 +106,7 @@ bool Shard::identify(Client& client, const contract::Verdict* verdict,
 
 /// Where nobody is asked, a client is the device that its Client Identifier names.
 Bytes Shard::own_device(const Client& client, Bytes client_id) const noexcept {
-  const bool is_own = !client.is_link && can_be_device(client_id) &&
+  const bool is_own = !client.is_link && device_.id_from_client() && can_be_device(client_id) &&
                       host_.admission(client.listener_id) == Admission::open;
   return is_own ? client_id : Bytes{};
 }
@@ -135,12 +137,18 @@ void Shard::give_access(const Client& client, Identity*& identity) noexcept {
 bool Shard::admit_will(Client& client) noexcept {
   const ConnectState& state = *client.connecting;
   const wire::ConnectView& view = state.view;
-  if (!view.has_will || state.identity == nullptr) return true;
+  if (!view.has_will) return true;
   Bytes topic = view.will_topic;
+  const MeSubject who = device_.subject_of(client);
+  if (const MeFit me = device_.enter(who, topic, MeUse::publish); me != MeFit::fits) {
+    refuse_me(&client, "Will", topic, me);
+    refuse(client, {CloseCause::not_authorized, ReasonCode::not_authorized, "Will not allowed"});
+    return false;
+  }
   Counter cause = Counter::tenant_violations;
   TenantFit fit = TenantFit::fits;
   if (!wire::is_system_topic(topic)) fit = to_internal(state.identity, *client.limits, topic);
-  if (fit == TenantFit::fits && state.identity->access != nullptr) {
+  if (fit == TenantFit::fits && state.identity != nullptr && state.identity->access != nullptr) {
     const AccessSubject subject{state.identity, state.client_id, state.username};
     const RuleRequest request{RuleAction::publish, view.will_qos, view.will_retain};
     const DecidedBy by = access_.look_up(subject, request, topic);
@@ -156,6 +164,10 @@ bool Shard::admit_will(Client& client) noexcept {
       cause = Counter::denied_will;
       log_denied(client, "Will", topic, by);
     }
+  }
+  if (fit == TenantFit::fits && !may_will_to(client, topic, who)) {
+    fit = TenantFit::outside;
+    cause = Counter::device_denied_will;
   }
 #ifdef STMQTT_MUTANT_WILL_FROM_ANY_TENANT
   if (cause == Counter::tenant_violations) return true;
@@ -228,6 +240,9 @@ void Shard::deny_publish(Client& client) noexcept {
 ReasonCode Shard::admit_filter(Session& session, Bytes& filter, std::uint8_t& qos) noexcept {
   const bool system = wire::is_system_topic(filter);
   const Identity* identity = session.identity;
+  if ((session.device & kDeviceMe) != 0 && !admit_device_filter(session, filter)) {
+    return ReasonCode::not_authorized;
+  }
   if (!system) {
     const TenantFit fit = to_internal(identity, session.limits(), filter);
 #ifdef STMQTT_MUTANT_SUBSCRIBE_TO_ANY_TENANT
@@ -239,6 +254,10 @@ ReasonCode Shard::admit_filter(Session& session, Bytes& filter, std::uint8_t& qo
       return fit == TenantFit::too_long ? ReasonCode::topic_filter_invalid
                                         : ReasonCode::not_authorized;
     }
+  }
+  if ((session.device & kDeviceScoped) != 0 && !system &&
+      !admit_device_filter_inside(session, filter, qos)) {
+    return ReasonCode::not_authorized;
   }
   if (identity == nullptr || identity->access == nullptr) {
     if (!system) return ReasonCode::success;
@@ -280,7 +299,10 @@ void Shard::guard(Session& session) noexcept {
       session.subscriptions.size() > 0) {
     session.narrowed = !is_wholly_allowed(session);
   }
-  session.guarded = session.narrowed || session.topic_skip != 0;
+  session.guarded = session.narrowed || session.topic_skip != 0 ||
+                    (session.device & kDeviceWide) != 0;
+  session.dress = static_cast<std::uint8_t>((session.dress & ~kDressTenant) |
+                                            (session.topic_skip != 0 ? kDressTenant : 0));
 }
 
 bool Shard::is_wholly_allowed(const Session& session) noexcept {

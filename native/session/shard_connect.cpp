@@ -23,12 +23,9 @@ namespace {
 
 std::uint8_t level_bit(Version version) noexcept {
   switch (version) {
-    case Version::v31:
-      return kLevelV31;
-    case Version::v311:
-      return kLevelV311;
-    case Version::v5:
-      return kLevelV5;
+    case Version::v31: return kLevelV31;
+    case Version::v311: return kLevelV311;
+    case Version::v5: return kLevelV5;
   }
   return 0;
 }
@@ -388,7 +385,7 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
   if (alias_maximum > 0) {  // [MQTT-3.1.2-26], [MQTT-3.1.2-27], [MQTT-3.3.2-11]
     client.aliases_out = pool_new<OutgoingAliases>(static_cast<std::uint16_t>(alias_maximum));
   }
-  // Session Present is told by whether this session was resumed or made for this CONNECT.
+  // Session Present: by whether this session was resumed or made for this CONNECT.
   if (session.persistent() && asks_store(gate_, CommitKind::session_begin)) {
     Promise promise;
     promise.kind = PromiseKind::connack;

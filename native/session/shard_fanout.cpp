@@ -111,6 +111,7 @@ void Shard::deliver_shared(Publication& publication, SharedMembers& members,
   context.publisher_hash = publication.parts().publisher.slot * 0x9E3779B97F4A7C15ULL ^
                            publication.parts().publisher.thread;
   context.random = host_.random();
+  context.of_device = may_be_device_topic(publication.parts().topic);
   SessionRef excluded[8];
   std::size_t excluded_count = 0;
   if (exclude.valid()) excluded[excluded_count++] = exclude;

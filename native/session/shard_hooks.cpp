@@ -24,6 +24,7 @@ MessageParts parts_of(const Message& message) noexcept {
   parts.topic = message.topic();
   parts.properties = message.properties();
   parts.payload = message.payload();
+  parts.origin = message.origin();
   parts.expires_at_ms = message.expires_at_ms();
   parts.publisher = message.publisher();
   parts.published = message.published();

@@ -184,6 +184,10 @@ void Shard::redispatch(Session& session, bool session_ends) noexcept {
         if (!members) return false;
         for (const SharedMember* member : members->members()) {
           if (member->session() == self) continue;
+          // It could not take what a service holds of devices; with the session all is lost anyway.
+          const bool takes_less =
+              member->options().narrow() && (session.device & kDeviceScoped) == 0;
+          if (takes_less && !session_ends) continue;
           if (session_ends || member->connected()) return true;
         }
         return false;

@@ -1,6 +1,7 @@
 // Shard: a PUBLISH from a client (MQTT 5.0, 3.3), in the order of steps: Topic Alias, topic rules,
 // retained, match, fan-out, acknowledgement.
 #include "session/asks.hpp"
+#include "session/publisher.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
 #include "wire/topic.hpp"
@@ -92,12 +93,18 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     refuse_publish(client);
     return Handled::done;
   }
+  const bool on_device = (session.device & kDeviceTold) != 0 && may_be_device_topic(view.topic);
+  if (on_device && !enter_device(client)) [[unlikely]] return Handled::done;
   std::uint64_t topic_hash = TopicTrie::hash(view.topic);
 #ifndef STMQTT_MUTANT_PUBLISH_NOT_JUDGED
   if (session.identity != nullptr && !admit_publish(client, session, topic_hash)) {
     return Handled::done;
   }
 #endif
+  if (on_device && (session.device & kDeviceScoped) != 0 &&
+      !stay_in_scope(client, topic_hash)) [[unlikely]] {
+    return Handled::done;
+  }
   const MemoryPressure pressure = tables_.pressure();
   if (pressure != MemoryPressure::none) [[unlikely]] {
     alert_memory();
@@ -122,7 +129,14 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   // Correlation Data [MQTT-3.3.2-16], User Properties [MQTT-3.3.2-17] [MQTT-3.3.2-18], Content
   // Type [MQTT-3.3.2-20].
   parts.properties = view.forward_properties;
-  if (view.forward_split) [[unlikely]] {
+  // What clients say of who they are is not passed on.
+  const bool claims = !view.properties.empty() && (session.device & kDeviceTold) != 0 &&
+                      claims_origin(view.properties);
+  if (claims) [[unlikely]] {
+    properties_.resize(view.properties.size());
+    parts.properties = {properties_.data(),
+                        copy_without_origin(view.properties, properties_.data())};
+  } else if (view.forward_split) [[unlikely]] {
     properties_.resize(view.properties.size());
     const std::size_t bytes =
         wire::copy_forward_properties(view.properties, properties_.data());
@@ -134,6 +148,10 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   if (limits.max_message_expiry_s != 0) {
     const std::uint64_t latest = cx_.now_ms + limits.max_message_expiry_s * 1000ULL;
     if (parts.expires_at_ms == 0 || parts.expires_at_ms > latest) parts.expires_at_ms = latest;
+  }
+  if (on_device || ((session.device & kDeviceTold) != 0 &&
+                    tables_.links.load(std::memory_order_relaxed) != 0)) [[unlikely]] {
+    parts.origin = write_origin(origin_, session, parts.topic);
   }
   parts.publisher = session.ref();
   parts.published = cx_.deliveries.stamp();
@@ -180,7 +198,8 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
   counters_.add(Counter::packets_received);
   if (view.qos == 0) {
     counters_.add(Counter::publish_received_qos0);
-    if (!view.retain && view.topic_alias == 0 && parts.expires_at_ms == 0 &&
+    if (!view.retain && view.topic_alias == 0 && parts.expires_at_ms == 0 && !on_device &&
+        !claims &&
         view.forward_properties.size() == view.properties.size()) [[likely]] {
       publication.offer_frame(client.version, frame, session.topic_skip);
       // 3.1 and 3.1.1 have the same PUBLISH.

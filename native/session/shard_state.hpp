@@ -88,6 +88,7 @@ class ShardState {
 
   wire::PublishView publish_;                  ///< of the packet in hand
   PoolVector<std::uint8_t> internal_;          ///< internal form of the topic in hand
+  PoolVector<std::uint8_t> origin_;            ///< who publishes the message in hand
   PoolVector<std::uint8_t> properties_;        ///< forwarded properties that had to be copied
   PoolVector<std::uint32_t> subscription_ids_; ///< of the delivery in hand
   std::vector<MessageRef> retained_batch_;

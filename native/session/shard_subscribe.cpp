@@ -95,6 +95,9 @@ ReasonCode Shard::subscribe_one(Session& session, std::uint8_t max_qos,
   subscriber.options = SubscriptionOptions::from_byte(static_cast<std::uint8_t>(
       qos | (view.no_local ? 4 : 0) | (view.retain_as_published ? 8 : 0) |
       view.retain_handling << 4));
+  if (view.filter.shared && (session.device & kDeviceScoped) != 0 && reaches_devices(filter)) {
+    subscriber.options.bits |= SubscriptionOptions::kNarrow;
+  }
   subscriber.persistent = session.persistent();
   const FilterParts parts{view.filter.share_name, filter};
   const SubscribeResult result = tables_.trie.subscribe(parts, subscriber);
@@ -168,6 +171,10 @@ ReasonCode Shard::unsubscribe_one(Session& session, Bytes topic_filter,
                                   const wire::FilterView& filter, Ticket& ticket) noexcept {
   SubscriptionKey key;
   Bytes inner = filter.filter;
+  if ((session.device & kDeviceMe) != 0 &&
+      device_.enter(session, inner, MeUse::unsubscribe) != MeFit::fits) {
+    return ReasonCode::no_subscription_existed;
+  }
   if (session.topic_skip != 0 && !wire::is_system_topic(inner) &&
       to_internal(session.identity, session.limits(), inner) != TenantFit::fits) {
     return ReasonCode::no_subscription_existed;

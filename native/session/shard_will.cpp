@@ -1,6 +1,7 @@
 // Shard: Will Messages, from the CONNECT that is accepted to their publication or removal (MQTT 5.0,
 // 3.1.2.5 and 3.1.3.2).
 #include "base/pool.hpp"
+#include "session/publisher.hpp"
 #include "session/shard.hpp"
 #include "wire/properties.hpp"
 #include "wire/topic.hpp"
@@ -16,6 +17,7 @@ void Shard::take_will(Session& session, const wire::ConnectView& view) noexcept 
   MessageParts parts;
   parts.topic = view.will_topic;
   // It was looked at before the session was: admit_will().
+  static_cast<void>(device_.enter(session, parts.topic, MeUse::publish));
   if (!wire::is_system_topic(parts.topic)) {
     static_cast<void>(to_internal(session.identity, session.limits(), parts.topic));
   }
@@ -25,7 +27,13 @@ void Shard::take_will(Session& session, const wire::ConnectView& view) noexcept 
   parts.publisher = session.ref();
   const wire::ForwardProperties forward = wire::forward_properties(view.will_properties.raw);
   parts.properties = forward.view;  // as they came, in their order [MQTT-3.1.3-10]
-  if (forward.split) {
+  const bool claims =
+      (session.device & kDeviceTold) != 0 && claims_origin(view.will_properties.raw);
+  if (claims) {
+    copied.resize(view.will_properties.raw.size());
+    parts.properties = {copied.data(),
+                        copy_without_origin(view.will_properties.raw, copied.data())};
+  } else if (forward.split) {
     copied.resize(view.will_properties.raw.size());
     const std::size_t bytes =
         wire::copy_forward_properties(view.will_properties.raw, copied.data());
@@ -43,9 +51,15 @@ void Shard::publish_will(Session& session) noexcept {
   Will* will = session.will;
   session.will = nullptr;  // [MQTT-3.1.2-10]
   session.will_due_ms = 0;
+  const RuleRequest request{RuleAction::publish, will->message->qos(), will->message->retain()};
+  const Bytes topic = will->message->topic();
+  if (is_foreign(session, topic) &&
+      !access_.opens_device(session, request, topic, TopicTrie::hash(topic))) {
+    counters_.add(Counter::device_denied_will);
+    will->message->release();
+    return pool_delete(will);
+  }
   if (session.identity != nullptr && session.identity->access != nullptr) {
-    const RuleRequest request{RuleAction::publish, will->message->qos(), will->message->retain()};
-    const Bytes topic = will->message->topic();
 #ifndef STMQTT_MUTANT_DUE_WILL_NOT_JUDGED
     if (!access_.may_publish(session, request, topic, TopicTrie::hash(topic))) {
       counters_.add(Counter::denied_will);
@@ -62,6 +76,10 @@ void Shard::publish_will(Session& session) noexcept {
   parts.published = cx_.deliveries.stamp();
   parts.retain = will->message->retain();  // [MQTT-3.1.2-14], [MQTT-3.1.2-15]
   parts.publisher = session.ref();
+  if ((session.device & kDeviceTold) != 0 &&
+      (may_be_device_topic(parts.topic) || tables_.links.load(std::memory_order_relaxed) != 0)) {
+    parts.origin = write_origin(origin_, session, parts.topic);
+  }
   // The expiry counts from the Will's publication, not from CONNECT (3.1.3.2.4).
   if (will->expires) parts.expires_at_ms = cx_.now_ms + will->expiry_s * 1000ULL;
   const MessageRef message = MessageRef::adopt(Message::make(parts));

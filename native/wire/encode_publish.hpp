@@ -24,6 +24,7 @@ struct PublishOut {
   std::uint32_t message_expiry_s = 0;  ///< what is left of it [MQTT-3.3.2-6]
   Bytes topic;                         ///< may be empty with an alias the receiver knows
   Bytes forward_properties;            ///< encoded, without length [MQTT-3.3.2-4] and the like
+  Bytes more_properties;               ///< behind them, likewise encoded
   std::span<const std::uint32_t> subscription_ids;  ///< each 1 to 268,435,455
   Bytes payload;
 };
@@ -40,7 +41,7 @@ struct PublishSizes {
   PublishSizes sizes;
   std::size_t head = 2 + publish.topic.size() + (publish.qos != 0 ? 2 : 0);
   if (publish.version == Version::v5) {
-    std::size_t bytes = publish.forward_properties.size();
+    std::size_t bytes = publish.forward_properties.size() + publish.more_properties.size();
     if (publish.has_message_expiry) bytes += 5;
     if (publish.topic_alias != 0) bytes += 3;
     for (const std::uint32_t id : publish.subscription_ids) bytes += 1 + size_varint(id);
@@ -89,6 +90,7 @@ inline std::uint8_t* encode_publish_head(const PublishOut& publish, const Publis
         out = store_varint(out, id);
       }
       out = store_bytes(out, publish.forward_properties);
+      out = store_bytes(out, publish.more_properties);
     }
   }
   return out;

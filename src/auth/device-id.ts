@@ -1,4 +1,5 @@
 /** Which device a client is: what `me` stands for, and who gets a DirectWrite. Pure. */
+import { isFitDeviceId } from '../link/topics.js';
 import type { AuthContext } from './context.js';
 
 export type DeviceIdFrom = 'verdict' | 'username' | 'cert_cn' | 'client_id';
@@ -24,8 +25,7 @@ export type DeviceId =
 export function deviceIdOf(source: DeviceIdSource): DeviceId {
   const id = candidate(source);
   if (id === undefined || id === '') return { kind: 'none' };
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what is looked for
-  return id === 'me' || /[/+#\x00]/.test(id) ? { kind: 'unfit' } : { kind: 'device', id };
+  return isFitDeviceId(id) ? { kind: 'device', id } : { kind: 'unfit' };
 }
 
 function candidate({

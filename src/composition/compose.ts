@@ -103,7 +103,9 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
       log_level: levels.log_level,
       authenticate: auth.isNeeded,
     };
-    native.configure({ ...nativeLiveOptions(next, own), ...levels });
+    // What clients and messages were made under holds until the end.
+    const me_topics = config.device.meTopics;
+    native.configure({ ...nativeLiveOptions(next, own), ...levels, me_topics });
     native.setLimits(0, linkLimits(next.mqtt));
   };
 
@@ -136,7 +138,10 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     });
   });
   const rules = new AccessRules(native);
-  const links = new Links(writer, (error) => recorder.error('link', error));
+  const links = new Links(writer, {
+    onError: (error) => recorder.error('link', error),
+    tellsPublishers: config.device.meTopics !== 'off',
+  });
   const registry = new NativeRegistry({
     writer,
     native,

@@ -182,4 +182,7 @@ export interface TenantsConfig {
 export interface DeviceConfig {
   /** undefined = the verdict's, else the user name where authentication applies, else the Client Identifier. */
   readonly deviceIdFrom: 'verdict' | 'username' | 'cert_cn' | 'client_id' | undefined;
+  readonly meTopics: 'scoped' | 'shared' | 'off';
+  /** Topic Filters of what may stand behind `v1/devices/me/`. */
+  readonly mePatterns: readonly string[];
 }

@@ -15,6 +15,7 @@ export function adviceOn(resolution: Resolution): readonly string[] {
     ...config.listeners.flatMap((listener) => onListener(listener, config, at)),
     ...onProviders(config),
     ...onIdentity(config, at),
+    ...onDevices(resolution, at),
     ...onRules(config, at),
     ...filesOf(config).flatMap(onFile),
   ];
@@ -80,6 +81,34 @@ function onIdentity(config: BrokerConfig, at: Place): readonly string[] {
     `${at('device', 'device_id_from')}: device_id_from = "client_id", and nothing binds the Client Identifier to the credential: whoever may connect is any device that he says`,
   ];
 }
+
+function onDevices({ config, effective }: Resolution, at: Place): readonly string[] {
+  const { deviceIdFrom, meTopics } = config.device;
+  if (meTopics !== 'scoped') return [];
+  const advice: string[] = [];
+  const isWritten = effective.some(
+    ({ table, key, origin }) => table === 'device' && key === 'me_topics' && origin !== undefined,
+  );
+  // Tables that only ST-RMQTT's files have.
+  const isStRmqtt = config.listeners.some(({ table }) => /^v[45]\./.test(table));
+  if (isStRmqtt && !isWritten) {
+    advice.push(
+      'device: me_topics = "scoped" is the default: v1/devices/me/… are each device’s own, and only services get at those of others. ST-RMQTT leaves these topics as they are; me_topics = "shared" in [device] restores that',
+    );
+  }
+  const isGuarded = config.listeners.some((listener) => listener.isGuarded);
+  for (const listener of config.listeners) {
+    const isClaimed = deviceIdFrom === undefined && isGuarded && !listener.isGuarded;
+    if (!isClaimed || listener.role !== undefined || !reaches(listener)) continue;
+    advice.push(
+      `${at(listener.table, 'listen')}: nobody is asked on listener "${listener.name}": its clients are the devices that their Client Identifiers name, those of other listeners too; set device_id_from in [device], or its role`,
+    );
+  }
+  return advice;
+}
+
+/** From beyond this machine, where a client without authentication is no service. */
+const reaches = ({ listen }: ListenerConfig) => listen.some(({ host }) => !isLoopback(host));
 
 function onRules({ acl }: BrokerConfig, at: Place): readonly string[] {
   if (acl === undefined) return [];

@@ -1,5 +1,25 @@
 /** The rows of tenants and of device identities. */
 import { oneOf, strings } from './rows.js';
+import { isTopicFilter } from './topic-filter.js';
+
+const kMe = 'v1/devices/me/';
+/** What there is under `me` in any case. */
+const ownMePatterns = [
+  ...['telemetry', 'attributes', 'attributes/request/{id}', 'attributes/response/{id}'],
+  ...['rpc/request/{id}', 'rpc/response/{id}'],
+];
+
+function isMePattern(pattern: string): boolean {
+  return pattern.startsWith(kMe) && isTopicFilter(asFilter(pattern.slice(kMe.length)));
+}
+
+const asFilter = (pattern: string) => pattern.replaceAll(/(?<=^|\/)\{[^{}/+#]*\}(?=\/|$)/g, '+');
+
+/** As Topic Filters of what stands behind `v1/devices/me/`. */
+export function mePatterns(more: readonly string[]): readonly string[] {
+  const behind = [...ownMePatterns, ...more.map((pattern) => pattern.slice(kMe.length))];
+  return [...new Set(behind.map(asFilter))];
+}
 
 export const tenantSources = [
   'verdict',
@@ -38,5 +58,18 @@ export const deviceRows = {
     values: ['verdict', 'username', 'cert_cn', 'client_id'],
     reload: 'new-connections',
     help: 'What a client’s device id is. client_id is safe only where something binds it to the credential.',
+  }),
+  me_topics: oneOf({
+    default: 'scoped',
+    values: ['scoped', 'shared', 'off'],
+    reload: 'restart',
+    help: 'What v1/devices/me/… is. scoped: the client’s own device’s topics, and only services get at others’. shared: one topic of all devices, as in ST-RMQTT; links are told who published. off: a topic like any other.',
+  }),
+  me_patterns: strings({
+    default: [],
+    allowed: '"v1/devices/me/…", with {name} or + for a level, and # for what follows',
+    check: isMePattern,
+    reload: 'live',
+    help: 'Topics under v1/devices/me/ besides telemetry, attributes, attributes/request/{id}, attributes/response/{id}, rpc/request/{id} and rpc/response/{id}. Others are refused.',
   }),
 } as const;

@@ -180,7 +180,14 @@ const closingScopes: ReadonlySet<Scope> = new Set<Scope>([
   ...(['jwt', 'http', 'scram', 'handler', 'acl', 'rule', 'tenants', 'limits', 'flapping'] as const),
 ]);
 const closingKeys: ReadonlySet<string> = new Set([
-  ...['limits', 'proxy_protocol', 'trusted_proxies', 'allowed_origins', 'device_id_from'],
+  ...[
+    'limits',
+    'proxy_protocol',
+    'trusted_proxies',
+    'allowed_origins',
+    'device_id_from',
+    'me_topics',
+  ],
 ]);
 
 /** A table without keys, or in YAML a key with nothing behind it. */

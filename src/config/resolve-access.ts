@@ -8,7 +8,7 @@ import type {
   LimitsConfig,
   TenantsConfig,
 } from './broker-config.js';
-import { deviceRows, type TenantSource, tenantsRows } from './identity-options.js';
+import { deviceRows, mePatterns, type TenantSource, tenantsRows } from './identity-options.js';
 import { flappingRows, limitsRows } from './limits-options.js';
 import { placedIn } from './places.js';
 import type { Reader } from './reader.js';
@@ -99,5 +99,9 @@ export function readTenants(reader: Reader, root: TableNode): TenantsConfig {
 
 export function readDevice(reader: Reader, root: TableNode): DeviceConfig {
   const rows = reader.rows('device', reader.tableAt(root, 'device'), deviceRows, 'device');
-  return { deviceIdFrom: rows.device_id_from as DeviceConfig['deviceIdFrom'] };
+  return {
+    deviceIdFrom: rows.device_id_from as DeviceConfig['deviceIdFrom'],
+    meTopics: rows.me_topics as DeviceConfig['meTopics'],
+    mePatterns: mePatterns(rows.me_patterns as readonly string[]),
+  };
 }

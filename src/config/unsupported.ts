@@ -94,11 +94,6 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
     auth: refuse('this version cannot protect the exporter by a password'),
   },
   device: {
-    me_topics: refuse(
-      'this version has no device identities, so /me/ topics are plain ones',
-      is('off'),
-    ),
-    me_patterns: refuse('this version has no device identities, so /me/ topics are plain ones'),
     dynamic_replay: notYet(kSegments),
     max_dynamic_filters: notYet(kSegments),
   },

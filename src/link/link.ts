@@ -31,6 +31,7 @@ import { Message } from './message.js';
 import type { LinkEnd, LinkOptions, PublishOptions } from './options.js';
 import { Outgoing, type PublishResult } from './outgoing.js';
 import { type Connack, PacketType, type Properties, type Qos } from './packets.js';
+import { tellPublisher } from './publisher.js';
 import { end, type Granted, type SubscribeOptions, Subscription } from './subscription.js';
 import { TopicWriter } from './topics.js';
 
@@ -39,6 +40,7 @@ export interface LinkSetup {
   readonly linkId: number;
   readonly writer: CommandWriter;
   readonly options: LinkOptions;
+  readonly tellsPublishers: boolean;
   /** Ids that an earlier link of this session left behind in the broker (QoS 2). */
   readonly unreleased: readonly number[];
   /** CONNACK, or the end before it. */
@@ -92,7 +94,8 @@ export class Link {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    this.#writer.linkOpen(setup.linkId, bufferBytes);
+    const { deviceId, role } = setup.options;
+    this.#writer.linkOpen(setup.linkId, bufferBytes, { deviceId, role });
     this.#sendConnect(setup.options);
   }
 
@@ -290,7 +293,9 @@ export class Link {
       payload = Buffer.allocUnsafe(length);
       buffer.copy(payload, 0, head.payload, frame.end);
     }
-    const { topic, packetId, properties } = head;
+    const { topic, packetId } = head;
+    const told = this.#setup.tellsPublishers ? tellPublisher(head.properties) : undefined;
+    const properties = told?.properties ?? head.properties;
     const message = new Message(
       this.#inbox,
       topic,
@@ -299,6 +304,7 @@ export class Link {
       packetId,
       bytes,
       properties,
+      told?.publisher,
     );
     this.#inbox.deliver(message, properties.subscriptionIdentifiers, bytes);
   }

@@ -4,22 +4,31 @@ import type { CommandWriter } from '../native/commands.js';
 import type { LinkBytesEvent, LinkClosedEvent } from '../native/events.js';
 import { finish, Link, receive, unreleased } from './link.js';
 import type { LinkOptions } from './options.js';
+import { isFitDeviceId } from './topics.js';
 
 const kMaxSessions = 10_000;
 
+export interface LinksOptions {
+  /** A link's own defect or that of its handlers: never thrown into the dispatcher. */
+  readonly onError: (error: unknown) => void;
+  /** The native half says who published, and leaves nothing of that name to clients. */
+  readonly tellsPublishers: boolean;
+}
+
 export class Links {
   readonly #writer: CommandWriter;
-  /** A link's own defect or that of its handlers: never thrown into the dispatcher. */
   readonly #onError: (error: unknown) => void;
+  readonly #tellsPublishers: boolean;
   readonly #links = new Map<number, Link>();
   /** By Client Identifier: ids of QoS 2 publishes that an ended link left in the broker. */
   readonly #unreleased = new Map<string, number[]>();
   #lastId = 0;
   #ended = false;
 
-  constructor(writer: CommandWriter, onError: (error: unknown) => void) {
+  constructor(writer: CommandWriter, { onError, tellsPublishers }: LinksOptions) {
     this.#writer = writer;
     this.#onError = onError;
+    this.#tellsPublishers = tellsPublishers;
   }
 
   /** Resolves when the broker has admitted it. */
@@ -38,6 +47,7 @@ export class Links {
         linkId,
         writer: this.#writer,
         options,
+        tellsPublishers: this.#tellsPublishers,
         unreleased: left,
         opened: (opened, result) => {
           if ('sessionPresent' in result) {
@@ -98,6 +108,12 @@ function checkOptions(options: LinkOptions): void {
   inRange('bufferBytes', options.bufferBytes, 1024, 0x7fffffff);
   inRange('sessionExpiry', options.sessionExpiry, 0, 0xffffffff);
   inRange('will.delay', options.will?.delay, 0, 0xffffffff);
+  const { deviceId } = options;
+  if (deviceId !== undefined && !isFitDeviceId(deviceId)) {
+    const allowed = 'one level of a topic, and not "me"';
+    const found = JSON.stringify(deviceId);
+    throw fail('ST_ARGUMENT', { doing: 'opening a link', name: 'deviceId', found, allowed });
+  }
 }
 
 function inRange(name: string, value: number | undefined, min: number, max: number): void {

@@ -14,7 +14,16 @@ export let take: (message: Message, manual: boolean) => void;
 /** A subscription is done with this message. */
 export let consume: (message: Message, manual: boolean) => void;
 
+/** Who published a message, as the broker knows it. */
+export interface Publisher {
+  readonly clientId?: string;
+  readonly deviceId?: string;
+  readonly username?: string;
+  readonly tenant?: string;
+}
+
 export class Message {
+  /** Of a device's messages `v1/devices/me/…`; `deviceId` says whose it is. */
   readonly topic: string;
   readonly payload: Buffer;
   readonly qos: Qos;
@@ -22,6 +31,14 @@ export class Message {
   /** The broker has sent it before. */
   readonly duplicate: boolean;
   readonly properties: MessageProperties;
+  /** The publisher's Client Identifier; undefined for the broker's own messages. */
+  readonly publisherClientId: string | undefined;
+  /** On a device's topic whose it is, also where a service has published; else the publisher's. */
+  readonly deviceId: string | undefined;
+  /** The publisher's user name; undefined if it has none. */
+  readonly username: string | undefined;
+  /** The publisher's tenant; undefined if it has none. */
+  readonly tenant: string | undefined;
   readonly #owner: MessageOwner;
   readonly #packetId: number;
   readonly #bytes: number;
@@ -38,6 +55,7 @@ export class Message {
     packetId: number,
     bytes: number,
     properties: MessageProperties,
+    publisher: Publisher = {},
   ) {
     this.#owner = owner;
     this.topic = topic;
@@ -46,6 +64,10 @@ export class Message {
     this.retain = (first & 1) !== 0;
     this.duplicate = (first & 8) !== 0;
     this.properties = properties;
+    this.publisherClientId = publisher.clientId;
+    this.deviceId = publisher.deviceId;
+    this.username = publisher.username;
+    this.tenant = publisher.tenant;
     this.#packetId = packetId;
     this.#bytes = bytes;
   }

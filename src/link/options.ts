@@ -14,6 +14,14 @@ export interface LinkOptions {
   /** Bytes of messages that may be unconsumed before the broker keeps the rest; default 256 KiB. */
   readonly bufferBytes?: number | undefined;
   readonly username?: string | undefined;
+  /**
+   * Which device the link is: `v1/devices/me/…` are that device's topics. Default: none. Then it is a
+   * service: it subscribes to `v1/devices/me/…` of all devices, and publishes to `v1/devices/<id>/…`.
+   * ST_ARGUMENT if it has / + # or U+0000 in it, or is empty or "me".
+   */
+  readonly deviceId?: string | undefined;
+  /** Default: "device" with a deviceId, else "service". */
+  readonly role?: 'device' | 'service' | undefined;
   readonly will?: WillOptions | undefined;
 }
 

@@ -57,3 +57,9 @@ function isLevel(level: string, index: number, levels: readonly string[]): boole
 function refuse(doing: string, name: string, found: unknown, allowed: string): never {
   throw fail('ST_ARGUMENT', { doing, name, found: JSON.stringify(found) ?? 'undefined', allowed });
 }
+
+/** Whether it can be a level of a topic of its own. */
+export function isFitDeviceId(id: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what is looked for
+  return id !== '' && id !== 'me' && !/[/+#\x00]/.test(id);
+}

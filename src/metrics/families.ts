@@ -5,6 +5,7 @@
 import { type CloseCauseName, type CounterName, closeCauseNames } from '../native/contract.js';
 import { sessionCount } from '../sys/numbers.js';
 import { authSection } from './auth-families.js';
+import { deviceFamilies } from './device-families.js';
 import {
   byLabel,
   counter,
@@ -210,6 +211,7 @@ export const sections: readonly Section[] = [
           tenant: ['tenant_violations'],
         },
       ),
+      ...deviceFamilies,
       counter('takeovers_total', 'Sessions taken over by a newer connection.', 'takeovers'),
       counter(
         'connections_migrated_total',

@@ -202,6 +202,12 @@ export const counterNames = [
   'dropped_by_hook',
   'hook_changes',
   'paused_hooks',
+  'me_refused_no_id',
+  'me_refused_unfit_id',
+  'me_refused_pattern',
+  'device_denied_publish',
+  'device_denied_subscribe',
+  'device_denied_will',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

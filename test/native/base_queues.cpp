@@ -133,7 +133,7 @@ STMQTT_TEST("outbound queue: sends what was written, in order, whatever the piec
         }
         case 3: {
           MessageRef message = MessageRef::adopt(
-              Message::make({as_bytes(topic), {}, as_bytes(payload), 0, {}, 0, 0, false}));
+              Message::make({as_bytes(topic), {}, as_bytes(payload), {}, 0, {}, 0, 0, false}));
           const Bytes view = message->payload().subspan(value % 5000);
           model.append(as_text(view));
           queue.append_shared(std::move(message), view);
@@ -316,7 +316,7 @@ STMQTT_TEST("spsc queue: two threads, nothing lost, doubled or out of order") {
 
 STMQTT_TEST("message: one block, shared by count, freed by whoever is last") {
   const std::int64_t before = Message::thread_bytes();
-  Message* message = Message::make({as_bytes("t/1"), as_bytes("props"), as_bytes("payload"), 77,
+  Message* message = Message::make({as_bytes("t/1"), as_bytes("props"), as_bytes("payload"), {}, 77,
                                     {3, 4, 5}, 0, 2, true});
   CHECK_EQ(as_text(message->topic()), "t/1");
   CHECK_EQ(as_text(message->properties()), "props");
@@ -338,7 +338,7 @@ STMQTT_TEST("message: one block, shared by count, freed by whoever is last") {
     other.join();
   }
   CHECK_EQ(Message::thread_bytes() + other_thread, before);
-  MessageRef empty = MessageRef::adopt(Message::make({as_bytes("t"), {}, {}, 0, {}, 0, 0, false}));
+  MessageRef empty = MessageRef::adopt(Message::make({as_bytes("t"), {}, {}, {}, 0, {}, 0, 0, false}));
   CHECK(empty->payload().empty());
 }
 

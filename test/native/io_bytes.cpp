@@ -181,7 +181,7 @@ STMQTT_TEST("io bytes: shared payloads and more slices than one send takes") {
   const std::string payload = pattern(3000);
   io.handler.frame = [&](Connection& connection, std::string_view) {
     MessageRef message = MessageRef::adopt(
-        Message::make({as_bytes(topic), {}, as_bytes(payload), 0, {}, 0, 0, false}));
+        Message::make({as_bytes(topic), {}, as_bytes(payload), {}, 0, {}, 0, 0, false}));
     for (int i = 0; i < 300; i++) {
       connection.queue.append(as_bytes(std::string("\x00\x00\x0b\xb8", 4)));
       connection.queue.append_shared(message, message->payload());

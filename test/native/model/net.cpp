@@ -334,6 +334,10 @@ void Net::end_holds(unsigned shard) {
   act(shard, [](Shard& self) { self.end_holds(); });
 }
 
+void Net::set_device(unsigned shard, std::shared_ptr<const DeviceOptions> options) {
+  act(shard, [&](Shard& self) { self.set_device(std::move(options)); });
+}
+
 void Net::timers(unsigned shard) {
   if (shards_[shard]->shard->next_timer_ms() > now_ms_) return;
   act(shard, [](Shard& self) { self.on_timers(); });

@@ -61,6 +61,28 @@ test.each([
   for (const [index, part] of expected.entries()) expect(found[index]).toContain(part);
 });
 
+describe('device ids and me topics', () => {
+  const guarded = (name: string) =>
+    `[unified.${name}]\nlisten = "0.0.0.0:188${name}"\n[unified.${name}.tls]\ncertpath = "/c"\nkeypath = "/k"\n[unified.${name}.auth]\nalice = "x"\n`;
+  test('a file of ST-RMQTT is told of the key that restores its me topics, once', async () => {
+    const file = '[v4.1]\nlisten = "127.0.0.1:1"\n[v5.1]\nlisten = "127.0.0.1:2"\n';
+    expect(await advice(file)).toEqual([
+      expect.stringMatching(/me_topics = "shared" in \[device\]/),
+    ]);
+    for (const mode of ['scoped', 'shared', 'off']) {
+      expect(await advice(`${file}[device]\nme_topics = "${mode}"`)).toEqual([]);
+    }
+  });
+  test('an open listener beside guarded ones', async () => {
+    const said = /:2:1: nobody is asked on listener "unified-1": its clients are the devices/;
+    expect(await advice(`${open}${guarded('2')}`)).toEqual([expect.stringMatching(said)]);
+    expect(await advice(`${open}role = "device"\n${guarded('2')}`)).toEqual([]);
+    expect(await advice(`${local}${guarded('2')}`)).toEqual([]);
+    const verdict = '[device]\ndevice_id_from = "verdict"\n';
+    expect(await advice(`${open}${guarded('2')}${verdict}`)).toEqual([]);
+  });
+});
+
 test('files with secrets that any user may read or change', async () => {
   const file = join(folder, 'key.pem');
   writeFileSync(file, 'x');

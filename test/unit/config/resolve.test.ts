@@ -98,7 +98,6 @@ describe('what asks for a closed port or for a disk stops the start', () => {
     [`${listener}[persistence]\npath = "/var/lib/x"`, 3, '[persistence]'],
     [`${listener}[persistence]\n`, 3, '[persistence]'],
     [`${listener}[plugins]\n`, 3, '[plugins]'],
-    [`${listener}[device]\nme_topics = "scoped"`, 4, 'device.me_topics'],
     [inConnections('verify_client_cert = "require"'), 4, 'verify_client_cert'],
     [inConnections('duplicate_client_id = "reject"'), 4, 'duplicate_client_id'],
     [inConnections('external_auth = "x"'), 4, 'external_auth'],
@@ -115,7 +114,9 @@ describe('what asks for a closed port or for a disk stops the start', () => {
     ['proxy_protocol = "off"'],
     ['[unified.1.connections]\nvalidate_tenant_prefix = false\nduplicate_client_id = "takeover"'],
     ['[unified.1.connections]\ndynamic_filters = false'],
-    ['[device]\nme_topics = "off"'],
+    [
+      '[device]\nme_topics = "off"\nme_patterns = ["v1/devices/me/claim", "v1/devices/me/x/{id}/#"]',
+    ],
     ['[ws]'],
   ])('%j asks for nothing more than there is', async (text) => {
     const { warnings } = await resolveText(`${listener}${text}\n`);

@@ -23,7 +23,10 @@ function world(respond: Respond = () => undefined) {
   });
   const errors: unknown[] = [];
   const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
-  const links = new Links(writer, (error) => errors.push(error));
+  const links = new Links(writer, {
+    onError: (error) => errors.push(error),
+    tellsPublishers: true,
+  });
   const dispatcher: Dispatcher = new Dispatcher(native, (event) => {
     if (event.kind === 'link_bytes' || event.kind === 'link_closed') links.handle(event);
   });
