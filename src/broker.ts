@@ -5,6 +5,7 @@
  * stop:  no new connections → DISCONNECT 0x8B, queues flushed → threads joined → last events → log
  */
 import type { AddressInfo } from 'node:net';
+import { checkFunction, checkString, checkTable, configFileOf, timeoutOf } from './arguments.js';
 import type { AuthMethodHandler } from './auth/enhanced.js';
 import { AuthGate } from './auth/gate.js';
 import type { AuthHandler } from './auth/verdict.js';
@@ -65,10 +66,11 @@ export class Broker extends BrokerHooks {
   /** Throws where a value is not allowed; a file is read by start(). */
   constructor(options: BrokerOptions = {}) {
     super();
+    const file = configFileOf(options);
     this.#internals = (options as { [kInternals]?: Internals })[kInternals] ?? {};
-    this.#readsAnew = 'config' in options && options.config !== undefined;
-    if ('config' in options && options.config !== undefined) {
-      this.#resolve = fromFile(options.config);
+    this.#readsAnew = file !== undefined;
+    if (file !== undefined) {
+      this.#resolve = fromFile(file);
       return;
     }
     const tables = options as ConfigTables;
@@ -99,7 +101,12 @@ export class Broker extends BrokerHooks {
    * `timeoutMs` (default broker.drain_timeout_ms), then everything is closed. Idempotent.
    */
   stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
-    this.#stopping ??= this.#stop(options.timeoutMs);
+    try {
+      const timeoutMs = timeoutOf('stopping', options);
+      this.#stopping ??= this.#stop(timeoutMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     return this.#stopping;
   }
 
@@ -133,6 +140,7 @@ export class Broker extends BrokerHooks {
    */
   async reload(options?: ConfigTables): Promise<ReloadReport> {
     const run = this.#running('reloading the configuration');
+    if (options !== undefined) checkTable('reloading the configuration', 'options', options);
     const resolve = options === undefined ? this.#resolve : fromTables(options);
     const report = await run.reloader.reload(resolve);
     this.#resolve = resolve;
@@ -147,6 +155,7 @@ export class Broker extends BrokerHooks {
   /** Until the next one, or a reload that changes log.level or log.filter. Throws ST_LOG_FILTER. */
   setLogFilter(text: string): void {
     const { recorder, reloader, applyNative } = this.#running('setting the log filter');
+    checkString('setting the log filter', 'text', text);
     const { warnings } = recorder.logger.setFilter(text);
     for (const warning of warnings) recorder.say('warn', 'log', warning);
     applyNative(reloader.current.config);
@@ -184,6 +193,7 @@ export class Broker extends BrokerHooks {
    */
   authenticate(handler: AuthHandler): this {
     this.#beforeStart('setting the authenticator', 'authenticate()');
+    checkFunction('setting the authenticator', 'handler', handler);
     this.#authHandler = handler;
     return this;
   }
@@ -199,6 +209,7 @@ export class Broker extends BrokerHooks {
       const doing = 'setting an Authentication Method';
       throw fail('ST_ARGUMENT', { doing, name: 'method', found: JSON.stringify(method), allowed });
     }
+    checkFunction('setting an Authentication Method', 'handler', handler);
     this.#authMethods.set(method, handler);
     return this;
   }

@@ -2,6 +2,7 @@
  * Who is kept out: clients, users, addresses and networks. The table is native, and bounded; it lives
  * as long as the broker runs.
  */
+import { checkString, checkTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import type { NativeBan, NativeBanKind, NativeBanRow, NativeBroker } from '../native/addon.js';
 
@@ -49,7 +50,15 @@ export class Bans {
    * From now on: refused at CONNECT with 0x8A, or, an address, as soon as it connects. Who is
    * connected is disconnected with 0x98. Throws ST_ARGUMENT.
    */
-  add({ kind, value, seconds, reason = '' }: BanOptions): void {
+  add(options: BanOptions): void {
+    checkTable('banning', 'options', options);
+    const { kind, value, seconds, reason = '' } = options;
+    for (const [name, text] of Object.entries({ kind, value, reason })) {
+      checkString('banning', name, text);
+    }
+    if (kind !== 'client' && kind !== 'user' && kind !== 'address') {
+      throw wrong('kind', kind, '"client", "user" or "address"');
+    }
     if (value === '' || Buffer.byteLength(value) > kMaxBanValue) {
       throw wrong('value', value.slice(0, 40), `text of 1 to ${kMaxBanValue} bytes`);
     }

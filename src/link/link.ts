@@ -7,6 +7,7 @@ import { fail, type StMqttdError } from '../errors.js';
 import type { CommandWriter } from '../native/commands.js';
 import type { CloseCauseName } from '../native/contract.js';
 import { checkPublish, checkSubscribe } from './capabilities.js';
+import { checkPublishOptions, checkSubscribeOptions, filterList } from './check.js';
 import {
   type Frame,
   kNoProperties,
@@ -33,7 +34,7 @@ import { Outgoing, type PublishResult } from './outgoing.js';
 import { type Connack, PacketType, type Properties, type Qos } from './packets.js';
 import { tellPublisher } from './publisher.js';
 import { end, type Granted, type SubscribeOptions, Subscription } from './subscription.js';
-import { TopicWriter } from './topics.js';
+import { checkFilter, TopicWriter } from './topics.js';
 
 /** What its maker gives a link. */
 export interface LinkSetup {
@@ -129,6 +130,8 @@ export class Link {
     let parts: PublishParts;
     let remaining: number;
     try {
+      checkPublishOptions(payload, options);
+      options?.signal?.throwIfAborted();
       parts = this.#parts(topic, payload, qos, options);
       remaining = publishRemaining(parts);
       checkPublish(this.#offered, topic, parts.flags, remaining);
@@ -137,7 +140,7 @@ export class Link {
     }
     return qos === 0
       ? this.#outgoing.publishQos0(parts, remaining)
-      : this.#outgoing.publish(topic, parts, remaining);
+      : this.#outgoing.publish(topic, parts, remaining, options?.signal);
   }
 
   /**
@@ -145,7 +148,9 @@ export class Link {
    * often as the broker sends it. A link has each filter once.
    */
   subscribe(filters: string | readonly string[], options: SubscribeOptions = {}): Subscription {
-    const list = typeof filters === 'string' ? [filters] : [...filters];
+    checkSubscribeOptions(options);
+    options.signal?.throwIfAborted();
+    const list = filterList('subscribing', filters);
     for (const filter of list) checkSubscribe(this.#offered, filter);
     if (this.#state !== 'open') throw this.#closedError(`subscribing to "${list.join('", "')}"`);
     for (const [index, filter] of list.entries()) {
@@ -157,8 +162,12 @@ export class Link {
     const ready = new Promise<readonly Granted[]>((resolve) => {
       settle = resolve;
     });
-    const subscription = new Subscription(list, options.manualAck ?? false, ready, (s) =>
-      this.#unsubscribe(s.filters),
+    const subscription = new Subscription(
+      list,
+      options.manualAck ?? false,
+      ready,
+      (s) => this.#unsubscribe(s.filters),
+      options.signal,
     );
     settle(this.#subscribe(list, options, subscription));
     // Iterating reports it as well: whoever never looks at `ready` must not crash by it.
@@ -168,7 +177,8 @@ export class Link {
 
   /** Unsubscribes; a subscription without a filter left ends. */
   async unsubscribe(filters: string | readonly string[]): Promise<void> {
-    const list = typeof filters === 'string' ? [filters] : [...filters];
+    const list = filterList('unsubscribing', filters);
+    for (const filter of list) checkFilter(filter, 'unsubscribing');
     if (this.#state !== 'open')
       throw this.#closedError(`unsubscribing from "${list.join('", "')}"`);
     await this.#unsubscribe(list);
@@ -182,6 +192,11 @@ export class Link {
       this.#writer.linkClose(this.#setup.linkId);
     }
     await this.closed;
+  }
+
+  /** close(), for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   static {

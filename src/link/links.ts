@@ -2,6 +2,7 @@
 import { assertNever, fail } from '../errors.js';
 import type { CommandWriter } from '../native/commands.js';
 import type { LinkBytesEvent, LinkClosedEvent } from '../native/events.js';
+import { checkLinkOptions } from './check.js';
 import { finish, Link, receive, unreleased } from './link.js';
 import type { LinkOptions } from './options.js';
 import { isFitDeviceId } from './topics.js';
@@ -33,7 +34,10 @@ export class Links {
 
   /** Resolves when the broker has admitted it. */
   open(options: LinkOptions): Promise<Link> {
+    checkLinkOptions(options);
     checkOptions(options);
+    const { signal } = options;
+    signal?.throwIfAborted();
     if (this.#ended) {
       const next = 'await start() first';
       throw fail('ST_BROKER_STATE', { doing: 'opening a link', state: 'stopped', next });
@@ -63,6 +67,13 @@ export class Links {
         },
       });
       this.#links.set(linkId, link);
+      if (signal === undefined) return;
+      const onAbort = () => {
+        reject(signal.reason);
+        link.close().catch(this.#onError);
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      void link.closed.then(() => signal.removeEventListener('abort', onAbort));
     });
   }
 

@@ -23,12 +23,19 @@ export interface LinkOptions {
   /** Default: "device" with a deviceId, else "service". */
   readonly role?: 'device' | 'service' | undefined;
   readonly will?: WillOptions | undefined;
+  /** Closes the link when it is aborted; link() rejects with its reason if it was not open yet. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface PublishOptions {
   readonly qos?: Qos | undefined;
   readonly retain?: boolean | undefined;
   readonly properties?: MessageProperties | undefined;
+  /**
+   * publish() rejects with its reason when it is aborted. A message that still waits for the
+   * broker's Receive Maximum is not sent then; one that has been sent may have arrived.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface LinkEnd {

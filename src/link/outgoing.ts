@@ -96,7 +96,12 @@ export class Outgoing {
   }
 
   /** Resolves with PUBACK or PUBCOMP. */
-  publish(topic: string, parts: PublishParts, remaining: number): Promise<PublishResult> {
+  publish(
+    topic: string,
+    parts: PublishParts,
+    remaining: number,
+    signal?: AbortSignal,
+  ): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
       const flight: Flight = {
         kind: 'publish',
@@ -107,6 +112,7 @@ export class Outgoing {
         resolve,
         reject,
       };
+      if (signal !== undefined) this.#watch(flight, signal);
       if (this.#inFlight < this.#window) this.#start(flight);
       else this.#waiting.push(flight);
     });
@@ -214,6 +220,25 @@ export class Outgoing {
   acknowledge(type: number, packetId: number): void {
     const at = this.#writer.linkBytes(this.#linkId, kAcknowledgementBytes);
     writeAcknowledgement(this.#writer.buffer, at, type, packetId);
+  }
+
+  /** One that waits is not sent any more; of one in flight only the promise is given up. */
+  #watch(flight: Flight, signal: AbortSignal): void {
+    const { resolve, reject } = flight;
+    const onAbort = () => {
+      const at = this.#waiting.indexOf(flight);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    flight.resolve = (result) => {
+      signal.removeEventListener('abort', onAbort);
+      resolve(result);
+    };
+    flight.reject = (error) => {
+      signal.removeEventListener('abort', onAbort);
+      reject(error);
+    };
   }
 
   #start(flight: Flight): void {

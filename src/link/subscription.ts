@@ -3,6 +3,7 @@
  * consumed when the next one is asked for, or when the handler is done with it: only then is it
  * acknowledged and its bytes credited to the broker, so a slow reader slows its own link only.
  */
+import { fail } from '../errors.js';
 import { consume, type Message, take } from './message.js';
 import type { Qos } from './packets.js';
 
@@ -16,6 +17,8 @@ export interface SubscribeOptions {
   readonly retainHandling?: 0 | 1 | 2 | undefined;
   /** QoS 1 and 2 are acknowledged by message.ack() instead of when they are consumed. */
   readonly manualAck?: boolean | undefined;
+  /** Unsubscribes when it is aborted: who reads gets its reason thrown. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Granted {
@@ -50,17 +53,27 @@ export class Subscription implements AsyncIterable<Message> {
   #ended = false;
   #error: unknown;
   #finish: Waiter | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => {
+    this.#end(this.#signal?.reason, false);
+    this.#unsubscribe(this).catch(() => {
+      // The link is gone: there is nothing left to unsubscribe from.
+    });
+  };
 
   constructor(
     filters: readonly string[],
     manual: boolean,
     ready: Promise<readonly Granted[]>,
     unsubscribe: (subscription: Subscription) => Promise<void>,
+    signal?: AbortSignal,
   ) {
     this.filters = filters;
     this.ready = ready;
     this.#manual = manual;
     this.#unsubscribe = unsubscribe;
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
@@ -78,7 +91,11 @@ export class Subscription implements AsyncIterable<Message> {
    * for. Resolves when the subscription ends; rejects, and ends it, when the handler throws.
    */
   async forEach(handler: (message: Message) => unknown): Promise<void> {
-    if (this.#handler !== undefined) throw new TypeError('this subscription has a handler already');
+    if (typeof handler !== 'function' || this.#handler !== undefined) {
+      const found = this.#handler === undefined ? typeof handler : 'a second handler';
+      const doing = 'reading a subscription';
+      throw fail('ST_ARGUMENT', { doing, name: 'handler', found, allowed: 'one function' });
+    }
     this.#handler = handler;
     const end = new Promise<IteratorResult<Message, undefined>>((resolve, reject) => {
       this.#finish = { resolve, reject };
@@ -92,6 +109,11 @@ export class Subscription implements AsyncIterable<Message> {
     if (this.#ended) return;
     this.#end(undefined, false);
     await this.#unsubscribe(this);
+  }
+
+  /** close(), for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   static {
@@ -211,6 +233,7 @@ export class Subscription implements AsyncIterable<Message> {
     if (this.#ended) return;
     this.#ended = true;
     this.#error = error;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
     if (!keep) {
       for (let message = this.#shift(); message !== undefined; message = this.#shift()) {
         this.#giveUp(message);

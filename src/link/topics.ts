@@ -20,11 +20,9 @@ export class TopicWriter {
   }
 }
 
-function checkTopic(topic: unknown): void {
+export function checkTopic(topic: unknown, doing = 'publishing', name = 'topic'): void {
   const fits = isText(topic) && !/[+#]/.test(topic);
-  if (!fits) {
-    refuse('publishing', 'topic', topic, 'a Topic Name: 1 to 65535 bytes without +, # and NUL');
-  }
+  if (!fits) refuse(doing, name, topic, 'a Topic Name: 1 to 65535 bytes without +, # and NUL');
 }
 
 export function checkFilter(filter: unknown, doing = 'subscribing'): void {
@@ -55,7 +53,12 @@ function isLevel(level: string, index: number, levels: readonly string[]): boole
 }
 
 function refuse(doing: string, name: string, found: unknown, allowed: string): never {
-  throw fail('ST_ARGUMENT', { doing, name, found: JSON.stringify(found) ?? 'undefined', allowed });
+  throw fail('ST_ARGUMENT', { doing, name, found: textOf(found), allowed });
+}
+
+function textOf(found: unknown): string {
+  if (typeof found !== 'string') return typeof found;
+  return JSON.stringify(found.length > 200 ? `${found.slice(0, 200)}…` : found);
 }
 
 /** Whether it can be a level of a topic of its own. */

@@ -32,14 +32,14 @@ export class Feeds {
   }
 
   alerts(options: FeedOptions = {}): Feed<AlertInfo> {
-    const checked = checkFeedOptions('reading alerts', options ?? {}, kAlertBuffer);
+    const checked = checkFeedOptions('reading alerts', options, kAlertBuffer);
     return this.#kept(this.#alerts, (done) => new Feed<AlertInfo>(checked, done));
   }
 
   meters(options: MeterOptions = {}): Feed<Meters> {
     const doing = 'reading meters';
-    const checked = checkFeedOptions(doing, options ?? {}, kMeterBuffer);
-    const intervalMs = options?.intervalMs ?? kDefaultIntervalMs;
+    const checked = checkFeedOptions(doing, options, kMeterBuffer);
+    const intervalMs = options.intervalMs ?? kDefaultIntervalMs;
     if (!Number.isInteger(intervalMs) || intervalMs < 10 || intervalMs > kMaxIntervalMs) {
       throw fail('ST_ARGUMENT', {
         doing,

@@ -1,4 +1,5 @@
 /** What an application may ask for when it closes a client's connection. */
+import { checkTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import { serverDisconnects } from '../link/reason-codes.js';
 import { isMqttText } from '../native/commands.js';
@@ -13,8 +14,10 @@ const kAdministrativeAction = 0x98;
 /** Throws ST_ARGUMENT for what DISCONNECT cannot say. */
 export function checkDisconnect(
   clientId: string,
-  { reasonCode = kAdministrativeAction, reason = '' }: DisconnectOptions,
+  options: DisconnectOptions,
 ): Required<DisconnectOptions> {
+  checkTable('disconnecting a client', 'options', options);
+  const { reasonCode = kAdministrativeAction, reason = '' } = options;
   if (!serverDisconnects.has(reasonCode)) {
     throw fail('ST_ARGUMENT', {
       doing: `disconnecting "${clientId}"`,

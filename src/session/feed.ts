@@ -2,6 +2,7 @@
  * A stream of values for one reader: what `meters()` and `alerts()` return. What nobody reads is
  * kept up to a bound; beyond it the oldest is left out and counted.
  */
+import { checkTable } from '../arguments.js';
 import { fail } from '../errors.js';
 
 export interface FeedOptions {
@@ -126,9 +127,11 @@ export class Feed<T> implements AsyncIterable<T> {
 /** Options with their default; throws ST_ARGUMENT. */
 export function checkFeedOptions(
   doing: string,
-  { buffer, signal }: FeedOptions,
+  options: FeedOptions,
   defaultBuffer: number,
 ): Required<FeedOptions> {
+  checkTable(doing, 'options', options);
+  const { buffer, signal } = options;
   const kept = buffer ?? defaultBuffer;
   if (!Number.isInteger(kept) || kept < 1 || kept > kMaxBuffer) {
     const allowed = `a whole number from 1 to ${kMaxBuffer}`;

@@ -2,6 +2,7 @@
  * A listing as applications read it: `for await`, or page by page, filtered or not. Rows are asked
  * for as they are read, and none is kept: a million of them cost no memory.
  */
+import { checkTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import { globOf } from './glob.js';
 import type { Page } from './registry.js';
@@ -81,7 +82,9 @@ export class Listing<Row> implements AsyncIterable<Row> {
    * One page. It may have fewer rows than `limit`, even none, and still not be the last: that one
    * has no `next`.
    */
-  async page({ cursor, limit = kDefaultLimit }: ListingPage = {}): Promise<Page<Row>> {
+  async page(asked: ListingPage = {}): Promise<Page<Row>> {
+    checkTable(this.#doing, 'options', asked);
+    const { cursor, limit = kDefaultLimit } = asked;
     if (!Number.isInteger(limit) || limit < 1 || limit > kMaxLimit) {
       const allowed = `a whole number from 1 to ${kMaxLimit}`;
       throw this.#wrong('limit', String(limit), allowed);
@@ -91,8 +94,8 @@ export class Listing<Row> implements AsyncIterable<Row> {
     let size = kNativePage;
     for (let work = 0; ; ) {
       const room = limit - items.length;
-      const asked = this.#keeps === undefined ? Math.min(size, room) : size;
-      const page = await this.#source({ cursor: next, limit: asked });
+      const wanted = this.#keeps === undefined ? Math.min(size, room) : size;
+      const page = await this.#source({ cursor: next, limit: wanted });
       work += page.items.length + kPageCost;
       const kept = this.#keeps === undefined ? page.items : page.items.filter(this.#keeps);
       if (kept.length > room) {

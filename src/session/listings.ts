@@ -1,8 +1,10 @@
 /** Clients, sessions, subscriptions and retained messages as applications see them: over the registry. */
 import { fail } from '../errors.js';
+import { checkPublishOptions } from '../link/check.js';
 import type { Link } from '../link/link.js';
 import type { PublishOptions } from '../link/options.js';
-import type { DisconnectOptions } from './disconnect.js';
+import { checkTopic } from '../link/topics.js';
+import { checkDisconnect, type DisconnectOptions } from './disconnect.js';
 import { Listing } from './listing.js';
 import type {
   ClientDetail,
@@ -57,8 +59,6 @@ const retainedFields: readonly (keyof RetainedRow)[] = [
   'sequence',
 ];
 
-const kAdministrativeAction = 0x98;
-
 /** Clients that are connected. */
 export class Clients extends Listing<ClientRow> {
   readonly #registry: Registry;
@@ -79,8 +79,8 @@ export class Clients extends Listing<ClientRow> {
    * Closes its connection; MQTT 5.0 clients are told `reasonCode` (default 0x98) and `reason`.
    * A session that outlives it stays. Resolves with whether there was a connection.
    */
-  disconnect(clientId: string, options: DisconnectOptions = {}): Promise<boolean> {
-    const { reasonCode = kAdministrativeAction, reason = '' } = options;
+  async disconnect(clientId: string, options: DisconnectOptions = {}): Promise<boolean> {
+    const { reasonCode, reason } = checkDisconnect(clientId, options);
     return this.#registry.kick(clientId, reasonCode, reason);
   }
 }
@@ -173,8 +173,11 @@ export class RetainedMessages extends Listing<RetainedRow> {
       const doing = 'setting a retained message';
       throw fail('ST_ARGUMENT', { doing, name: 'payload', found: 'empty', allowed });
     }
+    checkTopic(topic, 'setting a retained message');
+    const more = { qos: 1 as const, ...options, retain: true };
+    checkPublishOptions(payload, more);
     const link = await this.#ownLink();
-    await link.publish(topic, payload, { qos: 1, ...options, retain: true });
+    await link.publish(topic, payload, more);
   }
 
   /** Whether there was one. Subscribers are not told. */

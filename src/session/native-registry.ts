@@ -2,6 +2,7 @@
  * The registry over the native tables: each question is a query command, each answer a reply event.
  * Holds nothing but the questions that are under way.
  */
+import { checkTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import { serverDisconnects } from '../link/reason-codes.js';
 import { checkFilter } from '../link/topics.js';
@@ -170,6 +171,7 @@ export class NativeRegistry implements Registry {
 
   async subscribe(clientId: string, request: SubscribeRequest): Promise<number | undefined> {
     const doing = 'subscribing for a client';
+    checkTable(doing, 'request', request);
     const { filter, qos, noLocal = false, retainAsPublished = false, retainHandling = 0 } = request;
     checkText(doing, 'clientId', clientId);
     checkFilter(filter, doing);

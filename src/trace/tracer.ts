@@ -2,6 +2,7 @@
  * Packet traces: starts and ends them in the native half, and takes what they show to the log, to a
  * file of bounded size, or to a function. A trace ends by itself after its time.
  */
+import { checkString, checkTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import type { NativeBroker, NativeTraceSpec } from '../native/addon.js';
 import type { TraceEndCauseName } from '../native/contract.js';
@@ -224,7 +225,11 @@ function fileLine(packet: TracedPacket): Record<string, unknown> {
 }
 
 function check(options: TraceOptions): void {
+  checkTable('starting a trace', 'options', options);
   const { clientId, address, topic, maxPerSecond, seconds, payloadBytes, to } = options;
+  for (const [name, text] of Object.entries({ clientId, address, topic })) {
+    if (text !== undefined) checkString('starting a trace', name, text);
+  }
   if (!clientId && !address && !topic) {
     throw refused('clientId', 'nothing', 'a Client Identifier, an address or a Topic Filter');
   }
@@ -241,6 +246,15 @@ function check(options: TraceOptions): void {
     if (!Number.isInteger(value) || value < least || value > most) {
       throw refused(name, String(value), `a whole number from ${least} to ${most}`);
     }
+  }
+  checkTable('starting a trace', 'to', to);
+  const fits =
+    to.kind === 'log' ||
+    (to.kind === 'file' && typeof to.path === 'string') ||
+    (to.kind === 'function' && typeof to.show === 'function');
+  if (!fits) {
+    const allowed = '{ kind: "log" }, { kind: "file", path } or { kind: "function", show }';
+    throw refused('to', 'another object', allowed);
   }
   if (to.kind === 'file' && to.maxBytes !== undefined && !(to.maxBytes > 0)) {
     throw refused('to.maxBytes', String(to.maxBytes), 'a number of bytes');
