@@ -90,8 +90,8 @@ void records(std::string& out) {
         F(Trace, address_bytes), F(Trace, packet_bytes));
   EVENT(TraceEnd, trace_end, F(TraceEnd, trace_id), F(TraceEnd, suppressed), F(TraceEnd, cause),
         F(TraceEnd, padding));
-  EVENT(Alert, alert, F(Alert, count), F(Alert, alert), F(Alert, padding),
-        F(Alert, client_id_bytes));
+  EVENT(Alert, alert, F(Alert, count), F(Alert, alert), F(Alert, cause),
+        F(Alert, client_id_bytes), F(Alert, filter_bytes), F(Alert, padding));
   EVENT(Drained, drained, F(Drained, unflushed_connections), F(Drained, padding));
   EVENT(Reply, reply, F(Reply, query_id), F(Reply, status), F(Reply, code), F(Reply, rows_bytes),
         F(Reply, cursor_bytes), F(Reply, data_bytes));

@@ -1,107 +1,15 @@
 #include "addon/options_reader.hpp"
 
-#include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 
+#include "addon/object_reader.hpp"
 #include "wire/topic.hpp"
 
 namespace stmqtt {
 namespace {
 
-/// Reads properties of one object; after the first that does not fit, or whose getter threw, an
-/// exception is pending.
-class Reader {
- public:
-  Reader(Napi::Env env, Napi::Object from) : env_(env), from_(from) {}
-
-  template <class T>
-  void number(const char* name, T& to) {
-    const Napi::Value value = get(name);
-    if (failed_) return;
-    if (!value.IsNumber()) return fail(name, "a number");
-    const double given = value.As<Napi::Number>().DoubleValue();
-    if (!(given >= 0) || given != std::floor(given) ||
-        given >= std::ldexp(1.0, std::numeric_limits<T>::digits)) {
-      return fail(name, "a whole number in range");
-    }
-    to = static_cast<T>(given);
-  }
-  void flag(const char* name, bool& to) {
-    const Napi::Value value = get(name);
-    if (failed_) return;
-    if (!value.IsBoolean()) return fail(name, "a boolean");
-    to = value.As<Napi::Boolean>().Value();
-  }
-  void text(const char* name, std::string& to) {
-    const Napi::Value value = get(name);
-    if (failed_) return;
-    if (!value.IsString()) return fail(name, "a string");
-    to = value.As<Napi::String>().Utf8Value();
-  }
-  /// An array of strings, each taken by `take`; false from it = it is not `wanted`.
-  template <class Take>
-  void texts(const char* name, const char* wanted, Take take) {
-    const Napi::Value value = get(name);
-    if (failed_) return;
-    if (!value.IsArray()) return fail(name, "an array");
-    const auto items = value.As<Napi::Array>();
-    for (std::uint32_t i = 0; i < items.Length(); ++i) {
-      const Napi::Value item = items.Get(i);
-      failed_ = env_.IsExceptionPending();
-      if (failed_) return;
-      if (!item.IsString() || !take(item.As<Napi::String>().Utf8Value())) return fail(name, wanted);
-    }
-  }
-  template <class T>
-  void choice(const char* name, T& to,
-              std::initializer_list<std::pair<const char*, T>> choices) {
-    std::string given;
-    text(name, given);
-    if (failed_) return;
-    for (const auto& [word, value] : choices) {
-      if (given == word) {
-        to = value;
-        return;
-      }
-    }
-    fail(name, "one of its words");
-  }
-  [[nodiscard]] Napi::Object object(const char* name) {
-    const Napi::Value value = get(name);
-    if (!failed_ && value.IsObject()) return value.As<Napi::Object>();
-    fail(name, "an object");
-    return Napi::Object::New(env_);
-  }
-  void fail(const char* name, const char* wanted) {
-    if (failed_) return;
-    failed_ = true;
-    Napi::Error error =
-        Napi::TypeError::New(env_, std::string("native option ") + name + " must be " + wanted);
-    error.Set("code", Napi::String::New(env_, "ST_NATIVE_OPTION"));
-    error.ThrowAsJavaScriptException();
-  }
-  [[nodiscard]] bool good() const { return !failed_; }
-  /// An exception is pending already.
-  void give_up() { failed_ = true; }
-  /// Whether it is there: for those that may be left out.
-  [[nodiscard]] bool has(const char* name) { return !get(name).IsUndefined() && !failed_; }
-  [[nodiscard]] bool is_null(const char* name) { return get(name).IsNull() && !failed_; }
-
- private:
-  /// Undefined once something has failed.
-  [[nodiscard]] Napi::Value get(const char* name) {
-    if (failed_) return env_.Undefined();
-    const Napi::Value value = from_.Get(name);
-    failed_ = env_.IsExceptionPending();
-    return value;
-  }
-
-  Napi::Env env_;
-  Napi::Object from_;
-  bool failed_ = false;
-};
+using Reader = ObjectReader;
 
 bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
                  std::uint32_t& max_connections) {
@@ -142,6 +50,7 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
                    {"enforced", TenantMode::enforced},
                    {"transparent", TenantMode::transparent}});
   }
+  if (reader.has("dynamic_filters")) reader.flag("dynamic_filters", to.dynamic_filters);
   if (reader.has("tenant")) reader.text("tenant", to.tenant);
   if (reader.has("role")) {
     reader.choice("role", to.role,
@@ -209,7 +118,7 @@ void read_log_clients(Reader& reader, LogRules& to) {
 /// Those that may change while the engine runs. All are there, or only those to change.
 enum class Wanted : std::uint8_t { all, given };
 
-bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
+bool read_live_options(Napi::Env env, Reader& reader, Wanted wanted, LiveOptions& to) {
   const auto is_wanted = [&](const char* name) {
     return wanted == Wanted::all || reader.has(name);
   };
@@ -252,6 +161,7 @@ bool read_live_options(Reader& reader, Wanted wanted, LiveOptions& to) {
   }
   number("log_level", to.log.level);
   if (reader.good() && to.log.level > kFinestLog) reader.fail("log_level", "0 to 5");
+  if (reader.has("logs")) read_log_options(env, reader, to.logs);
   if (reader.has("log_modules")) read_log_modules(reader, to.log);
   if (reader.has("log_clients")) read_log_clients(reader, to.log);
   if (reader.good() && to.outbound_low_watermark_bytes > to.outbound_high_watermark_bytes) {
@@ -300,7 +210,7 @@ void read_channels(Napi::Env env, Reader& reader, ChannelSettings& to) {
 
 bool read_changed_options(Napi::Env env, const Napi::Object& from, LiveOptions& to) {
   Reader reader(env, from);
-  return read_live_options(reader, Wanted::given, to);
+  return read_live_options(env, reader, Wanted::given, to);
 }
 
 bool read_changed_limits(Napi::Env env, const Napi::Object& from, Limits& to,
@@ -381,7 +291,7 @@ bool read_engine_options(Napi::Env env, const Napi::Object& from, EngineOptions&
                 {{"round-robin", Placement::round_robin},
                  {"least-connections", Placement::least_connections}});
   reader.text("client_id_prefix", to.client_id_prefix);
-  if (!read_live_options(reader, Wanted::all, to)) return false;
+  if (!read_live_options(env, reader, Wanted::all, to)) return false;
   if (to.io_threads == 0 || to.io_threads > kMaxIoThreads) {
     reader.fail("io_threads", "1 to 64");
     return false;

@@ -110,7 +110,14 @@ namespace stmqtt::contract {
   X(hook_changes)                X(paused_hooks)                  \
   /* devices: `me` that was refused, and other devices' topics */                                  \
   X(me_refused_no_id)            X(me_refused_unfit_id)         X(me_refused_pattern)             \
-  X(device_denied_publish)       X(device_denied_subscribe)     X(device_denied_will)
+  X(device_denied_publish)       X(device_denied_subscribe)     X(device_denied_will)            \
+  /* logs: evicted and dropped in the order of LogsBudgetCause; the last three are gauges */       \
+  X(publish_logged)              X(logs_created)                                                   \
+  X(logs_evicted_filters)        X(logs_evicted_bytes)          X(logs_evicted_memory)             \
+  X(dropped_log_filters)         X(dropped_log_bytes)           X(dropped_log_memory)              \
+  X(dropped_log_overrun)         X(dropped_log_deleted)         X(log_replayed)                    \
+  X(log_handovers)                                                                                 \
+  X(logs)                        X(log_messages)                X(log_bytes)
 // clang-format on
 
 /// Index of a counter in a thread's block.

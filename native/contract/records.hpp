@@ -231,15 +231,26 @@ struct Log {
 enum class AlertKind : std::uint16_t {
   queue_overflow = 1,  ///< a session's queue dropped messages by its policy
   memory_budget = 2,
+  log_overrun = 3,     ///< the log of a filter was full: its oldest messages went
+  logs_budget = 4,     ///< logs went, or messages of them, for one of the bounds of all logs
+};
+
+/// Which bound of all logs it was.
+enum class LogsBudgetCause : std::uint16_t {
+  filters = 1,  ///< max_dynamic_filters
+  bytes = 2,    ///< max_dynamic_bytes
+  memory = 3,   ///< max_memory_bytes
 };
 
 struct Alert {
   RecordHeader header;
-  std::uint64_t count;  ///< messages lost since the last alert of this kind and client;
+  std::uint64_t count;  ///< messages lost since the last alert of this kind and client or filter;
                         ///< memory_budget: bytes in use
   std::uint16_t alert;  ///< AlertKind
-  std::uint16_t padding;
+  std::uint16_t cause;  ///< logs_budget: LogsBudgetCause
   std::uint32_t client_id_bytes;
+  std::uint32_t filter_bytes;  ///< log_overrun: its Topic Filter; 0 = of several
+  std::uint32_t padding;
 };
 
 struct Trace {
@@ -427,6 +438,8 @@ enum class QueryKind : std::uint16_t {
   unsubscribe = 11,      ///< for client_id: the filter in text
   names = 12,            ///< Client Identifiers of this thread's sessions in text: "slot:generation,…"
   ping = 13,             ///< answered by this thread, with nothing
+  logs = 14,             ///< logs of messages that nobody had subscribed to
+  log = 15,              ///< that of the filter in text; options 1 = delete it
 };
 
 struct Query {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "io/listener.hpp"
 #include "io/proxy_channel.hpp"
 #include "io/websocket_channel.hpp"
+#include "route/log_options.hpp"
 #include "route/shared_group.hpp"
 #include "session/device_topics.hpp"
 #include "session/flap_table.hpp"
@@ -45,6 +47,7 @@ struct LiveOptions {
   FlapRule flapping;
   TenantBounds tenants;
   DeviceOptions device;
+  std::shared_ptr<const LogOptions> logs = std::make_shared<const LogOptions>();  ///< never null
 };
 
 struct EngineOptions : LiveOptions {

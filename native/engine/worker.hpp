@@ -228,6 +228,10 @@ class Worker final : private Handler, private Host {
                                           Answer& answer) noexcept;
   [[nodiscard]] bool answer_subscriptions(const Asked& asked, const PageBounds& bounds,
                                           Answer& answer) noexcept;
+  [[nodiscard]] bool answer_logs(const Asked& asked, const PageBounds& bounds,
+                                 Answer& answer) noexcept;
+  [[nodiscard]] bool answer_log(const Asked& asked, const PageBounds& bounds,
+                                Answer& answer) noexcept;
   void answer_routes(const Asked& asked, const PageBounds& bounds, Answer& answer) noexcept;
   void answer_retained(const Asked& asked, const PageBounds& bounds, Answer& answer) noexcept;
   void answer_names(const Asked& asked, Answer& answer) noexcept;

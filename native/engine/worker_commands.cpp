@@ -116,6 +116,8 @@ void Worker::take_settings(const LiveOptions& live) noexcept {
   shard_.set_device(std::make_shared<const DeviceOptions>(live.device));
   shard_.set_match_cache(live.match_cache_bytes);
   shard_.set_log_rules(live_.log);
+  shard_.set_turn(io_.turn_ns());
+  shard_.logs().set_options(live_.logs);
   tap_changed();
 }
 

@@ -28,6 +28,7 @@ IoThreadOptions io_options(const EngineOptions& options) {
 ShardOptions shard_options(const EngineOptions& options, ThreadIndex index) {
   ShardOptions shard;
   shard.thread = index;
+  shard.threads = options.io_threads;
   shard.match_cache_bytes = options.match_cache_bytes;
   shard.client_id_prefix = options.client_id_prefix;
   shard.verdict_timeout_ms = options.verdict_timeout_ms;
@@ -49,6 +50,7 @@ Worker::Worker(Engine& engine, ThreadIndex index, Store& store)
       random_(random_u64()) {
   shard_.set_log_rules(live_.log);
   shard_.set_device(std::make_shared<const DeviceOptions>(live_.device));
+  shard_.logs().set_options(live_.logs);
   tap_changed();
   for (unsigned to = 0; to < engine.options().io_threads; ++to) {
     outboxes_.push_back(std::make_unique<Outbox>());

@@ -96,6 +96,7 @@ void MatchBuilder::fill(MatchResult& result) noexcept {
     receiver->max_qos = std::max(receiver->max_qos, options.qos());
     unsigned flags = receiver->flags;
     if (found.persistent) flags |= kNeedsStore;
+    if (!options.monitor()) ++result.subscribers_;
     if (options.no_local()) {
       flags |= kAnyNoLocal;
     } else {

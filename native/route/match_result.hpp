@@ -58,6 +58,8 @@ class MatchResult {
 
   /// Nobody at all, neither a session nor a shared group.
   [[nodiscard]] bool empty() const noexcept { return receiver_count_ == 0 && shared_count_ == 0; }
+  /// Nobody who counts as a subscriber: monitors at most.
+  [[nodiscard]] bool nobody() const noexcept { return subscribers_ == 0 && shared_count_ == 0; }
   /// A receiver is a persistent session. Shared groups say it themselves, for the member picked.
   [[nodiscard]] bool any_persistent() const noexcept { return any_persistent_; }
   /// Highest QoS granted to any receiver, shared groups not counted.
@@ -109,6 +111,7 @@ class MatchResult {
   std::uint32_t shared_count_ = 0;
   std::uint32_t partition_count_ = 0;
   std::uint32_t receiver_count_ = 0;
+  std::uint32_t subscribers_ = 0;  ///< hits that are no monitor's
   bool any_persistent_ = false;
   std::uint8_t max_qos_ = 0;
 };

@@ -9,8 +9,10 @@
 
 namespace stmqtt {
 
-/// Subscription Options, in the layout of the SUBSCRIBE packet (MQTT 5.0, 3.8.3.1).
+/// Subscription Options, in the layout of the SUBSCRIBE packet (MQTT 5.0, 3.8.3.1); of its reserved
+/// bits one is ours.
 struct SubscriptionOptions {
+  static constexpr std::uint8_t kMonitor = 0x80;
   std::uint8_t bits = 0;
 
   [[nodiscard]] static constexpr SubscriptionOptions from_byte(std::uint8_t byte) noexcept {
@@ -24,6 +26,8 @@ struct SubscriptionOptions {
   /// Not in a packet: of a group's member that may not get all devices' topics.
   static constexpr std::uint8_t kNarrow = 0x40;
   [[nodiscard]] constexpr bool narrow() const noexcept { return (bits & kNarrow) != 0; }
+  /// Of somebody who looks on: it does not count as a subscriber.
+  [[nodiscard]] constexpr bool monitor() const noexcept { return (bits & kMonitor) != 0; }
   friend constexpr bool operator==(SubscriptionOptions, SubscriptionOptions) noexcept = default;
 };
 

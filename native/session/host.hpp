@@ -14,6 +14,7 @@
 #include "contract/records.hpp"
 #include "route/match_result.hpp"
 #include "route/shared_group.hpp"
+#include "session/limits.hpp"
 #include "wire/reason_code.hpp"
 
 namespace stmqtt {
@@ -30,6 +31,8 @@ struct CrossItem {
   enum class Kind : std::uint8_t {
     publish,     ///< message, match: deliver to the receiving thread's partition
     shared,      ///< message, members, member: deliver to this member, or pick again
+    log,         ///< message, number: nobody has subscribed to it, and its log lives there
+    log_room,    ///< logs there are to go, for the bounds of all
     disconnect,  ///< session, reason, and as the message's payload the Reason String, if any:
                  ///< close its client
   };
@@ -41,6 +44,15 @@ struct CrossItem {
   MatchRef match;
   SharedMembersRef members;
   SharedMemberRef member;
+
+  /// Of kinds without a session: in its place.
+  void set_number(std::uint64_t number) noexcept {
+    session.slot = static_cast<std::uint32_t>(number);
+    session.generation = static_cast<std::uint32_t>(number >> 32);
+  }
+  [[nodiscard]] std::uint64_t number() const noexcept {
+    return std::uint64_t{session.generation} << 32 | session.slot;
+  }
 };
 
 /// What a link was opened as. Borrowed.

@@ -77,6 +77,7 @@ struct Limits {
   bool allow_empty_client_id = true;
   bool sys_read = false;   ///< may subscribe to $SYS/…
   bool sys_write = false;  ///< may publish there: links only
+  bool dynamic_filters = false;  ///< topics that nobody has subscribed to get a log
 
   TenantMode tenant_mode = TenantMode::off;   ///< other than off: no client without a tenant
   contract::Role role = contract::Role::unset;  ///< of clients whose verdict says none

@@ -296,6 +296,9 @@ void Shard::on_timers() noexcept {
       case kHookTimer:
         on_hook_timer(static_cast<HeldQueue&>(node));
         break;
+      case kLogTimer:
+        logs_.tell_losses();
+        break;
       case kRetryTimer: {
         std::vector<ClientRef> retrying;
         retrying.swap(hooks_.crowded_out);
@@ -342,6 +345,12 @@ void Shard::on_item(CrossItem& item) noexcept {
       }
       break;
     }
+    case CrossItem::Kind::log:
+      logs_.append(std::move(item.message), item.number());
+      break;
+    case CrossItem::Kind::log_room:
+      logs_.make_room();
+      break;
     case CrossItem::Kind::disconnect: {
       Session* session = find_session(item.session);
       if (session != nullptr && session->client() != nullptr) {
@@ -361,18 +370,32 @@ void Shard::on_uncongested() noexcept {
   }
 }
 
+void Shard::report_memory() noexcept {
+  const std::int64_t message_bytes = Message::thread_bytes();
+  counters_.add(Counter::message_bytes, message_bytes - counters_.read(Counter::message_bytes));
+  const std::int64_t bytes = message_bytes + counters_.read(Counter::outbound_bytes);
+  if (bytes == reported_bytes_) return;
+  tables_.memory_bytes.fetch_add(bytes - reported_bytes_, std::memory_order_relaxed);
+  reported_bytes_ = bytes;
+}
+
+/// Logs go before publishers pause.
+void Shard::shed_logs() noexcept {
+  const std::int64_t excess = tables_.memory_bytes.load(std::memory_order_relaxed) -
+                              static_cast<std::int64_t>(
+                                  tables_.max_memory_bytes.load(std::memory_order_relaxed));
+  if (excess <= 0) return;
+  logs_.shed(static_cast<std::uint64_t>(excess));
+  report_memory();
+}
+
 void Shard::end_turn() noexcept {
   if (!promises_.empty()) keep_promises();
   if (!gate_.grants_at_once()) gate_.end_batch();
   if (!losers_.empty()) emit_alerts();
   if (!resting_.empty() || !marked_.empty()) forget_resting();
-  const std::int64_t message_bytes = Message::thread_bytes();
-  counters_.add(Counter::message_bytes, message_bytes - counters_.read(Counter::message_bytes));
-  const std::int64_t bytes = message_bytes + counters_.read(Counter::outbound_bytes);
-  if (bytes != reported_bytes_) {
-    tables_.memory_bytes.fetch_add(bytes - reported_bytes_, std::memory_order_relaxed);
-    reported_bytes_ = bytes;
-  }
+  report_memory();
+  if (logs_.any() && tables_.pressure() != MemoryPressure::none) [[unlikely]] shed_logs();
   counters_.add(Counter::tickets_issued,
                 static_cast<std::int64_t>(gate_.last_issued() - reported_tickets_));
   reported_tickets_ = gate_.last_issued();

@@ -87,6 +87,8 @@ class Shard : private ShardState {
   [[nodiscard]] bool holds() const noexcept { return hooks_.holds(); }
   /// Whatever waits for hooks does not any longer: their policy is applied.
   void end_holds() noexcept;
+  /// Logs of messages that nobody has subscribed to; for queries too.
+  [[nodiscard]] TopicLogs& logs() noexcept { return logs_; }
   void add_trace(TraceRef trace) noexcept;
   void remove_trace(std::uint32_t id) noexcept { tap_.remove(id); }
   /// Packets are to be shown: see show_outbound().
@@ -193,6 +195,8 @@ class Shard : private ShardState {
   void bury(Client& client) noexcept;
   void pause(Client& client, PauseCause cause) noexcept;
   void resume(Client& client, PauseCause cause) noexcept;
+  void report_memory() noexcept;
+  void shed_logs() noexcept;
 
   // shard_rates.cpp: bounded rates
   void bound_rate(Client& client) noexcept;
@@ -296,7 +300,9 @@ class Shard : private ShardState {
   void deliver_shared(Publication& publication, SharedMembers& members, std::uint64_t topic_hash,
                       SessionRef exclude, std::uint8_t tried) noexcept;
   [[nodiscard]] bool deliver_member(Publication& publication, const SharedMember& member) noexcept;
-  void route_message(Message& message) noexcept;
+  /// `publisher`: whose message it is; null where nobody knows any more.
+  void route_message(Message& message, const Session* publisher) noexcept;
+  wire::ReasonCode keep_unmatched(Publication& publication, const Limits* limits) noexcept;
   void set_retained(Publication& publication) noexcept;
   [[nodiscard]] bool a_receiver_is_full(const MatchResult& match) const noexcept;
   [[nodiscard]] bool needs_ticket(bool persistent, const MatchResult& match,

@@ -162,12 +162,15 @@ bool Shard::deliver_member(Publication& publication, const SharedMember& member)
 }
 
 /// A message of our own: a Will, a QoS 2 message that the store granted, a redispatch.
-void Shard::route_message(Message& message) noexcept {
+void Shard::route_message(Message& message, const Session* publisher) noexcept {
   Publication publication(message, scratch_);
   if (message.retain() && message.retain_sequence() == 0) set_retained(publication);
   const std::uint64_t topic_hash = TopicTrie::hash(message.topic());
   const MatchResult& match = cache_.find(tables_.trie, message.topic(), topic_hash);
-  if (match.empty()) counters_.add(Counter::publish_unmatched);
+  if (match.nobody()) {
+    static_cast<void>(
+        keep_unmatched(publication, publisher == nullptr ? nullptr : &publisher->limits()));
+  }
   fan_out(publication, match, topic_hash);
 }
 

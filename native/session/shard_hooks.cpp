@@ -372,16 +372,21 @@ void Shard::release_one(const HeldQueue& queue, HeldItem& item) noexcept {
 void Shard::publish_held(Session* session, Client* client, const HeldItem& item) noexcept {
   Message& message = *item.message;
   // A Will, or a message of a session that is no more: nobody waits for an answer.
-  if (item.packet_id == 0 || (item.qos == 2 && session == nullptr)) return route_message(message);
+  if (item.packet_id == 0 || (item.qos == 2 && session == nullptr)) {
+    return route_message(message, session);
+  }
   Publication publication(message, scratch_);
   if (message.retain() && (item.qos != 2 || !asks_store(gate_, CommitKind::inbound_id))) {
     set_retained(publication);
   }
   const std::uint64_t topic_hash = TopicTrie::hash(message.topic());
   const MatchResult& match = cache_.find(tables_.trie, message.topic(), topic_hash);
-  if (match.empty()) counters_.add(Counter::publish_unmatched);
   if (item.qos == 2) {
     return accept_qos2(*session, client, item.packet_id, publication, match, topic_hash);
+  }
+  ReasonCode outcome = ReasonCode::success;
+  if (match.nobody()) {
+    outcome = keep_unmatched(publication, session == nullptr ? nullptr : &session->limits());
   }
   const bool persistent = session != nullptr && session->persistent();
   Ticket ticket = kGranted;
@@ -392,8 +397,7 @@ void Shard::publish_held(Session* session, Client* client, const HeldItem& item)
   }
   fan_out(publication, match, topic_hash);
   if (client == nullptr) return;
-  promise_ack(*client, PromiseKind::puback, item.packet_id,
-              match.empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success, ticket);
+  promise_ack(*client, PromiseKind::puback, item.packet_id, outcome, ticket);
 }
 
 /// Its session ends: nobody is to be acknowledged any more, and a new session of this client comes

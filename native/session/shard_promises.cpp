@@ -139,7 +139,7 @@ void Shard::keep_promise(Promise& promise, TicketResult::Outcome outcome) noexce
           session->inbound.erase(promise.packet_id);
         }
       }
-      if (granted) route_message(*promise.message);
+      if (granted) route_message(*promise.message, session);
       return;
     }
     case PromiseKind::send_publish:

@@ -14,6 +14,21 @@ using wire::PacketType;
 using wire::ReasonCode;
 using wire::Version;
 
+namespace {
+
+DynamicFilters dynamic_filters(const Limits* limits) noexcept {
+  return limits != nullptr && limits->dynamic_filters ? DynamicFilters::on : DynamicFilters::off;
+}
+
+/// A log that is kept for the first subscriber has taken responsibility for the message. One that
+/// nobody is ever given has not: there, as where there is none, the publisher is told that nobody
+/// has subscribed.
+ReasonCode unmatched_reason(Unmatched fate) noexcept {
+  return fate == Unmatched::for_later ? ReasonCode::success : ReasonCode::no_matching_subscribers;
+}
+
+}  // namespace
+
 Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes body,
                                  Bytes frame) noexcept {
   if (host_.congested()) [[unlikely]] {
@@ -215,26 +230,29 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     set_retained(publication);
   }
   match = &cache_.find(tables_.trie, parts.topic, topic_hash);
-  if (match->empty()) counters_.add(Counter::publish_unmatched);
-
   if (view.qos == 2) {
     accept_qos2(session, &client, view.packet_id, publication, *match, topic_hash);
     return Handled::done;
   }
+  ReasonCode outcome = ReasonCode::success;
+  if (match->nobody()) [[unlikely]] outcome = keep_unmatched(publication, &limits);
   Ticket ticket = kGranted;
   if (view.qos == 1 && asks_store(gate_, CommitKind::publish) &&
       needs_ticket(session.persistent(), *match, parts)) {
     ticket = gate_.commit(Commit{CommitKind::publish, view.packet_id, session.ref(),
                                  &publication.block(), match, {}});
   }
-  const ReasonCode outcome =
-      match->empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success;
   fan_out(publication, *match, topic_hash);
   // Nothing of the Packet Identifier is kept, so it may come again at once [MQTT-4.3.2-5].
   if (view.qos == 1) {  // [MQTT-3.3.4-1], [MQTT-4.3.2-4]
     promise_ack(client, PromiseKind::puback, view.packet_id, outcome, ticket);
   }
   return Handled::done;
+}
+
+/// Nobody has subscribed to it: it goes into the log of its filter, if there is to be one.
+ReasonCode Shard::keep_unmatched(Publication& publication, const Limits* limits) noexcept {
+  return unmatched_reason(logs_.keep(publication, dynamic_filters(limits)));
 }
 
 /// The broker's own topics are not for clients. 3.x has no word for it: there
@@ -284,8 +302,6 @@ void Shard::accept_qos2(Session& session, Client* client, std::uint16_t packet_i
   id.packet_id = packet_id;
   id.counted = client != nullptr;
   if (client != nullptr) ++client->inbound_unacked;
-  const ReasonCode outcome =
-      match.empty() ? ReasonCode::no_matching_subscribers : ReasonCode::success;
   bool gated = needs_ticket(session.persistent(), match, publication.parts());
 #ifndef STMQTT_MUTANT_QOS2_PASSES_QOS2
   gated = gated || (client != nullptr && client->promised_pubrecs > 0);  // keeps its place [MQTT-4.6.0-2]
@@ -293,12 +309,19 @@ void Shard::accept_qos2(Session& session, Client* client, std::uint16_t packet_i
   gated = gated && asks_store(gate_, CommitKind::inbound_id);
   if (!gated) {
     session.inbound.insert(id);
+    const ReasonCode outcome = match.nobody() ? keep_unmatched(publication, &session.limits())
+                                              : ReasonCode::success;
     fan_out(publication, match, topic_hash);
     if (client != nullptr) {
       promise_ack(*client, PromiseKind::pubrec, packet_id, outcome, kGranted);
     }
     return;
   }
+  // What becomes of it is seen when it is granted; what is said of it is as it looks now.
+  const ReasonCode outcome =
+      match.nobody() ? unmatched_reason(logs_.fate_of(
+                           publication.parts().topic, dynamic_filters(&session.limits())))
+                     : ReasonCode::success;
   Message& block = publication.block();
   id.committing = true;
   const Ticket ticket = gate_.commit(

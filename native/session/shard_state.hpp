@@ -21,6 +21,7 @@
 #include "session/session.hpp"
 #include "session/slot_table.hpp"
 #include "session/tables.hpp"
+#include "session/topic_logs.hpp"
 
 namespace stmqtt {
 
@@ -28,6 +29,7 @@ enum class Verdicts : std::uint8_t { none, wanted };  ///< whether CONNECT waits
 
 struct ShardOptions {
   ThreadIndex thread = 0;
+  unsigned threads = 1;  ///< of the broker
   std::size_t match_cache_bytes = 4 << 20;
   std::string client_id_prefix = "st-mqttd-";  ///< of assigned Client Identifiers
   std::uint32_t verdict_timeout_ms = 10'000;
@@ -43,7 +45,7 @@ class ShardState {
  protected:
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
                                    kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6, kAuthTimer = 7,
-                                   kBanTimer = 8, kHookTimer = 9 };
+                                   kBanTimer = 8, kHookTimer = 9, kLogTimer = 10 };
 
   ShardState(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
              ShardOptions options, std::uint64_t now_ms) noexcept
@@ -56,11 +58,14 @@ class ShardState {
         wheel_(now_ms),
         access_(host),
         cx_{counters, gate, promises_, scratch_, losers_, access_, now_ms},
+        logs_(tables.logs, host, counters, {wheel_, log_timer_, cx_.now_ms}, options_.thread,
+              options_.threads),
         tap_(host) {
     retry_timer_.kind = kRetryTimer;
     sweep_timer_.kind = kSweepTimer;
     trace_timer_.kind = kTraceTimer;
     ban_timer_.kind = kBanTimer;
+    log_timer_.kind = kLogTimer;
   }
   ~ShardState() = default;
 
@@ -85,6 +90,7 @@ class ShardState {
   DeviceScope device_;
   HookDesk hooks_;
   SendContext cx_;
+  TopicLogs logs_;
 
   wire::PublishView publish_;                  ///< of the packet in hand
   PoolVector<std::uint8_t> internal_;          ///< internal form of the topic in hand
@@ -109,6 +115,7 @@ class ShardState {
   TimerNode sweep_timer_;
   TimerNode trace_timer_;
   TimerNode ban_timer_;
+  TimerNode log_timer_;
   std::uint32_t ban_slot_ = 0;  ///< the check of clients goes on here
   PacketTap tap_;
   const LogRules* log_rules_ = nullptr;

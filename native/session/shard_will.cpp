@@ -87,7 +87,7 @@ void Shard::publish_will(Session& session) noexcept {
   pool_delete(will);
   counters_.add(Counter::wills_published);
   if (hooks_.awake() && hold_will(session, message)) return;
-  route_message(*message);
+  route_message(*message, &session);
 }
 
 void Shard::drop_will(Session& session) noexcept {

@@ -14,6 +14,7 @@
 #include "session/ban_table.hpp"
 #include "session/directory.hpp"
 #include "session/flap_table.hpp"
+#include "session/log_totals.hpp"
 #include "session/own_limits_table.hpp"
 #include "session/tenant_table.hpp"
 
@@ -77,6 +78,7 @@ struct BrokerTables {
   FlapTable flaps;
   TenantTable tenants;
   OwnLimitsTable limits;
+  LogTotals logs;
   std::atomic<std::uint64_t> max_memory_bytes{0};  ///< 0 = no budget
   /// In-process links there are: they are told who published.
   std::atomic<std::uint32_t> links{0};

@@ -185,4 +185,7 @@ export interface DeviceConfig {
   readonly meTopics: 'scoped' | 'shared' | 'off';
   /** Topic Filters of what may stand behind `v1/devices/me/`. */
   readonly mePatterns: readonly string[];
+  readonly dynamicReplay: 'tail' | 'backlog';
+  readonly maxDynamicFilters: number;
+  readonly maxDynamicBytes: number;
 }

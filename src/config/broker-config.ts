@@ -47,6 +47,8 @@ export interface ListenerConfig {
   /** Of its `auth` tables. */
   readonly users: readonly StaticUser[];
   readonly validateTenantPrefix: boolean;
+  /** What nobody has subscribed to goes into a log. */
+  readonly dynamicFilters: boolean;
   /** Of [tenants]; with validateTenantPrefix at least enforced. */
   readonly tenantMode: TenantsConfig['mode'];
   /** Whether the configuration says who its clients are: users, a provider, certificates. */
@@ -60,6 +62,13 @@ export interface ListenerConfig {
   readonly maxConnectRatePerAddress: number;
   readonly totalMessagesPerS: number;
   readonly totalBytesPerS: number;
+}
+
+/** Bounds of the logs whose topics match. */
+export interface CustomSegment {
+  readonly filter: string;
+  readonly maxSegmentSize: number;
+  readonly maxSegmentCount: number;
 }
 
 export interface ConsoleToken {
@@ -84,6 +93,7 @@ export interface BrokerConfig {
   readonly id: number;
   readonly broker: BrokerTable;
   readonly router: RouterConfig;
+  readonly customSegments: readonly CustomSegment[];
   readonly log: LogConfig;
   /** undefined = not configured: nothing of it is loaded. */
   readonly console: ConsoleConfig | undefined;

@@ -1,4 +1,5 @@
 /** The rows of tenants and of device identities. */
+import { deviceLogRows } from './log-options.js';
 import { oneOf, strings } from './rows.js';
 import { isTopicFilter } from './topic-filter.js';
 
@@ -72,4 +73,5 @@ export const deviceRows = {
     reload: 'live',
     help: 'Topics under v1/devices/me/ besides telemetry, attributes, attributes/request/{id}, attributes/response/{id}, rpc/request/{id} and rpc/response/{id}. Others are refused.',
   }),
+  ...deviceLogRows,
 } as const;

@@ -1,6 +1,7 @@
 /** The rows of a listener's own table; its `.connections` table takes those of `[mqtt]`. */
 import { isCidr, kCidrs } from './cidr.js';
 import { listenerQuotaRows } from './limits-options.js';
+import { connectionLogRows } from './log-options.js';
 import { addresses, boolean, integer, mode, oneOf, string, strings } from './rows.js';
 
 /** Of `[v4.NAME]`, `[v5.NAME]`, `[unified.NAME]`, `[ws.NAME]`. */
@@ -125,4 +126,5 @@ export const connectionsOwnRows = {
     reload: 'new-connections',
     help: 'As in ST-RMQTT: clients must show a certificate, their tenant is its Organization, and their topics must begin with /tenants/TENANT/.',
   }),
+  ...connectionLogRows,
 } as const;

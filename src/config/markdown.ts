@@ -10,6 +10,7 @@ import {
 import { deviceRows, tenantsRows } from './identity-options.js';
 import { flappingRows, limitsRows } from './limits-options.js';
 import { connectionsOwnRows, webSocketRows } from './listener-options.js';
+import { segmentRows } from './log-options.js';
 import {
   brokerRows,
   listenerRows,
@@ -103,6 +104,9 @@ export function optionsMarkdown(): string {
     ...section('`[device]`', 'DEVICE__', deviceRows),
     ...section('`[broker]`', 'BROKER__', brokerRows),
     ...section('`[router]`', 'ROUTER__', routerRows),
+    ...section('`[router.custom_segment.FILTER]`', undefined, segmentRows, [
+      "As in ST-RMQTT: `[router.custom_segment.'/office/+/devices/status']`.",
+    ]),
     ...section('`[log]`', 'LOG__', logRows),
     ...section('`[console]`', 'CONSOLE__', consoleRows, [
       'The console HTTP API is served where this table is there, and not loaded otherwise. `[console.tls]` makes it HTTPS: the keys of a',

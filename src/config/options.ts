@@ -8,6 +8,7 @@ import type { AuthOptions } from './auth-options.js';
 import type { deviceRows, tenantsRows } from './identity-options.js';
 import { type flappingRows, type limitsRows, rateRows } from './limits-options.js';
 import { type connectionsOwnRows, listenerRows, type webSocketRows } from './listener-options.js';
+import { routerLogRows, type segmentRows } from './log-options.js';
 import {
   allVersions,
   boolean,
@@ -328,6 +329,7 @@ export const routerRows = {
     reload: 'live',
     help: 'Which member of a shared subscription gets a message: by turn, at random, the oldest, by the publisher, or by the topic.',
   }),
+  ...routerLogRows,
 } as const;
 
 export type MqttConfig = ValueTable<typeof mqttRows>;
@@ -362,7 +364,13 @@ export interface LimitsOptions extends WrittenTable<typeof limitsRows> {
 export interface ConfigTables extends WrittenTable<typeof topRows> {
   readonly mqtt?: WrittenTable<typeof mqttTableRows> | undefined;
   readonly broker?: WrittenTable<typeof brokerRows> | undefined;
-  readonly router?: WrittenTable<typeof routerRows> | undefined;
+  readonly router?:
+    | (WrittenTable<typeof routerRows> & {
+        readonly custom_segment?:
+          | Readonly<Record<string, WrittenTable<typeof segmentRows>>>
+          | undefined;
+      })
+    | undefined;
   readonly log?: WrittenTable<typeof logRows> | undefined;
   readonly console?: ConsoleOptions | undefined;
   readonly prometheus?: PrometheusOptions | undefined;

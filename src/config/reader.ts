@@ -37,6 +37,7 @@ const tablesIn: Partial<Record<Scope, readonly string[]>> = {
   http: ['headers', 'fields'],
   acl: ['rules'],
   limits: ['flapping'],
+  router: ['custom_segment'],
 };
 
 export class Reader {

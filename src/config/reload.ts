@@ -134,13 +134,14 @@ function changeOf(before: ListenerConfig, after: ListenerConfig): ListenerChange
     listener.totalMessagesPerS,
     listener.totalBytesPerS,
   ];
-  const limits = ({ maxConnections, mqtt, role, tenantMode, isGuarded }: ListenerConfig) => [
-    maxConnections,
-    mqtt,
-    role,
-    tenantMode,
+  const limits = (listener: ListenerConfig) => [
+    listener.maxConnections,
+    listener.mqtt,
+    listener.dynamicFilters,
+    listener.role,
+    listener.tenantMode,
     // On loopback it says what role its clients have.
-    isGuarded,
+    listener.isGuarded,
   ];
   return {
     before,

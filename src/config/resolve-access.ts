@@ -4,16 +4,23 @@ import { aclRows, ruleRows } from './acl-options.js';
 import type {
   AclConfig,
   AclRule,
+  CustomSegment,
   DeviceConfig,
   LimitsConfig,
   TenantsConfig,
 } from './broker-config.js';
 import { deviceRows, mePatterns, type TenantSource, tenantsRows } from './identity-options.js';
 import { flappingRows, limitsRows } from './limits-options.js';
+import { deviceLogRows, kDefaultLogBytes, segmentRows } from './log-options.js';
+import type { BrokerTable, RouterConfig } from './options.js';
 import { placedIn } from './places.js';
 import type { Reader } from './reader.js';
 import type { ValueTable } from './rows.js';
-import type { TableNode } from './tree.js';
+import { isTopicFilter } from './topic-filter.js';
+import { quoteKey, type TableNode } from './tree.js';
+import { wrong } from './values.js';
+
+const kLeastLogBytes = deviceLogRows.max_dynamic_bytes.min;
 
 export function readAcl(reader: Reader, root: TableNode): AclConfig | undefined {
   const node = reader.tableAt(root, 'acl');
@@ -97,11 +104,44 @@ export function readTenants(reader: Reader, root: TableNode): TenantsConfig {
   };
 }
 
-export function readDevice(reader: Reader, root: TableNode): DeviceConfig {
-  const rows = reader.rows('device', reader.tableAt(root, 'device'), deviceRows, 'device');
+export function readDevice(
+  reader: Reader,
+  root: TableNode,
+  { max_memory_bytes: memory }: BrokerTable,
+): DeviceConfig {
+  const max_dynamic_bytes =
+    memory === 0 ? kDefaultLogBytes : Math.max(Math.floor(memory / 8), kLeastLogBytes);
+  const node = reader.tableAt(root, 'device');
+  const rows = reader.rows('device', node, deviceRows, 'device', { max_dynamic_bytes });
   return {
     deviceIdFrom: rows.device_id_from as DeviceConfig['deviceIdFrom'],
     meTopics: rows.me_topics as DeviceConfig['meTopics'],
     mePatterns: mePatterns(rows.me_patterns as readonly string[]),
+    dynamicReplay: rows.dynamic_replay as DeviceConfig['dynamicReplay'],
+    maxDynamicFilters: rows.max_dynamic_filters as number,
+    maxDynamicBytes: rows.max_dynamic_bytes as number,
   };
+}
+
+/** [router.custom_segment.FILTER] */
+export function readSegments(
+  reader: Reader,
+  root: TableNode,
+  { max_segment_size, max_segment_count }: RouterConfig,
+): readonly CustomSegment[] {
+  const router = reader.tableAt(root, 'router');
+  const custom = router === undefined ? undefined : reader.tableAt(router, 'custom_segment');
+  return [...(custom?.children ?? [])].map(([filter, node]) => {
+    if (node.kind !== 'table')
+      throw wrong(node, 'a table with max_segment_size or max_segment_count');
+    if (!isTopicFilter(filter)) throw wrong(node, 'a table whose name is a Topic Filter');
+    const table = `router.custom_segment.${quoteKey(filter)}`;
+    const base = { max_segment_size, max_segment_count };
+    const rows = reader.rows(table, node, segmentRows, 'segment', base);
+    return {
+      filter,
+      maxSegmentSize: rows.max_segment_size as number,
+      maxSegmentCount: rows.max_segment_count as number,
+    };
+  });
 }

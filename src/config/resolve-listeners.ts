@@ -63,7 +63,7 @@ function readListener(
   );
   const rows = values as unknown as OwnTable;
   const connections = reader.tableAt(node, 'connections');
-  const { validate_tenant_prefix, ...limits } = reader.rows(
+  const { validate_tenant_prefix, dynamic_filters, ...limits } = reader.rows(
     `${table}.connections`,
     connections,
     connectionsRows,
@@ -109,6 +109,7 @@ function readListener(
       ...readUsers(reader, `${table}.connections`, connections),
     ],
     validateTenantPrefix,
+    dynamicFilters: dynamic_filters as boolean,
     tenantMode: 'off',
     isGuarded: false,
     tenant: rows.tenant,
@@ -207,6 +208,7 @@ export function loopbackListener(mqtt: MqttConfig, tenants: TenantsConfig): List
     allowAnonymous: undefined,
     users: [],
     validateTenantPrefix: false,
+    dynamicFilters: false,
     tenantMode: tenants.mode,
     isGuarded: false,
     tenant: '',

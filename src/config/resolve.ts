@@ -17,7 +17,7 @@ import {
   topRows,
 } from './options.js';
 import { type EffectiveEntry, Reader } from './reader.js';
-import { readAcl, readDevice, readLimits, readTenants } from './resolve-access.js';
+import { readAcl, readDevice, readLimits, readSegments, readTenants } from './resolve-access.js';
 import { readAuth } from './resolve-auth.js';
 import {
   checkKeepAlive,
@@ -81,7 +81,8 @@ export function resolveConfig(layers: readonly Layer[], options: ResolveOptions 
   const prometheus = readPrometheus(reader, root);
   const limits = readLimits(reader, root);
   const tenants = readTenants(reader, root);
-  const device = readDevice(reader, root);
+  const device = readDevice(reader, root, broker);
+  const customSegments = readSegments(reader, root, router);
   const acl = readAcl(reader, root);
 
   const configured = readListeners(reader, root, mqtt, tenants);
@@ -99,6 +100,7 @@ export function resolveConfig(layers: readonly Layer[], options: ResolveOptions 
       id,
       broker,
       router,
+      customSegments,
       log,
       console,
       prometheus,

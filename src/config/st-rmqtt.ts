@@ -45,20 +45,20 @@ export const stRmqttKeys: readonly StRmqttKey[] = [
   {
     key: 'router.max_segment_size, router.max_segment_count',
     there: 'size and number of the segments of each filter’s log',
-    here: `${kNotYet} (logs of dynamic filters). Messages for sessions are bounded by mqtt.max_queued_messages and mqtt.max_queued_bytes`,
-    test: 'segments and initialized filters warn once, and the broker serves',
+    here: 'the same, for logs of what nobody has subscribed to. Messages for sessions are bounded by mqtt.max_queued_messages and mqtt.max_queued_bytes; all logs together by device.max_dynamic_bytes',
+    test: 'segments bound the logs of their filters, and initialized filters have one',
   },
   {
     key: 'router.custom_segment',
-    there: 'the same for one filter',
-    here: kNotYet,
-    test: 'segments and initialized filters warn once, and the broker serves',
+    there: 'the same for one filter; where several match, by chance',
+    here: 'the same; the most specific counts',
+    test: 'segments bound the logs of their filters, and initialized filters have one',
   },
   {
     key: 'router.initialized_filters',
-    there: 'logs made at start',
-    here: `${kNotYet}; an empty list passes`,
-    test: 'segments and initialized filters warn once, and the broker serves',
+    there: 'logs made at start; each gets what matches it',
+    here: 'the same for what nobody has subscribed to: the most specific one gets it',
+    test: 'segments bound the logs of their filters, and initialized filters have one',
   },
   {
     key: 'router.shared_subscriptions_strategy',
@@ -135,8 +135,8 @@ export const stRmqttKeys: readonly StRmqttKey[] = [
   {
     key: 'v4.N.connections.dynamic_filters',
     there: 'a log for topics that nobody has subscribed to',
-    here: `${kNotYet}; false passes`,
-    test: 'dynamic_filters warns once; false says nothing',
+    here: 'the same, on v4, v5, unified and ws alike',
+    test: 'dynamic_filters: a topic that nobody has subscribed to gets a log',
   },
   {
     key: 'v4.N.connections.auth',

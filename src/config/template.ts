@@ -3,6 +3,7 @@ import { aclRows } from './acl-options.js';
 import { failedLoginRows } from './auth-options.js';
 import { deviceRows, tenantsRows } from './identity-options.js';
 import { flappingRows, limitsRows } from './limits-options.js';
+import { kDefaultLogBytes } from './log-options.js';
 import {
   brokerRows,
   listenerRows,
@@ -101,7 +102,8 @@ const sections: readonly Section[] = [
 ];
 
 /** What a key's line shows where its default is no value that could be written. */
-const examples: Readonly<Record<string, string>> = {
+const examples: Readonly<Record<string, string | number>> = {
+  max_dynamic_bytes: kDefaultLogBytes,
   name: 'unified-1',
   unix: '/run/st-mqttd.sock',
   token: 'file:/run/secrets/operator',

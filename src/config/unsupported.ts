@@ -10,6 +10,7 @@ import type { ProviderKind } from './auth-options.js';
 export type Scope =
   | 'top'
   | 'router'
+  | 'segment'
   | 'broker'
   | 'mqtt'
   | 'log'
@@ -57,9 +58,6 @@ const is =
   (value: unknown): boolean =>
     values.includes(value);
 
-const kSegments =
-  'not yet supported in this version (logs of dynamic filters); messages without a subscriber are dropped and counted';
-
 export const unsupported: Readonly<Record<Scope, Readonly<Record<string, UnsupportedKey>>>> = {
   top: {
     unhandled: refuse(
@@ -77,11 +75,8 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
   },
   router: {
     id: noEffect('has no effect, as in rumqttd'),
-    max_segment_size: notYet(kSegments),
-    max_segment_count: notYet(kSegments),
-    custom_segment: notYet(kSegments),
-    initialized_filters: notYet(kSegments, (value) => Array.isArray(value) && value.length === 0),
   },
+  segment: {},
   broker: {
     node_id: notYet('not yet supported in this version: the cluster'),
   },
@@ -93,10 +88,7 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
   prometheus: {
     auth: refuse('this version cannot protect the exporter by a password'),
   },
-  device: {
-    dynamic_replay: notYet(kSegments),
-    max_dynamic_filters: notYet(kSegments),
-  },
+  device: {},
   token: {},
   listener: {},
   connections: {
@@ -107,10 +99,6 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
     duplicate_client_id: refuse(
       'this version knows only "takeover": the newer connection takes the session over',
       is('takeover'),
-    ),
-    dynamic_filters: notYet(
-      'not yet supported in this version; messages without a subscriber are dropped and counted',
-      is(false, 'false'),
     ),
   },
   tls: {},

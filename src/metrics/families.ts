@@ -17,6 +17,7 @@ import {
   sum,
 } from './family.js';
 import { hookSection, pauseCauses } from './hook-families.js';
+import { logSection } from './log-families.js';
 import { processSection } from './process-families.js';
 import type { Sample } from './sample.js';
 
@@ -327,7 +328,7 @@ export const sections: readonly Section[] = [
       },
       counter(
         'publishes_unmatched_total',
-        'PUBLISH packets that no subscription matched.',
+        'Messages that no subscription matched, and no log took.',
         'publish_unmatched',
       ),
       byLabel(
@@ -392,6 +393,7 @@ export const sections: readonly Section[] = [
     ],
   },
   hookSection,
+  logSection,
   {
     title: 'Limits and bans',
     families: [

@@ -16,6 +16,17 @@ export type NativeStoreOptions =
   /** For tests only: fails every ticket behind the first `after`. */
   | { kind: 'failing'; after: number };
 
+/** Of messages that nobody has subscribed to. */
+export interface NativeLogOptions {
+  segment_bytes: number;
+  segment_count: number;
+  custom: readonly (readonly [filter: string, bytes: number, count: number])[];
+  initialized: readonly string[];
+  max_filters: number;
+  max_bytes: number;
+  replay: 'tail' | 'backlog';
+}
+
 export interface NativeBrokerOptions {
   io_threads: number;
   placement: Placement;
@@ -50,6 +61,8 @@ export interface NativeBrokerOptions {
   max_connections_per_tenant: number;
   messages_per_s_per_tenant: number;
   bytes_per_s_per_tenant: number;
+  /** Absent = as an engine is made: no filter has a log before a message makes one. */
+  logs?: NativeLogOptions;
   client_id_prefix: string;
   link_limits: NativeLimits;
   store: NativeStoreOptions;
@@ -79,6 +92,7 @@ export type NativeLiveOptions = Pick<
   | 'max_connections_per_tenant'
   | 'messages_per_s_per_tenant'
   | 'bytes_per_s_per_tenant'
+  | 'logs'
 > & {
   /** Levels of single parts of the broker, 0 = off; the others have log_level. */
   log_modules?: Partial<Record<NativeModuleName, number>>;
@@ -132,6 +146,8 @@ export interface NativeLimits {
   /** May subscribe to $SYS/…, and publish there. */
   sys_read: boolean;
   sys_write: boolean;
+  /** Messages that nobody has subscribed to get a log; absent = no. */
+  dynamic_filters?: boolean;
   max_client_id_bytes: number;
   max_topic_levels: number;
   max_subscriptions: number;

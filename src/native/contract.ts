@@ -109,7 +109,14 @@ export const NativeModule = {
   link: 6,
 } as const;
 export const TraceEndCause = { time_over: 1, stopped: 2 } as const;
-export const AlertKind = { queue_overflow: 1, memory_budget: 2 } as const;
+export const AlertKind = {
+  queue_overflow: 1,
+  memory_budget: 2,
+  log_overrun: 3,
+  logs_budget: 4,
+} as const;
+/** Which bound of all logs it was. */
+export const LogsBudgetCause = { filters: 1, bytes: 2, memory: 3 } as const;
 
 export const QueryKind = {
   clients: 1,
@@ -125,6 +132,8 @@ export const QueryKind = {
   unsubscribe: 11,
   names: 12,
   ping: 13,
+  logs: 14,
+  log: 15,
 } as const;
 export const QueryStatus = { done: 1, not_found: 2, bad_cursor: 3 } as const;
 export const kMaxCursorBytes = 65_600;
@@ -246,7 +255,13 @@ export const TraceEnd = layout('TraceEnd', {
   cause: 'u16',
 });
 
-export const Alert = layout('Alert', { count: 'u64', alert: 'u16', client_id_bytes: 'u32' });
+export const Alert = layout('Alert', {
+  count: 'u64',
+  alert: 'u16',
+  cause: 'u16',
+  client_id_bytes: 'u32',
+  filter_bytes: 'u32',
+});
 
 export const Drained = layout('Drained', { unflushed_connections: 'u32', padding: 'u32' });
 
@@ -401,6 +416,7 @@ export type CloseCauseName = keyof typeof CloseCause;
 export type SessionEndCauseName = keyof typeof SessionEndCause;
 export type LogLevelName = keyof typeof LogLevel;
 export type AlertName = keyof typeof AlertKind;
+export type LogsBudgetCauseName = keyof typeof LogsBudgetCause;
 export type NativeModuleName = keyof typeof NativeModule;
 export type TraceEndCauseName = keyof typeof TraceEndCause;
 export type QueryName = keyof typeof QueryKind;
@@ -417,6 +433,7 @@ export const closeCauseNames = inverse(CloseCause);
 export const sessionEndCauseNames = inverse(SessionEndCause);
 export const logLevelNames = inverse(LogLevel);
 export const alertNames = inverse(AlertKind);
+export const logsBudgetCauseNames = inverse(LogsBudgetCause);
 export const nativeModuleNames = inverse(NativeModule);
 export const traceEndCauseNames = inverse(TraceEndCause);
 export const queryStatusNames = inverse(QueryStatus);

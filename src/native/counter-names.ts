@@ -208,6 +208,21 @@ export const counterNames = [
   'device_denied_publish',
   'device_denied_subscribe',
   'device_denied_will',
+  'publish_logged',
+  'logs_created',
+  'logs_evicted_filters',
+  'logs_evicted_bytes',
+  'logs_evicted_memory',
+  'dropped_log_filters',
+  'dropped_log_bytes',
+  'dropped_log_memory',
+  'dropped_log_overrun',
+  'dropped_log_deleted',
+  'log_replayed',
+  'log_handovers',
+  'logs',
+  'log_messages',
+  'log_bytes',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

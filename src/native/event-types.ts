@@ -3,6 +3,7 @@ import type {
   AlertName,
   CloseCauseName,
   LogLevelName,
+  LogsBudgetCauseName,
   NativeModuleName,
   QueryStatusName,
   SessionEndCauseName,
@@ -133,6 +134,10 @@ export interface AlertEvent {
   readonly alert: AlertName;
   readonly count: number;
   readonly clientId: string;
+  /** Of log_overrun. */
+  readonly filter: string;
+  /** Of logs_budget. */
+  readonly cause: LogsBudgetCauseName | undefined;
 }
 
 /** A packet of a client that is traced; its secrets are blanked. */

@@ -18,6 +18,7 @@ import {
   LinkClosed,
   Log,
   logLevelNames,
+  logsBudgetCauseNames,
   nativeModuleNames,
   queryStatusNames,
   Refused,
@@ -104,12 +105,15 @@ export class EventReader {
       case 'log':
         return this.#log(at);
       case 'alert': {
+        const l = Alert.at;
         this.#text = at + Alert.bytes;
         return {
           kind,
-          alert: alertNames[this.#u16(at + Alert.at.alert)] ?? 'queue_overflow',
-          count: Number(this.#view.getBigUint64(at + Alert.at.count, true)),
-          clientId: this.#string(at + Alert.at.client_id_bytes),
+          alert: alertNames[this.#u16(at + l.alert)] ?? 'queue_overflow',
+          count: Number(this.#view.getBigUint64(at + l.count, true)),
+          clientId: this.#string(at + l.client_id_bytes),
+          filter: this.#string(at + l.filter_bytes),
+          cause: logsBudgetCauseNames[this.#u16(at + l.cause)],
         };
       }
       case 'trace': {

@@ -7,6 +7,7 @@ import type {
   NativeLimits,
   NativeListenSpec,
   NativeLiveOptions,
+  NativeLogOptions,
 } from './addon.js';
 import type { ProtocolVersion } from './events.js';
 
@@ -36,13 +37,14 @@ export function nativeBrokerOptions(config: BrokerConfig, own: OwnOptions): Nati
 }
 
 export function nativeLiveOptions(
-  { broker, router, limits, device }: Pick<BrokerConfig, 'broker' | 'router' | 'limits' | 'device'>,
+  config: Pick<BrokerConfig, 'broker' | 'router' | 'customSegments' | 'limits' | 'device'>,
   {
     event_mask,
     log_level,
     authenticate,
   }: Pick<OwnOptions, 'event_mask' | 'log_level' | 'authenticate'>,
 ): NativeLiveOptions {
+  const { broker, router, limits, device } = config;
   return {
     event_mask,
     log_level,
@@ -66,6 +68,26 @@ export function nativeLiveOptions(
     max_connections_per_tenant: limits.maxConnectionsPerTenant,
     messages_per_s_per_tenant: limits.messagesPerSPerTenant,
     bytes_per_s_per_tenant: limits.bytesPerSPerTenant,
+    logs: logOptions(config),
+  };
+}
+
+function logOptions({
+  router,
+  customSegments,
+  device,
+}: Pick<BrokerConfig, 'router' | 'customSegments' | 'device'>): NativeLogOptions {
+  return {
+    segment_bytes: router.max_segment_size,
+    segment_count: router.max_segment_count,
+    custom: customSegments.map(
+      ({ filter, maxSegmentSize, maxSegmentCount }) =>
+        [filter, maxSegmentSize, maxSegmentCount] as const,
+    ),
+    initialized: router.initialized_filters,
+    max_filters: device.maxDynamicFilters,
+    max_bytes: device.maxDynamicBytes,
+    replay: device.dynamicReplay,
   };
 }
 
@@ -91,7 +113,7 @@ export function listenerLimits(
   listener: ListenerConfig,
   address: string | undefined,
 ): NativeLimits {
-  const { mqtt, maxConnections, tenantMode, role, isGuarded } = listener;
+  const { mqtt, maxConnections, tenantMode, role, isGuarded, dynamicFilters } = listener;
   const isLocal = !isBehindProxy(listener) && (address === undefined || isLoopback(address));
   const sys_read = mqtt.sys_readers === 'all' || (mqtt.sys_readers === 'loopback' && isLocal);
   // Whoever is on this machine and asked nothing is trusted as the operator's own.
@@ -100,6 +122,7 @@ export function listenerLimits(
     ...nativeLimits(mqtt, maxConnections),
     sys_read,
     tenant_mode: tenantMode,
+    dynamic_filters: dynamicFilters,
     ...(own !== undefined && { role: own }),
   };
 }

@@ -2,7 +2,12 @@
 
 import type { BoundAddress } from '../listener/listeners.js';
 import type { LogRecord } from '../log/logger.js';
-import type { AlertName, CloseCauseName, SessionEndCauseName } from '../native/contract.js';
+import type {
+  AlertName,
+  CloseCauseName,
+  LogsBudgetCauseName,
+  SessionEndCauseName,
+} from '../native/contract.js';
 import type {
   AlertEvent,
   ConnectedEvent,
@@ -68,10 +73,14 @@ export interface SessionEndInfo {
 
 export interface AlertInfo {
   readonly alert: AlertName;
-  /** Messages lost since the last alert of this kind and client. */
+  /** Messages lost since the last alert of this kind and client or filter; of memory_budget, bytes in use. */
   readonly count: number;
   /** Empty = not about one client. */
   readonly clientId: string;
+  /** The Topic Filter whose log was full (log_overrun); empty = of several, or not about one. */
+  readonly filter: string;
+  /** Which bound of all logs it was (logs_budget). */
+  readonly cause: LogsBudgetCauseName | undefined;
 }
 
 /** The broker's events and what their listeners are called with. */
@@ -188,14 +197,29 @@ export function refusedRecord(attempt: RefusedInfo): LogRecord {
 }
 
 export function alertRecord(event: AlertEvent): LogRecord {
-  const { clientId, count } = event;
+  const { clientId, count, filter, cause } = event;
   return {
     level: 'warn',
     module: 'session',
-    text:
-      event.alert === 'queue_overflow'
-        ? "a session's queue is full: messages were dropped"
-        : 'the memory budget is used up: messages were dropped',
-    fields: { ...(clientId === '' ? {} : { clientId }), count },
+    text: alertTexts[event.alert],
+    fields: {
+      ...(clientId === '' ? {} : { clientId }),
+      ...(filter === '' ? {} : { filter }),
+      ...(cause === undefined ? {} : { cause: logsBudgetOptions[cause] }),
+      count,
+    },
   };
 }
+
+const alertTexts: Readonly<Record<AlertName, string>> = {
+  queue_overflow: "a session's queue is full: messages were dropped",
+  memory_budget: 'the memory budget is used up: messages were dropped',
+  log_overrun: 'the log of a filter is full: its oldest messages were dropped',
+  logs_budget: 'logs take too much: those written to least recently were dropped',
+};
+/** The options that bound them. */
+const logsBudgetOptions: Readonly<Record<LogsBudgetCauseName, string>> = {
+  filters: 'max_dynamic_filters',
+  bytes: 'max_dynamic_bytes',
+  memory: 'max_memory_bytes',
+};

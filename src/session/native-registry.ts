@@ -15,6 +15,7 @@ import { type Question, Questions } from './questions.js';
 import type {
   ClientDetail,
   ClientRow,
+  LogRow,
   Page,
   PageRequest,
   Registry,
@@ -27,6 +28,8 @@ import {
   clientDetail,
   clientRows,
   type ListenerNames,
+  logDetail,
+  logRows,
   type RetainedFind,
   retainedFinds,
   subscriptionRows,
@@ -34,6 +37,8 @@ import {
 
 const kMaxRoutes = 10_000;
 const kTableCounts = 6;
+/** Options of the query log. */
+const kDeleteLog = 1;
 
 export interface RegistryParts {
   readonly writer: Pick<CommandWriter, 'query'>;
@@ -146,6 +151,22 @@ export class NativeRegistry implements Registry {
   async deleteRetained(topic: string): Promise<boolean> {
     checkTopic('deleting a retained message', topic);
     return (await this.#ask({ query: 'retained_delete', text: topic })).status === 'done';
+  }
+
+  logs(page: PageRequest): Promise<Page<LogRow>> {
+    return this.#page('listing logs', page, { query: 'logs' }, ({ rows }) => logRows(rows));
+  }
+
+  async log(filter: string): Promise<LogRow | undefined> {
+    checkFilter(filter, 'reading a log');
+    const reply = await this.#ask({ query: 'log', text: filter });
+    return reply.status === 'done' ? logDetail(reply.rows) : undefined;
+  }
+
+  async deleteLog(filter: string): Promise<boolean> {
+    checkFilter(filter, 'deleting a log');
+    const reply = await this.#ask({ query: 'log', text: filter, options: kDeleteLog });
+    return reply.status === 'done';
   }
 
   async kick(clientId: string, reasonCode: number, reason: string): Promise<boolean> {

@@ -153,6 +153,26 @@ export interface SubscribeRequest {
   readonly retainHandling?: 0 | 1 | 2;
 }
 
+/** The log of a filter: messages that nobody had subscribed to. */
+export interface LogRow {
+  readonly filter: string;
+  /** [router] initialized_filters has it. */
+  readonly initialized: boolean;
+  /** In it now; bytes as its segments count them: 4, Topic Name and payload of each. */
+  readonly messages: number;
+  readonly bytes: number;
+  readonly segments: number;
+  /** Since it was made, with what is gone again. */
+  readonly appended: number;
+  readonly appendedBytes: number;
+  /** Dropped because it was full. */
+  readonly lost: number;
+  /** ms since 1970, whole seconds. */
+  readonly createdAt: number;
+  /** undefined = never. */
+  readonly writtenAt: number | undefined;
+}
+
 /** All may reject with ST_BROKER_STATE when the broker stops meanwhile. */
 export interface Registry {
   /** In no particular order. */
@@ -167,6 +187,11 @@ export interface Registry {
   retainedMessage(topic: string): Promise<RetainedRow | undefined>;
   /** Whether there was one. Subscribers are not told. */
   deleteRetained(topic: string): Promise<boolean>;
+  /** Logs of messages that nobody had subscribed to, in no particular order. */
+  logs(page: PageRequest): Promise<Page<LogRow>>;
+  log(filter: string): Promise<LogRow | undefined>;
+  /** With its messages, counted; one of initialized_filters is emptied. Whether there was one. */
+  deleteLog(filter: string): Promise<boolean>;
   /** Closes the connection, if there is one. Whether there was. */
   kick(clientId: string, reasonCode: number, reason: string): Promise<boolean>;
   /** Ends the session, its connection first. Whether there was one. */

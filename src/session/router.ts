@@ -90,9 +90,9 @@ export class EventRouter {
         write(nativeLogRecord(event));
         return;
       case 'alert': {
-        const { alert, count, clientId } = event;
+        const { alert, count, clientId, filter, cause } = event;
         write(alertRecord(event));
-        emit('alert', { alert, count, clientId });
+        emit('alert', { alert, count, clientId, filter, cause });
         return;
       }
       case 'reply':

@@ -8,6 +8,7 @@ import type {
   ClientDetail,
   ClientRow,
   InFlightRow,
+  LogRow,
   RetainedRow,
   SubscriptionRow,
   Transport,
@@ -90,6 +91,20 @@ interface RawRetained {
   readonly publisher_thread?: number;
   readonly publisher_slot?: number;
   readonly publisher_generation?: number;
+}
+
+/** As native/session/topic_logs.cpp writes it. */
+interface RawLog {
+  readonly filter: string;
+  readonly initialized: number;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly segments: number;
+  readonly appended: number;
+  readonly appendedBytes: number;
+  readonly lost: number;
+  readonly created: number;
+  readonly written?: number;
 }
 
 /** A session by its place: its thread knows its name. */
@@ -192,6 +207,18 @@ function clientRow(raw: RawClient, nameOf: ListenerNames): ClientRow {
 
 function causeName(cause: number | undefined): CloseCauseName | undefined {
   return cause === undefined ? undefined : closeCauseNames[cause];
+}
+
+export function logRows(json: string): LogRow[] {
+  return (JSON.parse(json) as RawLog[]).map(logRow);
+}
+
+export function logDetail(json: string): LogRow {
+  return logRow(JSON.parse(json) as RawLog);
+}
+
+function logRow({ initialized, created, written, ...rest }: RawLog): LogRow {
+  return { ...rest, initialized: initialized === 1, createdAt: created, writtenAt: written };
 }
 
 export function subscriptionRows(json: string): SubscriptionRow[] {

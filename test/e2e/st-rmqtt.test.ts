@@ -10,10 +10,10 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.js';
 import { accepts, freePort, launch, standIn } from './broker-process.js';
 import { Client, type Version } from './mqttjs-client.js';
-import { type Program, Programs, readText } from './programs.js';
+import { Programs, readText } from './programs.js';
+import { fixture, into, reference, warnings } from './st-rmqtt-reference.js';
 import { tlsFiles } from './tls-files.js';
 
-const fixture = resolve(import.meta.dirname, '../unit/config/fixtures/rumqttd.toml');
 const programs = new Programs();
 const sockets: Socket[] = [];
 afterEach(async () => {
@@ -21,32 +21,6 @@ afterEach(async () => {
   await programs.endAll();
 });
 afterAll(() => programs.remove());
-
-interface Ports {
-  readonly v4: number;
-  readonly v5: number;
-  readonly ws: number;
-  readonly console: number;
-  readonly prometheus: number;
-}
-
-/** The reference file on free ports of this machine; `change` makes its variation. */
-async function reference(change: (text: string) => string = (text) => text) {
-  const ports: Ports = {
-    v4: await freePort(),
-    v5: await freePort(),
-    ws: await freePort(),
-    console: await freePort(),
-    prometheus: await freePort(),
-  };
-  const text = change(readText(fixture))
-    .replace('0.0.0.0:1883', `127.0.0.1:${ports.v4}`)
-    .replace('0.0.0.0:1884', `127.0.0.1:${ports.v5}`)
-    .replace('0.0.0.0:8083', `127.0.0.1:${ports.ws}`)
-    .replace('0.0.0.0:3030', `127.0.0.1:${ports.console}`)
-    .replace('127.0.0.1:9042', `127.0.0.1:${ports.prometheus}`);
-  return { ports, text };
-}
 
 async function start(change?: (text: string) => string, args: readonly string[] = []) {
   const { ports, text } = await reference(change);
@@ -57,15 +31,6 @@ async function start(change?: (text: string) => string, args: readonly string[] 
   );
   return { ports, program };
 }
-
-/** Puts lines behind the header of a table. */
-const into = (table: string, lines: string) => (text: string) =>
-  text.replace(`[${table}]\n`, `[${table}]\n${lines}\n`);
-const warnings = (program: Program) =>
-  program
-    .log()
-    .filter(({ level }) => level === 'warn')
-    .map(({ msg }) => msg);
 
 function write(text: string): string {
   const file = resolve(programs.folder, `${randomUUID()}.toml`);
@@ -199,21 +164,47 @@ describe.skipIf(standIn)("ST-RMQTT's reference configuration", () => {
     expect(await turns(20)).toBeGreaterThan(400);
   });
 
-  test('segments and initialized filters warn once, and the broker serves', async () => {
-    const custom = "[router.custom_segment.'/office/+/devices/status']\nmax_segment_size = 102400";
+  test('segments bound the logs of their filters, and initialized filters have one', async () => {
+    const custom = "[router.custom_segment.'/office/+/devices/status']\nmax_segment_size = 1024";
     const { ports, program } = await start((text) =>
       into(
         'router',
         'initialized_filters = ["a/b"]',
       )(text).replace('[v4.1]\n', `${custom}\nmax_segment_count = 2\n[v4.1]\n`),
     );
-    expect(warnings(program).filter((msg) => msg.includes('logs of dynamic'))).toHaveLength(1);
-    await (await Client.open(ports.v4, 4)).close();
-    const { ports: empty, program: quiet } = await start((text) =>
-      into('router', 'initialized_filters = []')(text.replaceAll(/^max_segment.*\n/gm, '')),
-    );
-    expect(warnings(quiet).filter((msg) => msg.includes('logs of dynamic'))).toEqual([]);
-    expect(empty.v4).not.toBe(ports.v4);
+    expect(warnings(program).filter((msg) => /segment|initialized/.test(msg))).toEqual([]);
+    const client = await Client.open(ports.v5, 5);
+    await client.publish('a/b', 'x', { qos: 1 });
+    await client.publish('a/c', 'x', { qos: 1 });
+    const device = await Client.open(ports.v4, 4);
+    for (let i = 0; i < 40; i++) {
+      await device.publish('/office/7/devices/status', 'x'.repeat(100), { qos: 1 });
+      await device.publish('/office/7/other', 'x'.repeat(100), { qos: 1 });
+    }
+    const log = async (filter: string) => {
+      const query = `filter=${encodeURIComponent(filter)}`;
+      const url = `http://127.0.0.1:${ports.console}/api/v1/filters/log?${query}`;
+      return (await (await fetch(url)).json()) as Record<string, unknown>;
+    };
+    expect(await log('a/b')).toMatchObject({ initialized: true, messages: 1, bytes: 8 });
+    // v5.1 has no dynamic filters.
+    expect(await log('a/c')).toMatchObject({ error: { code: 'not_found' } });
+    // 128 bytes each, eight to a segment.
+    expect(await log('/office/7/devices/status')).toMatchObject({
+      segments: 2,
+      messages: 16,
+      appended: 40,
+      lost: 24,
+    });
+    expect(await log('/office/7/other')).toMatchObject({ segments: 1, messages: 40, lost: 0 });
+    const answer = await fetch(`http://127.0.0.1:${ports.console}/subscriptions/a.b`);
+    expect(await answer.json()).toMatchObject({ filter: 'a/b', count: 1, total_size: 8 });
+    const told = () =>
+      program
+        .log()
+        .filter(({ msg }) => msg.includes('log of a filter is full'))
+        .reduce((sum, record) => sum + Number((record as { count?: number }).count), 0);
+    await eventually(() => expect(told()).toBe(24));
   });
 
   test('router.shared_subscriptions_strategy chooses the member', async () => {
@@ -389,14 +380,20 @@ describe.skipIf(standIn)("ST-RMQTT's reference configuration", () => {
     await publisher.close();
   });
 
-  test('dynamic_filters warns once; false says nothing', async () => {
-    const { program } = await start(into('v5.1.connections', 'dynamic_filters = true'));
-    const said = (of: Program) => warnings(of).filter((msg) => msg.includes('dynamic_filters:'));
-    expect(said(program)).toHaveLength(1);
-    const { program: off } = await start((text) =>
-      text.replace('dynamic_filters = true', 'dynamic_filters = false'),
-    );
-    expect(said(off)).toEqual([]);
+  test('dynamic_filters: a topic that nobody has subscribed to gets a log', async () => {
+    const { ports, program } = await start();
+    expect(warnings(program).filter((msg) => msg.includes('dynamic_filters'))).toEqual([]);
+    const device = await Client.open(ports.v4, 4);
+    await device.publish('a', '1', { qos: 1 });
+    const plain = await Client.open(ports.v5, 5);
+    await plain.publish('b', '1', { qos: 1 });
+    const filters = await fetch(`http://127.0.0.1:${ports.console}/api/v1/filters`);
+    const { items } = (await filters.json()) as { items: { filter: string }[] };
+    expect(items.map(({ filter }) => filter)).toEqual(['a']);
+    // A new subscriber starts at the tail.
+    await plain.subscribe('#', 1);
+    await device.publish('a', '2', { qos: 1 });
+    expect(await plain.surplus(200)).toEqual(['a: 2']);
   });
 
   test('prometheus.listen, port and interval: the exporter answers', async () => {

@@ -250,6 +250,21 @@ export const commandRows = {
     flags: [],
     help: 'takes a ban back',
   },
+  filters_list: {
+    words: ['filters', 'list'],
+    takes: '',
+    count: [0, 0],
+    flags: listing,
+    help: 'filters that have a log of what nobody had subscribed to',
+    isDefault: true,
+  },
+  filters_delete: {
+    words: ['filters', 'delete'],
+    takes: 'FILTER',
+    count: [1, 1],
+    flags: [],
+    help: 'deletes the log of one, with its messages',
+  },
   metrics: {
     words: ['metrics'],
     takes: '[PART]',

@@ -9,6 +9,7 @@ import { Api } from './api.js';
 import * as bans from './bans.js';
 import { type CommandName, helpText } from './commands.js';
 import * as config from './config.js';
+import * as filters from './filters.js';
 import * as listings from './listings.js';
 import { type Output, safe, standardOutput } from './output.js';
 import { type Parsed, parseCtl } from './parse.js';
@@ -43,6 +44,8 @@ const run: Readonly<Record<CommandName, (call: listings.Call) => Promise<void>>>
   bans_list: bans.listBans,
   ban: bans.ban,
   unban: bans.unban,
+  filters_list: filters.listFilters,
+  filters_delete: filters.deleteFilter,
   metrics: actions.metrics,
 };
 

@@ -4,6 +4,7 @@ import { banRoutes } from './bans.js';
 import { clientRoutes } from './clients.js';
 import { configRoutes } from './config.js';
 import type { Context } from './context.js';
+import { filterRoutes } from './filters.js';
 import { messageRoutes } from './messages.js';
 import { indexRoute, nodeRoutes } from './nodes.js';
 import { numberRoutes } from './numbers.js';
@@ -22,6 +23,7 @@ export function allRoutes(context: Context): readonly Route[] {
     ...clientRoutes(context),
     ...subscriptionRoutes(context),
     ...retainedRoutes(context),
+    ...filterRoutes(context),
     ...messageRoutes(context),
     ...numberRoutes(context),
     ...configRoutes(context),

@@ -86,8 +86,14 @@ export function rumqttdRoutes(context: Context): readonly Route[] {
       summary: 'The [router] table',
       answers: { 200: byName({}, 'Keys of [router] and their values.') },
       handle: () => {
-        const { id, router, broker } = deps.resolution().config;
-        return { id, max_connections: broker.max_connections, ...router };
+        const { id, router, customSegments, broker } = deps.resolution().config;
+        const custom_segment = Object.fromEntries(
+          customSegments.map(({ filter, maxSegmentSize, maxSegmentCount }) => [
+            filter,
+            { max_segment_size: maxSegmentSize, max_segment_count: maxSegmentCount },
+          ]),
+        );
+        return { id, max_connections: broker.max_connections, ...router, custom_segment };
       },
     }),
     route({
@@ -124,14 +130,17 @@ export function rumqttdRoutes(context: Context): readonly Route[] {
       ...reads,
       url: '/subscriptions/:filter',
       name: 'rumqttd.subscription',
-      summary: 'Who has subscribed with one Topic Filter',
+      summary: 'The log of one Topic Filter, and who has subscribed with it',
       params: byFilter,
       answers: {
         200: record({
           timestamp: integer('ms since 1970.'),
           sequence: integer('Of these answers.'),
           filter: text('Topic Filter.'),
-          count: integer('Subscriptions with it.'),
+          count: integer(
+            'Messages that its log has got; 0 = it has none, as where somebody subscribes.',
+          ),
+          total_size: integer('Their bytes: 4, Topic Name and payload of each.'),
           clients: list(clientId, 'Who has them.'),
           truncated: flag('Whether there may be more.'),
         }),
@@ -139,7 +148,10 @@ export function rumqttdRoutes(context: Context): readonly Route[] {
       handle: async ({ params }) => {
         const { filter, rows, truncated } = await subscribersOf(context, params.filter);
         const clients = rows.map((row) => row.clientId);
-        return { ...stamp(), filter, count: rows.length, clients, truncated };
+        const log = await deps.registry.log(filter);
+        const count = log?.appended ?? 0;
+        const total_size = log?.appendedBytes ?? 0;
+        return { ...stamp(), filter, count, total_size, clients, truncated };
       },
     }),
     route<ByFilter>({

@@ -80,7 +80,9 @@ class Net::Logical final : public Host {
             static_cast<contract::SessionEndCause>(as<contract::SessionEnded>(fixed).cause));
         return true;
       case EventKind::alert:
-        listener.on_alert(first, as<contract::Alert>(fixed));
+        // Of a client, or of a filter.
+        listener.on_alert(first.empty() && strings.size() > 1 ? as_text(strings.begin()[1]) : first,
+                          as<contract::Alert>(fixed));
         return true;
       case EventKind::publish_hook: {
         if (self().crowded) return false;
@@ -174,6 +176,7 @@ Net::LogicalThread::LogicalThread(Net& net, unsigned index, const NetOptions& op
       random(options.seed * 1000 + index) {
   ShardOptions shard_options;
   shard_options.thread = static_cast<ThreadIndex>(index);
+  shard_options.threads = options.shards;
   shard_options.match_cache_bytes = options.cache_bytes;
   shard_options.authenticate = options.authenticate;
   shard = std::make_unique<Shard>(net.tables_, gate, *host, counters, shard_options,

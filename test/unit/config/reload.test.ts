@@ -37,6 +37,8 @@ function another(rows: Rows, key: string): string {
       return '["5.0"]';
     case 'string':
       return key === 'timezone' ? '"Europe/Vienna"' : '"other"';
+    case 'strings':
+      return '["other"]';
     default:
       throw new Error(`${key}: no value for it`);
   }

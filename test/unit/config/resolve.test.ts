@@ -47,8 +47,6 @@ describe("ST-RMQTT's reference configuration", () => {
     const { warnings } = await resolveText(reference);
     expect(warnings).toEqual([
       'a.toml:3:1: router.id: has no effect, as in rumqttd',
-      'a.toml:6:1: router.max_segment_size: not yet supported in this version (logs of dynamic filters); messages without a subscriber are dropped and counted',
-      'a.toml:20:1: v4.1.connections.dynamic_filters: not yet supported in this version; messages without a subscriber are dropped and counted',
       'a.toml:15:1: v4.1.next_connection_delay_ms: has no effect at 1, which would let in at most 1000 connections a second; 2 and more has',
     ]);
   });
@@ -69,8 +67,51 @@ describe("ST-RMQTT's reference configuration", () => {
       ['ws', ['3.1', '3.1.1', '5.0']],
     ]);
     expect(warnings.filter((line) => line.includes('bridge'))).toHaveLength(1);
-    // Both listeners have dynamic_filters.
-    expect(warnings.filter((line) => line.includes('dynamic_filters:'))).toHaveLength(1);
+    expect(config.listeners.map(({ dynamicFilters }) => dynamicFilters)).toEqual([
+      ...[true, false, true, false],
+    ]);
+    expect(config.customSegments).toEqual([
+      { filter: '/office/+/devices/status', maxSegmentSize: 102_400, maxSegmentCount: 2 },
+    ]);
+  });
+
+  test('logs: what a custom segment leaves out is that of [router]; memory bounds them', async () => {
+    const { config, warnings } = await resolveText(
+      `${listener}[broker]\nmax_memory_bytes = 8000000\n[router]\nmax_segment_count = 3\n` +
+        `[router.custom_segment."a/#"]\nmax_segment_size = 2048\n`,
+    );
+    expect(warnings).toEqual([]);
+    expect(config.customSegments).toEqual([
+      { filter: 'a/#', maxSegmentSize: 2048, maxSegmentCount: 3 },
+    ]);
+    expect(config.device).toMatchObject({
+      dynamicReplay: 'tail',
+      maxDynamicFilters: 100_000,
+      maxDynamicBytes: 1_000_000,
+    });
+    const least = await resolveText(`${listener}[broker]\nmax_memory_bytes = 80000\n`);
+    expect(least.config.device.maxDynamicBytes).toBe(65_536);
+    const none = await resolveText(`${listener}[broker]\nmax_memory_bytes = 0\n`);
+    expect(none.config.device.maxDynamicBytes).toBe(268_435_456);
+  });
+
+  test.each([
+    ['[router]\nmax_segment_size = 1023', 'max_segment_size'],
+    ['[router]\nmax_segment_count = 0', 'max_segment_count'],
+    ['[router]\ninitialized_filters = ["a/#/b"]', 'initialized_filters'],
+    ['[router.custom_segment."a/b#"]\nmax_segment_count = 1', 'Topic Filter'],
+    ['[router.custom_segment]\n"a" = 5', 'a table'],
+    ['[router.custom_segment.a]\nmax_segment_count = 0', 'max_segment_count'],
+    ['[device]\ndynamic_replay = "head"', 'dynamic_replay'],
+    ['[device]\nmax_dynamic_bytes = 1000', 'max_dynamic_bytes'],
+    ['[unified.1.connections]\ndynamic_filters = 1', 'dynamic_filters'],
+  ])('logs: %j is told with its place', async (text, named) => {
+    const error = await resolveText(`${listener}${text}\n`).then(
+      () => undefined,
+      (reason: Error) => reason,
+    );
+    expect(error?.message).toContain('a.toml:');
+    expect(error?.message).toContain(named);
   });
 
   test('with its passwords in it', async () => {

@@ -30,6 +30,8 @@ const requests = [
   ['operate', 'POST', '/logs', 200, 'info'],
   ['operate', 'DELETE', '/api/v1/clients/nobody', 404],
   ['operate', 'DELETE', '/api/v1/retains?topic=a', 404],
+  ['read', 'GET', '/api/v1/filters', 200],
+  ['operate', 'DELETE', '/api/v1/filters?filter=a', 404],
   ['operate', 'POST', '/api/v1/mqtt/publish', 200, { topic: 'a', payload: '' }],
   ['operate', 'POST', '/api/v1/mqtt/subscribe', 404, { topic: 'a', clientid: 'x' }],
   ['operate', 'POST', '/api/v1/mqtt/unsubscribe', 404, { topic: 'a', clientid: 'x' }],

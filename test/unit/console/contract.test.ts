@@ -6,6 +6,7 @@ import {
   type Harness,
   harness,
   internalErrors,
+  logRow,
   offline,
   retained,
   subscription,
@@ -66,6 +67,12 @@ const examples: readonly Example[] = [
   ['GET', '/api/v1/routes?topic=a/b', 200],
   ['GET', '/api/v1/routes', 400],
   ['GET', '/api/v1/routes/a%2Fb', 200],
+  ['GET', '/api/v1/filters', 200],
+  ['GET', '/api/v1/filters/log?filter=l/%23', 200],
+  ['GET', '/api/v1/filters/log?filter=none', 404],
+  ['GET', '/api/v1/filters/log?filter=a%23', 400],
+  ['DELETE', '/api/v1/filters?filter=gone', 200],
+  ['DELETE', '/api/v1/filters?filter=none', 404],
   ['GET', '/api/v1/retains', 200],
   ['GET', '/api/v1/retains?filter=r/%23', 200],
   ['GET', '/api/v1/retains?filter=r/%23/x', 400],
@@ -144,6 +151,7 @@ describe('the OpenAPI document', () => {
       ],
     });
     deps.registry.subs = [subscription('on', 'a/+'), subscription('off', '$share/g/a/b')];
+    deps.registry.logRows = [logRow('l/#', { initialized: true }), logRow('gone')];
     deps.registry.messages = [
       retained('r/text', Buffer.from('é')),
       retained('r/bytes', Buffer.from([255, 0])),

@@ -21,6 +21,7 @@ import type { ConnectInfo, DisconnectInfo } from '../../../src/session/events.ts
 import type {
   ClientDetail,
   ClientRow,
+  LogRow,
   Page,
   PageRequest,
   Registry,
@@ -87,6 +88,22 @@ export function retained(topic: string, payload: Uint8Array = Buffer.from('x')):
   return { topic, payload, qos: 1, publisher: 'p', expiresAt: undefined, sequence: 1 };
 }
 
+export function logRow(filter: string, more: Partial<LogRow> = {}): LogRow {
+  return {
+    filter,
+    initialized: false,
+    messages: 2,
+    bytes: 20,
+    segments: 1,
+    appended: 3,
+    appendedBytes: 30,
+    lost: 1,
+    createdAt: 1_700_000_000_000,
+    writtenAt: 1_700_000_001_000,
+    ...more,
+  };
+}
+
 /** Cursor = the index behind the last row; enough while nothing changes between pages. */
 function pageOf<T>(rows: readonly T[], { cursor, limit }: PageRequest): Page<T> {
   const start = cursor === undefined ? 0 : Number(cursor);
@@ -99,6 +116,7 @@ export class FakeRegistry implements Registry {
   details = new Map<string, Partial<ClientDetail>>();
   subs: SubscriptionRow[] = [];
   messages: RetainedRow[] = [];
+  logRows: LogRow[] = [];
   pages = 0;
   largestPage = 0;
   kicked: [string, number, string][] = [];
@@ -159,6 +177,17 @@ export class FakeRegistry implements Registry {
     const before = this.messages.length;
     this.messages = this.messages.filter((one) => one.topic !== topic);
     return Promise.resolve(this.messages.length < before);
+  }
+  logs(page: PageRequest) {
+    return Promise.resolve(pageOf(this.logRows, page));
+  }
+  log(filter: string) {
+    return Promise.resolve(this.logRows.find((one) => one.filter === filter));
+  }
+  deleteLog(filter: string) {
+    const before = this.logRows.length;
+    this.logRows = this.logRows.filter((one) => one.filter !== filter);
+    return Promise.resolve(this.logRows.length < before);
   }
   kick(clientId: string, reasonCode: number, reason: string) {
     const row = this.rows.find((one) => one.clientId === clientId);

@@ -35,6 +35,8 @@ const urls = [
   '/api/v1/routes/:x',
   '/api/v1/retains',
   '/api/v1/retains/message',
+  '/api/v1/filters',
+  '/api/v1/filters/log',
   '/api/v1/mqtt/publish',
   '/api/v1/mqtt/subscribe',
   '/api/v1/mqtt/unsubscribe',

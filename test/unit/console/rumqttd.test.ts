@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Metrics } from '../../../src/metrics/counters.ts';
 import { sections } from '../../../src/metrics/families.ts';
-import { client, type Harness, harness, offline, subscription } from './fake.ts';
+import { client, type Harness, harness, logRow, offline, subscription } from './fake.ts';
 
 let it_: Harness;
 beforeEach(async () => {
@@ -156,7 +156,16 @@ describe('subscriptions', () => {
     ['%23', ['b']],
     ['x.y', []],
   ])('GET /subscriptions/%s: a dot stands for a slash', async (filter, clients) => {
-    expect(await get(`/subscriptions/${filter}`)).toMatchObject({ clients, count: clients.length });
+    expect(await get(`/subscriptions/${filter}`)).toMatchObject({
+      clients,
+      count: 0,
+      total_size: 0,
+    });
+  });
+
+  it('GET /subscriptions/:filter counts what its log has got', async () => {
+    it_.deps.registry.logRows = [logRow('x/y', { appended: 7, appendedBytes: 700 })];
+    expect(await get('/subscriptions/x.y')).toMatchObject({ count: 7, total_size: 700 });
   });
 
   it('GET /waiters/:filter tells who has got everything', async () => {

@@ -115,6 +115,7 @@ describe('enums', () => {
     LogModule: contract.NativeModule,
     TraceEndCause: contract.TraceEndCause,
     AlertKind: contract.AlertKind,
+    LogsBudgetCause: contract.LogsBudgetCause,
     QueryKind: contract.QueryKind,
     QueryStatus: contract.QueryStatus,
     HookAction: contract.HookAction,

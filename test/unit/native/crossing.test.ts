@@ -276,6 +276,18 @@ describe('events', () => {
       alert: 'queue_overflow',
       count: 12,
       clientId: 'a',
+      filter: '',
+      cause: undefined,
+    });
+    const overrun = { alert: 3, count: 7, client_id: '', filter: 't/#' };
+    expect(read(eventRecord('alert', overrun))).toMatchObject({
+      alert: 'log_overrun',
+      count: 7,
+      filter: 't/#',
+    });
+    expect(read(eventRecord('alert', { alert: 4, cause: 2, count: 7 }))).toMatchObject({
+      alert: 'logs_budget',
+      cause: 'bytes',
     });
     expect(read(eventRecord('drained', { unflushed_connections: 2 }))).toEqual({
       kind: 'drained',

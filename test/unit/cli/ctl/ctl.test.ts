@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { client, offline, retained, subscription } from '../../console/fake.ts';
+import { client, logRow, offline, retained, subscription } from '../../console/fake.ts';
 import { closeAll, runConsole, runCtl, serve } from './running.ts';
 
 afterEach(closeAll);
@@ -101,6 +101,18 @@ describe('clients', () => {
       output: '',
       complaints: 'st-mqttd ctl: looking at client "nobody": there is no session of "nobody"\n',
     });
+  });
+
+  test('filters with a log: listed, deleted', async () => {
+    const { ctl, deps } = await runConsole();
+    deps.registry.logRows = [logRow('a/b'), logRow('c/#', { initialized: true })];
+    const { code, output } = await ctl(['filters']);
+    expect(code).toBe(0);
+    expect(output).toMatch(/^a\/b +2 +20 +1 +3 +1 /m);
+    expect(output).toMatch(/^c\/# \(initialized\) +2 /m);
+    expect((await ctl(['filters', 'delete', 'a/b'])).code).toBe(0);
+    expect((await ctl(['filters', 'delete', 'a/b'])).complaints).toContain('"a/b" has no log');
+    expect(deps.registry.logRows.map(({ filter }) => filter)).toEqual(['c/#']);
   });
 
   test('bans: made, listed, taken back', async () => {
