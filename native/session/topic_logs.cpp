@@ -1,3 +1,4 @@
+#include "session/limits.hpp"
 #include "session/topic_logs.hpp"
 
 #include <algorithm>
