@@ -29,7 +29,13 @@ function world() {
   });
   return { counters, totals, feeds };
 }
-const alert = (count: number): AlertInfo => ({ alert: 'queue_overflow', count, clientId: 'x' });
+const alert = (count: number): AlertInfo => ({
+  alert: 'queue_overflow',
+  count,
+  clientId: 'x',
+  filter: '',
+  cause: undefined,
+});
 
 describe('meters', () => {
   test('are the rates of each interval, and the numbers at its end', async () => {
