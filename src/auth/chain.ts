@@ -8,6 +8,7 @@ import { type AuthContext, within } from './context.js';
 import type { DeviceIdFrom } from './device-id.js';
 import type { EnhancedMethod } from './enhanced.js';
 import type { FailedLoginLimits } from './failed-logins.js';
+import { openAdmission } from './open-admission.js';
 import { type AuthProvider, allow, type Decision, deny } from './provider.js';
 import type { TenantFrom } from './tenant.js';
 import { checkVerdict } from './verdict.js';
@@ -106,11 +107,6 @@ export class AuthChain {
 function isJudged(at: ListenerAuth): boolean {
   const { isGuarded, requireTenantCertificate, allowAnonymous, readsCertificates } = at;
   return isGuarded || requireTenantCertificate || !allowAnonymous || readsCertificates;
-}
-
-/** Of a listener whose clients nobody is asked about: as deviceIdOf() would have it. */
-export function openAdmission(deviceIdFrom: DeviceIdFrom | undefined): NativeAdmission {
-  return deviceIdFrom === undefined || deviceIdFrom === 'client_id' ? 'open' : 'open_no_device';
 }
 
 function ask(at: ListenerAuth, first: number, context: AuthContext): Decision | Promise<Decision> {

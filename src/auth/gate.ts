@@ -8,9 +8,10 @@ import type { NativeAdmission } from '../native/addon.js';
 import type { VerdictCommand } from '../native/commands.js';
 import type { AuthRequestEvent, ConnectRequestEvent } from '../native/events.js';
 import type { Authenticator } from './authenticator.js';
-import { type AuthChain, openAdmission } from './chain.js';
+import type { AuthChain } from './chain.js';
 import { type AuthCounts, noAuthCounts } from './counts.js';
 import type { AuthMethodHandler } from './enhanced.js';
+import { openAdmission } from './open-admission.js';
 import { asksForCertificates, openWarning } from './open-warning.js';
 import type { AuthHandler } from './verdict.js';
 
