@@ -324,18 +324,19 @@ describe('a running listener', () => {
     const socket = connectPlain(tls.port, '127.0.0.1');
     socket.write(Buffer.from('100c00044d5154540402000a0000', 'hex'));
     await once(socket.resume(), 'close');
-    expect(tls.count('tls_failed_not_tls')).toBe(1);
+    // Node's engine closes the socket before the I/O thread hears of it.
+    await eventually(() => expect(tls.count('tls_failed_not_tls')).toBe(1));
     expect(tls.count('refused_tls_failed')).toBe(1);
   });
 
   test('a silent and a slow handshake are closed in time, and others go on', async () => {
-    const tls = serve({}, { handshake_timeout_ms: 150 });
+    const tls = serve({}, { handshake_timeout_ms: 1500 });
     const good = await tls.talk(trust);
     const silent = connectPlain(tls.port, '127.0.0.1');
     const slow = connectPlain(tls.port, '127.0.0.1');
     slow.write(Buffer.from('160301', 'hex'));
     await Promise.all([once(silent.resume(), 'close'), once(slow.resume(), 'close')]);
-    expect(tls.count('tls_failed_unfinished')).toBe(2);
+    await eventually(() => expect(tls.count('tls_failed_unfinished')).toBe(2));
     good.write(Buffer.from('c000', 'hex'));
     expect(((await once(good, 'data')) as [Buffer])[0].toString('hex')).toBe('d000');
   });
