@@ -13,6 +13,10 @@ namespace {
 constexpr std::size_t kMaxRecordBytes = 16384;
 // A peer that makes us answer (key updates, refused renegotiations) and does not read.
 constexpr std::size_t kMaxAnswerBytes = std::size_t{256} << 10;
+// OpenSSL reads a record in two pieces. Of one recv, so many may be without plaintext: records that
+// change keys cost a hundred times what their bytes cost, and nobody needs more than one now and then.
+constexpr unsigned kReadsPerRecord = 2;
+constexpr unsigned kMaxFruitlessReads = 32 * kReadsPerRecord;
 constexpr std::uint8_t kHandshakeRecord = 0x16;  // RFC 8446, 5.1
 constexpr std::uint8_t kMqttConnect = 0x10;
 
@@ -41,6 +45,7 @@ int TlsChannel::read_raw(BIO* bio, char* into, int room) noexcept {
     f.BIO_set_flags(bio, kBioShouldRetryRead);
     return -1;
   }
+  if (channel.was_open() && ++channel.fruitless_reads_ > kMaxFruitlessReads) return 0;
   const std::size_t bytes = std::min(channel.raw_.size(), static_cast<std::size_t>(room));
   std::memcpy(into, channel.raw_.data(), bytes);
   channel.raw_ = channel.raw_.subspan(bytes);
@@ -103,6 +108,7 @@ ChannelOutput TlsChannel::receive(const ChannelInput& input) noexcept {
   if (ssl_ == nullptr && !begin(input.bytes[0])) return {{}, State::failed};
   const Functions& f = *functions();
   raw_ = input.bytes;
+  fruitless_reads_ = 0;
   f.ERR_clear_error();
   std::uint8_t* to = input.room;
   int result = 1;
@@ -114,10 +120,16 @@ ChannelOutput TlsChannel::receive(const ChannelInput& input) noexcept {
     std::size_t got = 0;
     result = f.SSL_read_ex(ssl_, to, kMaxRecordBytes, &got);
     to += got;
+    if (result == 1) fruitless_reads_ -= std::min(fruitless_reads_, kReadsPerRecord);
   }
   const int error = f.SSL_get_error(ssl_, result);
   raw_ = {};
   const std::span<std::uint8_t> bytes(input.room, to);
+  if (fruitless_reads_ > kMaxFruitlessReads) {
+    fail(TlsFailureCause::protocol, "the client changes keys without need, and sends nothing");
+    f.ERR_clear_error();
+    return {bytes, State::failed};
+  }
   if (error == kErrorWantRead) {
     if (out.bytes() <= kMaxAnswerBytes) return {bytes};
     fail(TlsFailureCause::protocol, "the client asks for answers in TLS and does not read them");

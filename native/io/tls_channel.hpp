@@ -37,6 +37,7 @@ class TlsChannel final : public SecureChannel {
   TlsContext* context_;  // a reference is counted
   openssl::SSL* ssl_ = nullptr;
   Bytes raw_;  // within receive(): not yet read by OpenSSL
+  unsigned fruitless_reads_ = 0;  // likewise: that brought no plaintext
 };
 
 }  // namespace stmqtt

@@ -261,6 +261,7 @@ STMQTT_TEST("io channel: moves to another thread in the middle of a record, with
   CHECK(eventually([&] { return second.count(Counter::outbound_bytes) == 0; }));
   CHECK_EQ(first.count(Counter::outbound_bytes), 0);
   CHECK_EQ(first.io.connection_count(), 0U);
+  first.stop();  // it may still be waking the second
 }
 
 }  // namespace

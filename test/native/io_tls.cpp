@@ -162,6 +162,30 @@ STMQTT_TEST("io tls: key updates, asked for again and again") {
   }
 }
 
+STMQTT_TEST("io tls: a flood of key updates ends it; some between messages are welcome") {
+  if (skipped()) return;
+  Server server;
+  server.start();
+  TlsClient client(server.listener.port());
+  const std::string frame = frame_of(pattern(100));
+  const auto update = [&] {
+    REQUIRE_EQ(library().key_update(client.ssl(), 1), 1);
+    REQUIRE_EQ(functions()->SSL_do_handshake(client.ssl()), 1);
+  };
+  // The thread is held, so that all of it comes at once.
+  server.handler.call([&] {
+    for (int i = 0; i < 20; i++) {
+      update();
+      REQUIRE(client.send(frame));
+    }
+  });
+  for (int i = 0; i < 20; i++) REQUIRE(client.read(frame.size()) == frame);
+  server.handler.call([&] {
+    for (int i = 0; i < 100; i++) update();
+  });
+  CHECK(server.failed(TlsFailureCause::protocol, "changes keys without need"));
+}
+
 STMQTT_TEST("io tls: moves between threads again and again, in the middle of records") {
   if (skipped()) return;
   Server first;
