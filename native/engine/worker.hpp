@@ -152,6 +152,7 @@ class Worker final : private Handler, private Host {
   void on_turn_end() noexcept override;
   void on_flush(Connection& connection, std::size_t from) noexcept override;
   void on_flushed(std::uint64_t turn_ns, std::uint64_t now_ns) noexcept override;
+  void on_waited(Connection& connection, std::uint64_t waited_ms) noexcept override;
   void flush_link(Outlet& outlet) noexcept override;
   void on_stop() noexcept override;
 
@@ -179,6 +180,7 @@ class Worker final : private Handler, private Host {
   [[nodiscard]] Bytes listener_name(std::uint32_t id) const noexcept override;
   [[nodiscard]] Admission admission(std::uint32_t id) const noexcept override;
   void admitted(Client& client) noexcept override;
+  [[nodiscard]] std::uint64_t take_wait_ms(Client& client) noexcept override;
   [[nodiscard]] std::uint64_t random() noexcept override { return random_.next(); }
   void make_uuid(char out[36]) noexcept override;
   /// event() without the mask and without leaving out.

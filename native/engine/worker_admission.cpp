@@ -181,6 +181,17 @@ void Worker::admitted(Client& client) noexcept {
   handshake_over(connection);
 }
 
+void Worker::on_waited(Connection& connection, std::uint64_t waited_ms) noexcept {
+  shard_.set_turn(io_.turn_ns());
+  auto* client = static_cast<Client*>(connection.user);
+  if (client != nullptr) shard_.on_waited(*client, waited_ms);
+}
+
+std::uint64_t Worker::take_wait_ms(Client& client) noexcept {
+  if (client.is_link) return 0;
+  return io_.take_wait_ms(*static_cast<Connection*>(client.transport));
+}
+
 void Worker::readmit_listeners() noexcept {
   readmit_.store(false, std::memory_order_seq_cst);
   engine_.for_each_listener([this](ListenerEntry& entry) {

@@ -51,6 +51,9 @@ class Handler {
   /// All channels are open: the handshake and the upgrade are done. Called once, before the first
   /// on_bytes, for a connection that was adopted with channels.
   virtual void on_open(Connection& /*connection*/) noexcept {}
+  /// So long it was us whom a newcomer waited for: what it sent was there, and is read now. Where a
+  /// time runs for it, this does not belong to it.
+  virtual void on_waited(Connection& /*connection*/, std::uint64_t /*waited_ms*/) noexcept {}
   /// The outbound queue was above the high watermark and now is at or below the low one.
   virtual void on_writable(Connection& connection) noexcept = 0;
   /// The socket ended; called once, unless release() or detach() came first. The handler answers

@@ -101,6 +101,9 @@ class IoThread {
   /// (out of memory or watches; the descriptor is closed then).
   [[nodiscard]] Connection* adopt(DetachedConnection&& from, void* user,
                                   Standing standing = Standing::established) noexcept;
+  /// How long it has been waiting in line for us to read it, since that was last asked; not 0 there,
+  /// and 0 where it is not in line. What is asked here, Handler::on_waited() does not tell.
+  [[nodiscard]] std::uint64_t take_wait_ms(Connection& connection) noexcept;
   /// It is a newcomer no more.
   void establish(Connection& connection) noexcept { connection.newcomer_ = 0; }
   /// Closes the connection: nothing more is sent. The object lives to the end of the turn, with
@@ -156,6 +159,11 @@ class IoThread {
   struct Deadline {
     Connection* connection;
     std::uint64_t at_ms;
+    std::uint64_t latest_ms;  // whatever it waits for us
+  };
+  struct Place {
+    Connection* connection;  // null = was released meanwhile
+    std::uint64_t since_ms;  // the wait from then on was not asked for yet
   };
   struct Listening {
     Listener* listener;
@@ -190,6 +198,7 @@ class IoThread {
   void leave_line(Connection& connection) noexcept;
   void serve_second(std::size_t events) noexcept;
   void serve(Connection& connection) noexcept;
+  void give_back(Connection& connection, std::uint64_t waited_ms) noexcept;
   [[nodiscard]] bool spent() const noexcept { return options_.clock_ns() >= second_until_ns_; }
 
   // io_thread_connections.cpp: what happens to a connection from adopt() to its end
@@ -202,7 +211,12 @@ class IoThread {
   void destroy(Connection& connection) noexcept;
   void forget(Connection& connection) noexcept;
   void free_released() noexcept;
-  void set_deadline(Connection& connection, std::uint64_t at_ms) noexcept;
+  void set_deadline(Connection& connection, std::uint64_t at_ms) noexcept {
+    set_deadline(connection, at_ms, at_ms);
+  }
+  void set_deadline(Connection& connection, std::uint64_t at_ms,
+                    std::uint64_t latest_ms) noexcept;
+  [[nodiscard]] bool put_off(Deadline& deadline, std::uint64_t now_ms) noexcept;
   void forget_deadline(Connection& connection) noexcept;
   void close_expired(std::uint64_t now_ms) noexcept;
 
@@ -252,7 +266,7 @@ class IoThread {
   PoolVector<Connection*> rerun_;      // null = was released meanwhile
   PoolVector<Connection*> rerunning_;  // likewise
   PoolVector<Connection*> released_;
-  RingQueue<Connection*> line_;  // likewise; place_ counts from line_base_
+  RingQueue<Place> line_;  // place_ counts from line_base_
   PoolVector<Deadline> deadlines_;
   PoolVector<Listening> listeners_;
   std::uint8_t* read_buffer_ = nullptr;

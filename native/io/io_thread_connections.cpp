@@ -92,7 +92,8 @@ Connection* IoThread::adopt(DetachedConnection&& from, void* user, Standing stan
   connection->channel_ = std::exchange(from.channel, nullptr);
   if (connection->channel_ != nullptr) {
     if (from.open_by_ms != 0 && !all_open(connection->channel_)) {
-      set_deadline(*connection, from.open_by_ms);
+      const std::uint64_t allowed_ms = from.open_by_ms - std::min(from.open_by_ms, turn_ms());
+      set_deadline(*connection, from.open_by_ms, from.open_by_ms + allowed_ms);
     }
     if (channel_bytes(connection->channel_) > 0) {
       connection->mark();
@@ -328,9 +329,10 @@ void IoThread::free_released() noexcept {
 
 // ---- deadlines of closing and lingering connections ----
 
-void IoThread::set_deadline(Connection& connection, std::uint64_t at_ms) noexcept {
+void IoThread::set_deadline(Connection& connection, std::uint64_t at_ms,
+                            std::uint64_t latest_ms) noexcept {
   connection.deadline_index_ = deadlines_.size();
-  deadlines_.push_back({&connection, at_ms});
+  deadlines_.push_back({&connection, at_ms, latest_ms});
   next_deadline_ms_ = std::min(next_deadline_ms_, at_ms);
 }
 
@@ -351,6 +353,15 @@ void IoThread::limit_deadlines(std::uint64_t deadline_ms) noexcept {
   }
 }
 
+// Whoever stands in line has sent something that we did not read: its time stood still meanwhile.
+// But not for ever: a crowd that sees to it that its bytes always wait gets twice its time at most.
+bool IoThread::put_off(Deadline& deadline, std::uint64_t now_ms) noexcept {
+  const std::uint64_t waited_ms = take_wait_ms(*deadline.connection);
+  if (waited_ms == 0 || now_ms >= deadline.latest_ms) return false;
+  deadline.at_ms = std::min(now_ms + waited_ms, deadline.latest_ms);
+  return true;
+}
+
 void IoThread::close_expired(std::uint64_t now_ms) noexcept {
   // Backwards: what ends takes the last one's place. A handler that ends others in between may make
   // this pass over one of them; the next turn finds it.
@@ -367,6 +378,7 @@ void IoThread::close_expired(std::uint64_t now_ms) noexcept {
     if (deadline.connection->state_ == Connection::State::lingering) {
       destroy(*deadline.connection);
     } else if (deadline.connection->state_ == Connection::State::open) {
+      if (put_off(deadlines_[index], now_ms)) continue;
       end(*deadline.connection, not_open_in_time(*deadline.connection));
     } else {
       end(*deadline.connection, {EndKind::deadline_passed});

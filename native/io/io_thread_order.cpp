@@ -43,14 +43,32 @@ void IoThread::line_up(Connection& connection) noexcept {
   }
   if (line_.empty()) line_base_ = 0;
   connection.place_ = (line_base_ + line_.size()) & Connection::kLastPlace;
-  line_.push_back(&connection);
+  line_.push_back({&connection, turn_ms()});
   line_watched_++;
 }
 
 void IoThread::leave_line(Connection& connection) noexcept {
   if (connection.place_ == Connection::kNoPlace) return;
-  line_[(connection.place_ - line_base_) & Connection::kLastPlace] = nullptr;
+  line_[(connection.place_ - line_base_) & Connection::kLastPlace].connection = nullptr;
   connection.place_ = Connection::kNoPlace;
+}
+
+std::uint64_t IoThread::take_wait_ms(Connection& connection) noexcept {
+  if (connection.place_ == Connection::kNoPlace) return 0;
+  Place& place = line_[(connection.place_ - line_base_) & Connection::kLastPlace];
+  const std::uint64_t now_ms = turn_ms();
+  const std::uint64_t waited_ms = now_ms - std::min(now_ms, place.since_ms);
+  place.since_ms = now_ms;
+  return std::max<std::uint64_t>(1, waited_ms);
+}
+
+void IoThread::give_back(Connection& connection, std::uint64_t waited_ms) noexcept {
+  if (connection.state_ != Connection::State::open || connection.has(Connection::kEnded)) return;
+  if (connection.deadline_index_ != Connection::kNoDeadline) {
+    Deadline& deadline = deadlines_[connection.deadline_index_];
+    deadline.at_ms = std::min(deadline.at_ms + waited_ms, deadline.latest_ms);
+  }
+  handler_.on_waited(connection, waited_ms);
 }
 
 // A turn of its own, though without a look at the poller: what the first line wrote is flushed, and
@@ -71,16 +89,18 @@ void IoThread::serve_second(std::size_t events) noexcept {
   if (listener_ready_) accept_ready();
   second_until_ns_ = now + second_ns;
   while (!line_.empty()) {
-    Connection* connection = line_.take_front();
+    const Place place = line_.take_front();
+    Connection* connection = place.connection;
     line_base_ = (line_base_ + 1) & Connection::kLastPlace;
     line_watched_ = std::min(line_watched_, line_.size());
     if (connection == nullptr) continue;
     connection->place_ = Connection::kNoPlace;
+    if (turn_ms() > place.since_ms) give_back(*connection, turn_ms() - place.since_ms);
     serve(*connection);
     if (spent()) break;
   }
   for (std::uint32_t back = 1; back <= line_watched_; back++) {
-    Connection* connection = line_[line_.size() - back];
+    Connection* connection = line_[line_.size() - back].connection;
     if (connection != nullptr) unwatch(*connection);
   }
   counters_.add(contract::Counter::connections_put_off, line_watched_);

@@ -112,6 +112,9 @@ class Host {
   }
   /// Of a link that has not sent its CONNECT yet. Borrowed for the call.
   [[nodiscard]] virtual LinkSelf link_self(const Client& /*client*/) const noexcept { return {}; }
+  /// How long bytes of it have been waiting for us since that was last asked; 0 = none do. What
+  /// waited longer and was not asked for is told to Shard::on_waited().
+  [[nodiscard]] virtual std::uint64_t take_wait_ms(Client& /*client*/) noexcept { return 0; }
   /// CONNACK 0 is on its way.
   virtual void admitted(Client& /*client*/) noexcept {}
   [[nodiscard]] virtual std::uint64_t random() noexcept = 0;

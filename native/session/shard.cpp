@@ -19,6 +19,9 @@ namespace {
 
 constexpr std::uint64_t kSweepMs = 1'000;
 constexpr std::size_t kSweepEntries = 1'000;  ///< looked at in each sweep, in turn
+/// The five longest strings that a CONNECT can have, and nearly 200 KiB of properties: more of who
+/// nobody knows yet is not kept.
+constexpr std::uint32_t kMaxBytesBeforeConnack = 512 << 10;
 
 }  // namespace
 
@@ -128,7 +131,8 @@ void Shard::bury(Client& client) noexcept {
 }
 
 Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
-  client.last_received_ms = cx_.now_ms;
+  // Until CONNECT it tells when it came: see latest_connect_ms().
+  if (client.state != ClientState::await_connect) [[likely]] client.last_received_ms = cx_.now_ms;
   Received received;
   // 0 counts down past every number there can be.
   std::uint32_t turns_left = client.limits->fair_packets_per_turn;
@@ -154,6 +158,11 @@ Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
       break;
     }
     if (scan.status == wire::Scan::Status::incomplete) {
+      if (!client.active() && scan.total > kMaxBytesBeforeConnack) [[unlikely]] {
+        close(client, {CloseCause::packet_too_large, ReasonCode::packet_too_large,
+                       "packet is larger than 512 KiB, which is the most before CONNACK"});
+        break;
+      }
       received.wanted = scan.total;
       break;
     }

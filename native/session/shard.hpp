@@ -45,6 +45,8 @@ class Shard : private ShardState {
   void on_end(Client& client, contract::CloseCause cause, Bytes detail = {}) noexcept;
   /// The outbound queue fell below its low watermark.
   void on_writable(Client& client) noexcept;
+  /// So long its bytes waited for us: that is not taken from its time for CONNECT.
+  void on_waited(Client& client, std::uint64_t waited_ms) noexcept;
 
   // --- other threads and TypeScript
   void on_item(CrossItem& item) noexcept;
@@ -381,6 +383,7 @@ class Shard : private ShardState {
   void schedule_session(Session& session) noexcept;
   void schedule_client(Client& client) noexcept;
   void on_client_timer(Client& client) noexcept;
+  [[nodiscard]] static std::uint64_t latest_connect_ms(const Client& client) noexcept;
   void on_session_timer(Session& session) noexcept;
   void mark_full(Session& session) noexcept;
 

@@ -294,9 +294,27 @@ void Shard::schedule_client(Client& client) noexcept {
   wheel_.schedule(client, due);
 }
 
+/// Until then a CONNECT may take at most, whatever we make it wait: or those who see to it that
+/// their bytes always wait would stay for ever.
+std::uint64_t Shard::latest_connect_ms(const Client& client) noexcept {
+  // Before CONNECT that is when it came.
+  return client.last_received_ms + 2 * std::uint64_t{client.limits->connect_timeout_ms};
+}
+
+void Shard::on_waited(Client& client, std::uint64_t waited_ms) noexcept {
+  if (client.state != ClientState::await_connect || !client.scheduled()) return;
+  wheel_.schedule(client, std::min(client.tick * TimerWheel::kTickMs + waited_ms,
+                                   latest_connect_ms(client)));
+}
+
 void Shard::on_client_timer(Client& client) noexcept {
   switch (client.state) {
     case ClientState::await_connect:
+      if (const std::uint64_t waited_ms = host_.take_wait_ms(client);
+          waited_ms > 0 && cx_.now_ms < latest_connect_ms(client)) {
+        wheel_.schedule(client, std::min(cx_.now_ms + waited_ms, latest_connect_ms(client)));
+        return;
+      }
       return close(client, {CloseCause::connect_timeout, ReasonCode::success,
                             "no complete CONNECT in time"});
     case ClientState::await_verdict:

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "io_fixture.hpp"
+#include "io_test_channels.hpp"
 
 namespace stmqtt::test {
 namespace {
@@ -275,6 +276,78 @@ STMQTT_TEST("order: accepting is bounded too, and goes on however long the line 
     CHECK_EQ(turns.size(), 100U);
     for (std::size_t n = 1; n < turns.size(); n++) CHECK_LT(turns[n - 1], turns[n]);
   });
+}
+
+constexpr std::uint64_t kHourMs = 3'600'000;
+// The tests' clock goes on by some eight hours per turn.
+constexpr std::uint64_t kShakeMs = 60 * kHourMs;
+
+/// From now on those who come have a handshake to end within kShakeMs. Told: when they came.
+void shaking(Ordered& fixture, std::vector<std::uint64_t>& came_ms) {
+  fixture.handler.call([&] {
+    fixture.handler.accepted = [&](int fd, ListenerId id, const PeerAddress& peer) {
+      DetachedConnection socket(fd, fixture.handler.next_id++, id, peer);
+      socket.channel = pool_new<RecordChannel>();
+      socket.open_by_ms = fixture.io.turn_ms() + kShakeMs;
+      came_ms.push_back(fixture.io.turn_ms());
+      fixture.adopted.push_back(
+          fixture.io.adopt(std::move(socket), &fixture.handler, Standing::newcomer));
+      fixture.arrived++;
+    };
+  });
+}
+
+STMQTT_TEST("order: time in line is not taken from a handshake") {
+  Ordered fixture(0);
+  constexpr std::uint32_t kMany = 12;
+  std::vector<std::uint64_t> came_ms;
+  shaking(fixture, came_ms);
+  auto clients = fixture.connect(kMany);
+  std::vector<std::uint32_t> all = everybody(kMany - 1);
+  std::uint64_t last_ms = 0;
+  fixture.frame = [&](Connection&, std::string_view) { last_ms = fixture.io.turn_ms(); };
+  fixture.at_once(
+      [&] {
+        for (auto& client : clients) {
+          CHECK(client.send(record(RecordChannel::kHello) + records(frame_of("n"))));
+        }
+        step_ns = kSpent;
+      },
+      all);
+  CHECK(eventually([&] { return fixture.told().size() == kMany; }));
+  CHECK_EQ(fixture.handler.ends.load(), 0);
+  fixture.handler.call([&] { CHECK_LT(came_ms.back() + kShakeMs, last_ms); });
+  fixture.stop();
+}
+
+STMQTT_TEST("order: whoever sees to it that its bytes always wait has twice its time, not more") {
+  Ordered fixture(0);
+  constexpr std::uint32_t kMany = 8;
+  std::vector<std::uint64_t> came_ms;
+  shaking(fixture, came_ms);
+  auto clients = fixture.connect(kMany);
+  // A hello of 16 KiB, a byte per turn.
+  fixture.handler.call([&] {
+    for (auto& client : clients) CHECK(client.send(std::string("H\x3F\xFF")));
+    fixture.handler.turn_end = [&] {
+      for (auto& client : clients) static_cast<void>(client.send("x"));
+    };
+    fixture.handler.ended = [&](Connection& connection, EndReason reason) {
+      CHECK(reason.kind == EndKind::channel_failed);
+      const auto at = std::find(fixture.adopted.begin(), fixture.adopted.end(), &connection);
+      REQUIRE(at != fixture.adopted.end());
+      const auto index = static_cast<std::size_t>(at - fixture.adopted.begin());
+      const std::uint64_t stayed_ms = fixture.io.turn_ms() - came_ms[index];
+      CHECK_LE(kShakeMs, stayed_ms);
+      // And some turns until it is noticed.
+      CHECK_LT(stayed_ms, 2 * kShakeMs + 40 * kHourMs);
+      *at = nullptr;
+      fixture.io.release(connection);
+    };
+    step_ns = kSpent;
+  });
+  CHECK(eventually([&] { return fixture.handler.ends.load() == static_cast<int>(kMany); }));
+  fixture.stop();
 }
 
 STMQTT_TEST("order: a thread that stops with connections in line frees them") {

@@ -30,6 +30,7 @@ struct Conn {
   std::size_t tapped = 0;     ///< bytes in the outlet that listeners have seen
   std::uint32_t wanted = 0;
   std::uint64_t connection_id = 0;
+  std::uint64_t waiting_ms = 0;  ///< so long bytes have waited in front of the broker
   std::uint8_t paused = 0;
   bool moving = false;
   bool rerun = false;         ///< resumed with unread bytes
