@@ -60,10 +60,11 @@ function stMqttd({ port, folder, ioThreads, secure }, more = []) {
 /** Beside the plain listener, by which the start is told. */
 function secureListener(secure, folder) {
   if (secure === undefined) return [];
-  const { transport, port, maxHandshakes } = secure;
+  const { transport, port, maxHandshakes, handshakeTimeoutMs } = secure;
   const kind = transport === 'websocket' ? 'ws' : 'unified';
   const lines = [`[${kind}.secure]`, `listen = "127.0.0.1:${port}"`];
   if (maxHandshakes !== undefined) lines.push(`max_handshakes = ${maxHandshakes}`);
+  if (handshakeTimeoutMs !== undefined) lines.push(`handshake_timeout_ms = ${handshakeTimeoutMs}`);
   if (transport !== 'tls') return lines;
   const { certificateFile, keyFile } = certificate(folder);
   return [
@@ -209,13 +210,18 @@ function family(pid) {
 
 /**
  * Starts a broker alone on `cores` and waits until it answers.
- * `shape` is the relay's; `ioThreads` and `maxHandshakes` are st-mqttd's. With a `transport` there is a second listener,
- * and `port` of the result is its.
+ * `shape` is the relay's; `ioThreads`, `maxHandshakes` and `handshakeTimeoutMs` are st-mqttd's. With a
+ * `transport` there is a second listener, and `port` of the result is its.
  */
-export async function startBroker(name, { cores, shape, ioThreads = 1, transport, maxHandshakes }) {
+export async function startBroker(
+  name,
+  { cores, shape, ioThreads = 1, transport, maxHandshakes, handshakeTimeoutMs },
+) {
   const port = await freePort();
   const secure =
-    transport === undefined ? undefined : { transport, port: await freePort(), maxHandshakes };
+    transport === undefined
+      ? undefined
+      : { transport, port: await freePort(), maxHandshakes, handshakeTimeoutMs };
   const folder = mkdtempSync(join(tmpdir(), 'st-mqttd-bench-'));
   const how = { port, folder, shape, ioThreads, secure };
   const { command, env = {}, credentials: known, end } = await brokers[name].command(how);
