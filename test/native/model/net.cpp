@@ -142,9 +142,7 @@ class Net::Logical final : public Host {
     conn.paused &= static_cast<std::uint8_t>(~static_cast<unsigned>(cause));
     if (conn.paused == 0) conn.rerun = true;
   }
-  [[nodiscard]] std::uint64_t take_wait_ms(Client& client) noexcept override {
-    return conn_of(client).waiting_ms;
-  }
+  std::uint64_t take_wait_ms(Client& c) noexcept override { return conn_of(c).waiting_ms; }
   [[nodiscard]] Bytes address(const Client&, char*) const noexcept override {
     static constexpr std::string_view kHere = "model";
     return as_bytes(kHere);
