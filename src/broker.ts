@@ -14,6 +14,12 @@ import { startServices, stopServices } from './composition/services.js';
 import { embeddingDefaults, objectLayer } from './config/layers.js';
 import type { ConfigTables } from './config/options.js';
 import { type Resolution, resolveConfig } from './config/resolve.js';
+import type {
+  DirectWriteCounts,
+  DirectWriteManyOptions,
+  DirectWriteOptions,
+  DirectWriteResult,
+} from './device/direct-write.js';
 import { fail } from './errors.js';
 import { BrokerHooks } from './hooks/face.js';
 import { type Internals, kInternals } from './internal.js';
@@ -221,6 +227,37 @@ export class Broker extends BrokerHooks {
     run.writer.disconnect(clientId, reasonCode, reason);
   }
 
+  /**
+   * Writes one message to one client, whatever it has subscribed to. `topic` is as the client is to
+   * see it. Resolves once with what became of it ({@link DirectWriteResult}); a client that is not
+   * connected is no error, but `dropped`, or `queued` with `queue`. Rejects with ST_ARGUMENT,
+   * ST_WRITE_TIMEOUT (QoS 1 and 2, not acknowledged in time), ST_WRITE_ABORTED or ST_BROKER_STATE.
+   * Messages for one client keep the order of the calls.
+   */
+  async directWrite(
+    clientId: string,
+    topic: string,
+    payload: string | Uint8Array,
+    options: DirectWriteOptions = {},
+  ): Promise<DirectWriteResult> {
+    const { writes } = this.#running(`writing to client "${clientId}"`);
+    return writes.write(clientId, topic, payload, options);
+  }
+
+  /**
+   * directWrite() to many clients. Resolves with how many had which outcome, when all have one. Takes
+   * from `clientIds` only as fast as clients are written to, so it may be a listing of any length.
+   */
+  async directWriteMany(
+    clientIds: Iterable<string> | AsyncIterable<string>,
+    topic: string,
+    payload: string | Uint8Array,
+    options: DirectWriteManyOptions = {},
+  ): Promise<DirectWriteCounts> {
+    const { writes } = this.#running('writing to clients');
+    return writes.writeMany(clientIds, topic, payload, options);
+  }
+
   /** Counters since start(), and gauges. After stop() they stay as they were last. */
   metrics(): Metrics {
     return this.#run === undefined ? this.#counters.last() : this.#counters.read(this.#run.native);
@@ -350,6 +387,7 @@ export class Broker extends BrokerHooks {
     run.links.end();
     run.registry.end();
     run.feeds.end();
+    run.writes.end();
     this.#run = undefined;
     await run.listeners.stop();
   }

@@ -91,6 +91,11 @@ const texts = {
   ST_LINK_PROTOCOL: (p: { why: string }) =>
     `reading from the broker on a link: ${p.why}; this is a defect of st-mqttd, please report it`,
 
+  ST_WRITE_TIMEOUT: (p: { clientId: string; timeoutMs: number }) =>
+    `writing to client "${p.clientId}": nothing was heard within ${p.timeoutMs} ms; it may still arrive`,
+  ST_WRITE_ABORTED: (p: { clientId: string }) =>
+    `writing to client "${p.clientId}": given up by its signal; it may still arrive`,
+
   ST_CTL_USAGE: (p: { why: string }) => `${p.why}; st-mqttd ctl --help lists what there is`,
   ST_CTL_UNREACHABLE: (p: { url: string; why: string }) =>
     `cannot reach the console at ${p.url}: ${p.why}; does the broker run, with [console] in its configuration? ` +

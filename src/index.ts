@@ -7,6 +7,13 @@ export type { ClientRule } from './auth/verdict-rules.js';
 export { Broker, type BrokerOptions } from './broker.js';
 export type { ConfigTables, ListenerOptions } from './config/options.js';
 export type { Resolution } from './config/resolve.js';
+export type {
+  DirectWriteCounts,
+  DirectWriteManyOptions,
+  DirectWriteOptions,
+  DirectWriteResult,
+  WriteDropReason,
+} from './device/direct-write.js';
 export { type ErrorCode, StMqttdError } from './errors.js';
 export type {
   AlertHook,

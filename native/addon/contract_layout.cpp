@@ -93,6 +93,8 @@ void records(std::string& out) {
   EVENT(Alert, alert, F(Alert, count), F(Alert, alert), F(Alert, cause),
         F(Alert, client_id_bytes), F(Alert, filter_bytes), F(Alert, padding));
   EVENT(Drained, drained, F(Drained, unflushed_connections), F(Drained, padding));
+  EVENT(Written, written, F(Written, write_id), F(Written, outcome), F(Written, reason_code),
+        F(Written, cause), F(Written, padding), F(Written, instance));
   EVENT(Reply, reply, F(Reply, query_id), F(Reply, status), F(Reply, code), F(Reply, rows_bytes),
         F(Reply, cursor_bytes), F(Reply, data_bytes));
   EVENT(PublishHook, publish_hook, F(PublishHook, hook_id), F(PublishHook, connection_id),
@@ -126,6 +128,11 @@ void records(std::string& out) {
   COMMAND(Drain, drain, F(Drain, deadline_ms), F(Drain, padding));
   COMMAND(Publish, publish, F(Publish, qos), F(Publish, retain), F(Publish, padding),
           F(Publish, expiry_s), F(Publish, topic_bytes), F(Publish, payload_bytes));
+  COMMAND(DirectWrite, direct_write, F(DirectWrite, write_id), F(DirectWrite, qos),
+          F(DirectWrite, flags), F(DirectWrite, padding), F(DirectWrite, expiry_s),
+          F(DirectWrite, instance), F(DirectWrite, client_id_bytes), F(DirectWrite, topic_bytes),
+          F(DirectWrite, properties_bytes), F(DirectWrite, payload_bytes),
+          F(DirectWrite, padding2));
   COMMAND(Query, query, F(Query, query_id), F(Query, query), F(Query, thread), F(Query, limit),
           F(Query, reason_code), F(Query, options), F(Query, padding), F(Query, client_id_bytes),
           F(Query, text_bytes), F(Query, cursor_bytes));

@@ -34,6 +34,7 @@ enum class EventKind : std::uint16_t {
   reply = 11,           ///< answers a query command; never left out
   auth_request = 14,    ///< an AUTH packet waits for a verdict command
   publish_hook = 16,    ///< a PUBLISH, or a Will, waits for a hook_verdict command
+  written = 15,         ///< answers a direct_write command; never left out
 };
 
 enum class CommandKind : std::uint16_t {
@@ -47,6 +48,7 @@ enum class CommandKind : std::uint16_t {
   query = 8,        ///< asks for a page of a listing, or for a change of a session; answered by reply
   publish = 9,      ///< an Application Message of the broker's own: no client sent it
   hook_verdict = 11,  ///< answers publish_hook; one that comes too late is counted
+  direct_write = 10,  ///< a message for one client by name; answered by written
 };
 
 /// Bits of ConnectRequest::flags, Connected::flags.
@@ -421,6 +423,61 @@ struct Publish {
   std::uint32_t expiry_s;  ///< Message Expiry Interval; 0 = none
   std::uint32_t topic_bytes;
   std::uint32_t payload_bytes;
+};
+
+/// Bits of DirectWrite::flags.
+enum WriteFlag : std::uint8_t {
+  kWriteQueue = 1,    ///< a persistent session may keep it while its client is away
+  kWriteExpires = 2,  ///< expiry_s is meant
+};
+/// In DirectWrite: whichever instance of the Client Identifier there is, the first if it is there.
+inline constexpr std::uint32_t kAnyInstance = 0xFFFFFFFF;
+
+struct DirectWrite {
+  RecordHeader header;
+  std::uint64_t write_id;   ///< chosen by TypeScript, never reused, not 0
+  std::uint8_t qos;
+  std::uint8_t flags;       ///< WriteFlag
+  std::uint16_t padding;
+  std::uint32_t expiry_s;   ///< Message Expiry Interval
+  std::uint32_t instance;   ///< kAnyInstance, or which connection of the Client Identifier
+  std::uint32_t client_id_bytes;
+  std::uint32_t topic_bytes;       ///< as the client is to see it
+  std::uint32_t properties_bytes;  ///< encoded, in the form that is forwarded; without their length
+  std::uint32_t payload_bytes;
+  std::uint32_t padding2;
+};
+
+/// What became of a direct_write.
+enum class WriteOutcome : std::uint8_t {
+  delivered = 1,  ///< QoS 0: handed to the socket; QoS 1 and 2: acknowledged
+  dropped = 2,    ///< WriteCause says why
+  queued = 3,     ///< its session keeps it
+};
+/// Append only; never renumber.
+enum class WriteCause : std::uint8_t {
+  none = 0,
+  not_connected = 1,
+  connection_lost = 2,  ///< before the acknowledgement: it may have arrived
+  session_ended = 3,
+  outbound_full = 4,    ///< QoS 0 above the watermark
+  queue_full = 5,       ///< of the session, by its queue_overflow
+  too_large = 6,        ///< for the client's Maximum Packet Size
+  expired = 7,
+  refused = 8,          ///< by the client: reason_code
+  memory = 9,           ///< QoS 0, and max_memory_bytes is used up
+  invalid = 10,         ///< the topic is not a Topic Name
+};
+inline constexpr std::uint8_t kWriteCauseCount = 11;
+
+struct Written {
+  RecordHeader header;
+  std::uint64_t write_id;
+  std::uint8_t outcome;      ///< WriteOutcome
+  std::uint8_t reason_code;  ///< of the client's acknowledgement
+  std::uint8_t cause;        ///< WriteCause
+  std::uint8_t padding;
+  std::uint32_t instance;    ///< which connection of the Client Identifier it was for
 };
 
 /// What a query asks for. Listings come by pages: each reply has a cursor for the next query.

@@ -73,6 +73,13 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
                    ? SIZE_MAX
                    : bytes + v.properties_bytes + v.payload_bytes;
       });
+    case CommandKind::direct_write:
+      return claimed<DirectWrite>(record, room, [](const DirectWrite& w) {
+        const std::size_t bytes = texts({w.client_id_bytes, w.topic_bytes});
+        return bytes == SIZE_MAX || w.qos > 2 || w.write_id == 0
+                   ? SIZE_MAX
+                   : bytes + w.properties_bytes + w.payload_bytes;
+      });
     case CommandKind::query:
       return claimed<Query>(record, room, [](const Query& q) {
         const std::size_t bytes = texts({q.client_id_bytes, q.text_bytes});

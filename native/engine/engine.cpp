@@ -199,6 +199,13 @@ void Engine::set_hooks(std::shared_ptr<const HookSet> hooks) {
   for (auto& worker : workers_) worker->put(HooksChange{hooks});
 }
 
+/// Where a client's session is now; it may have moved when the thread looks.
+ThreadIndex Engine::home_of(Bytes client_id) const noexcept {
+  const SessionRef ref =
+      tables_.directory.find(client_id, tables_.directory.hash(client_id));
+  return ref.valid() ? ref.thread : ThreadIndex{0};
+}
+
 bool Engine::submit(std::span<const std::uint8_t> commands) {
   std::vector<CommandBytes> batches(workers_.size());
   const auto add = [&](std::size_t thread, std::span<const std::uint8_t> record) {
@@ -241,6 +248,12 @@ bool Engine::submit(std::span<const std::uint8_t> commands) {
         const std::lock_guard lock(links_mutex_);
         const auto found = link_threads_.find(link.link_id);
         if (found != link_threads_.end()) add(found->second, record);
+        break;
+      }
+      case contract::CommandKind::direct_write: {
+        contract::DirectWrite write;
+        std::memcpy(&write, record.data(), sizeof write);
+        add(home_of({record.data() + sizeof write, write.client_id_bytes}), record);
         break;
       }
       case contract::CommandKind::disconnect:

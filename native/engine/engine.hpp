@@ -220,6 +220,7 @@ class Engine {
   /// configuration read again and again does not add up.
   [[nodiscard]] const ChannelSettings* keep_channels(const ChannelSettings& channels);
   [[nodiscard]] const Limits* keep_limits(const Limits& limits);
+  [[nodiscard]] ThreadIndex home_of(Bytes client_id) const noexcept;
   static void add_up(const Worker& worker, std::span<std::int64_t> into);
 
   /// Over the engine's life: identifiers are not used again.

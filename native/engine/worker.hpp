@@ -170,6 +170,7 @@ class Worker final : private Handler, private Host {
   void show_written(Client& client) noexcept override;
   void tap_changed() noexcept override;
   void answer(std::uint64_t query_id, wire::ReasonCode code) noexcept override;
+  void written(contract::Written& event) noexcept override;
   void pause(Client& client, PauseCause cause) noexcept override;
   void resume(Client& client, PauseCause cause) noexcept override;
   [[nodiscard]] Bytes address(const Client& client, char* buffer) const noexcept override;
@@ -224,6 +225,7 @@ class Worker final : private Handler, private Host {
   struct Asked;
   struct Answer;
   void take_query(const std::uint8_t* record) noexcept;
+  void take_write(const std::uint8_t* record) noexcept;
   [[nodiscard]] bool answer_clients(const Asked& asked, const PageBounds& bounds,
                                     Answer& answer) noexcept;
   [[nodiscard]] bool answer_about_session(const Asked& asked, const PageBounds& bounds,

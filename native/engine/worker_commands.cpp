@@ -201,7 +201,26 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind,
     }
     case CommandKind::query:
       return take_query(record);
+    case CommandKind::direct_write:
+      return take_write(record);
   }
+}
+
+/// As a query about a session, it follows the session where that has moved meanwhile.
+void Worker::take_write(const std::uint8_t* record) noexcept {
+  contract::DirectWrite write;
+  std::memcpy(&write, record, sizeof write);
+  const std::uint8_t* at = record + sizeof write;
+  const Bytes client_id{at, write.client_id_bytes};
+  const SessionRef session = shard_.find_home(client_id);
+  if (session.valid() && session.thread != index_) {
+    return forward({record, write.header.record_bytes}, session.thread, 1);
+  }
+  MessageParts parts;
+  parts.topic = {client_id.data() + client_id.size(), write.topic_bytes};
+  parts.properties = {parts.topic.data() + parts.topic.size(), write.properties_bytes};
+  parts.payload = {parts.properties.data() + parts.properties.size(), write.payload_bytes};
+  shard_.direct_write(session, write, client_id, parts);
 }
 
 void Worker::drain(std::uint32_t deadline_ms) noexcept {

@@ -40,6 +40,7 @@ bool may_be_dropped(EventKind kind) noexcept {
     case EventKind::drained:
     case EventKind::trace_end:
     case EventKind::reply:
+    case EventKind::written:
       return false;
   }
   return false;
@@ -115,6 +116,11 @@ void Worker::event_now(EventKind kind, contract::RecordHeader& fixed, std::size_
   events_.write(kind, fixed, fixed_bytes, strings);
   counters_.add(Counter::events_sent);
   counters_.add(Counter::event_bytes, fixed.record_bytes);
+}
+
+/// At most one for each that TypeScript has under way: no bound leaves it out.
+void Worker::written(contract::Written& event) noexcept {
+  event_now(EventKind::written, event.header, sizeof event, {});
 }
 
 void Worker::move_client(Client& client, ThreadIndex to) noexcept {

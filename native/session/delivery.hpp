@@ -8,6 +8,7 @@
 #include "base/message.hpp"
 #include "base/pool.hpp"
 #include "route/shared_group.hpp"
+#include "session/direct_write.hpp"
 
 namespace stmqtt {
 
@@ -22,6 +23,7 @@ struct DeliveryOptions {
 /// What few deliveries have, so that the others need no room for it.
 struct DeliveryExtras {
   SharedState* group = nullptr;  ///< owns a count
+  WriteMark write;               ///< of a DirectWrite
   std::uint32_t id_count = 0;
 
   [[nodiscard]] std::uint32_t* ids() noexcept {
@@ -65,6 +67,9 @@ struct Delivery {
 }
 [[nodiscard]] inline SharedState* shared_group(const Delivery& d) noexcept {
   return d.extras == nullptr ? nullptr : d.extras->group;
+}
+[[nodiscard]] inline bool is_direct(const Delivery& d) noexcept {
+  return d.extras != nullptr && d.extras->write.direct;
 }
 inline void drop_message(Delivery& d) noexcept {
   if (d.message != nullptr) d.message->release();

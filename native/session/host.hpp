@@ -80,6 +80,8 @@ class Host {
                      std::size_t fixed_bytes, std::initializer_list<Bytes> strings) noexcept = 0;
   /// A query that asked for a change has its Reason Code.
   virtual void answer(std::uint64_t query_id, wire::ReasonCode code) noexcept = 0;
+  /// A DirectWrite has its outcome; never left out. The host fills in the header.
+  virtual void written(contract::Written& event) noexcept = 0;
   /// The connection and its ConnectState go to another thread's shard, which calls
   /// Shard::arrive(). The client object ends here.
   virtual void move_client(Client& client, ThreadIndex to) noexcept = 0;

@@ -65,25 +65,26 @@ void Session::discard(SendContext& cx) noexcept {
   cx.counters.add(Counter::messages_queued, -static_cast<std::int64_t>(queue_.size()));
   cx.counters.add(Counter::messages_in_flight, -static_cast<std::int64_t>(window_.size()));
   if (lost > 0) cx.counters.add(Counter::dropped_session_ended, lost);
-  window_.for_each([](Delivery& d) { drop_delivery(d); });
+  const WriteEnd end = WriteEnd::dropped(contract::WriteCause::session_ended);
+  window_.for_each([&](Delivery& d) { end_delivery(cx, d, end); });
   window_.clear();
   unsent_ = 0;
   while (!queue_.empty()) {
-    drop_delivery(queue_.front());
+    end_delivery(cx, queue_.front(), end);
     queue_.pop_front();
   }
   queued_bytes_ = 0;
   queued_qos0_ = 0;
 }
 
-void Session::finish(SendContext& cx, Delivery& delivery) noexcept {
+void Session::finish(SendContext& cx, Delivery& delivery, const WriteEnd& end) noexcept {
   if (delivery.state == DeliveryState::unsent) --unsent_;
   const std::uint16_t packet_id = delivery.packet_id;
   if (persistent()) {
     cx.gate.note(
         Commit{CommitKind::outbound_done, packet_id, ref_, delivery.message, nullptr, {}});
   }
-  drop_delivery(delivery);
+  end_delivery(cx, delivery, end);
   window_.erase(packet_id);
   cx.counters.add(Counter::messages_in_flight, -1);
 }
@@ -95,7 +96,7 @@ bool Session::on_puback(SendContext& cx, std::uint16_t packet_id,
   // A refusal acknowledges, and discards the message too [MQTT-4.4.0-2], [MQTT-4.8.2-6]; it is
   // never offered to another member.
   if (wire::is_error(reason)) cx.counters.add(Counter::dropped_refused_by_receiver);
-  finish(cx, *d);
+  finish(cx, *d, WriteEnd::answered(reason));
   pump(cx);
   return true;
 }
@@ -122,7 +123,7 @@ bool Session::on_pubrec(SendContext& cx, std::uint16_t packet_id,
   }
   if (wire::is_error(reason)) {  // frees the Packet Identifier [MQTT-4.3.3-4]
     cx.counters.add(Counter::dropped_refused_by_receiver);
-    finish(cx, *d);
+    finish(cx, *d, WriteEnd::answered(reason));
     pump(cx);
     return true;
   }
@@ -140,7 +141,7 @@ bool Session::on_pubrec(SendContext& cx, std::uint16_t packet_id,
 bool Session::on_pubcomp(SendContext& cx, std::uint16_t packet_id) noexcept {
   Delivery* d = window_.find(packet_id);
   if (d == nullptr || d->state != DeliveryState::released) return false;
-  finish(cx, *d);
+  finish(cx, *d, WriteEnd::delivered());
   pump(cx);
   return true;
 }
@@ -229,6 +230,7 @@ void Session::attach(SendContext& cx, Client& client) noexcept {
 
 void Session::detach(SendContext& cx) noexcept {
   client_ = nullptr;
+  if (cx.writes.under_way() > 0) [[unlikely]] settle_writes(cx);
   // QoS 0 is not kept for a client that is away.
   if (queued_qos0_ == 0) return;
   queue_.erase_if([&](Delivery& d) {

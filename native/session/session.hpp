@@ -15,6 +15,7 @@
 #include "session/client.hpp"
 #include "session/delivery.hpp"
 #include "session/device_topics.hpp"
+#include "session/direct_write.hpp"
 #include "session/directory.hpp"
 #include "session/latency.hpp"
 #include "session/packet_id_map.hpp"
@@ -57,6 +58,7 @@ struct SendContext {
   FormScratch& scratch;
   PoolVector<SessionRef>& losers;  ///< sessions that lost messages by overflow since last asked
   AccessChecks& access;
+  DirectWrites& writes;
   std::uint64_t now_ms;
   TurnDeliveries deliveries{};
 };
@@ -108,6 +110,10 @@ class Session : public TimerNode {
   /// Sends a retained message now, ahead of the queue; the window is open for QoS 1 and 2.
   void send_retained(SendContext& cx, Publication& publication,
                      const DeliveryOptions& options) noexcept;
+  /// Sends or queues a message of the application's for this client alone, with its topic as it is;
+  /// the outcome goes to cx.writes once it is known. `may_wait`: the session may keep it.
+  void write_direct(SendContext& cx, Publication& publication, std::uint8_t qos,
+                    const WriteMark& mark) noexcept;
   /// The client acknowledged. False: the Packet Identifier is not in use in that state.
   [[nodiscard]] bool on_puback(SendContext& cx, std::uint16_t packet_id,
                                wire::ReasonCode reason) noexcept;
@@ -233,12 +239,22 @@ class Session : public TimerNode {
 
   void deliver_qos0(SendContext& cx, Publication& publication,
                     const DeliveryOptions& options) noexcept;
-  void send_qos0(SendContext& cx, Publication& publication,
+  Sent send_qos0(SendContext& cx, Publication& publication,
                  const DeliveryOptions& options) noexcept;
   void send_first(SendContext& cx, Publication& publication,
                   const DeliveryOptions& options) noexcept;
-  void enqueue(SendContext& cx, Publication& publication, const DeliveryOptions& options) noexcept;
-  void drop_front(SendContext& cx) noexcept;
+  /// False: dropped, counted, by the queue's bounds.
+  bool enqueue(SendContext& cx, Publication& publication, const DeliveryOptions& options) noexcept;
+  void drop_front(SendContext& cx, const WriteEnd& end) noexcept;
+  /// drop_delivery(), and who waits for its end is told.
+  void end_delivery(SendContext& cx, Delivery& d, const WriteEnd& end) noexcept {
+    if (d.extras != nullptr && d.extras->write.id != 0) [[unlikely]] settle_write(cx, d, end);
+    drop_delivery(d);
+  }
+  void settle_write(SendContext& cx, Delivery& d, const WriteEnd& end) noexcept;
+  void mark_write(SendContext& cx, Delivery& d, const WriteMark& mark) noexcept;
+  /// The connection has ended: what that means for DirectWrites.
+  void settle_writes(SendContext& cx) noexcept;
   /// Takes a delivery that is about to leave the queue out of the sums.
   void leave_queue(SendContext& cx, const Delivery& delivery) noexcept;
   /// QoS 0 does not wait behind QoS 1 and 2 for the window.
@@ -254,7 +270,7 @@ class Session : public TimerNode {
   void commit(SendContext& cx, Delivery& delivery, PromiseKind step) noexcept;
   /// First or repeated sending of a delivery that is in the window.
   void send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept;
-  void finish(SendContext& cx, Delivery& delivery) noexcept;
+  void finish(SendContext& cx, Delivery& delivery, const WriteEnd& end) noexcept;
   /// It sees this one otherwise than others with its version and tenant.
   [[nodiscard]] bool needs_own_form(const MessageParts& parts) const noexcept;
   /// Topic and properties as its client sees them.

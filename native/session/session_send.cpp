@@ -10,6 +10,7 @@
 namespace stmqtt {
 
 using contract::Counter;
+using contract::WriteCause;
 
 void Session::deliver(SendContext& cx, Publication& publication,
                       const DeliveryOptions& options) noexcept {
@@ -20,7 +21,7 @@ void Session::deliver(SendContext& cx, Publication& publication,
       [[likely]] {
     return send_first(cx, publication, options);
   }
-  enqueue(cx, publication, options);
+  static_cast<void>(enqueue(cx, publication, options));
 }
 
 void Session::deliver_qos0(SendContext& cx, Publication& publication,
@@ -31,28 +32,29 @@ void Session::deliver_qos0(SendContext& cx, Publication& publication,
   }
   // Behind those that wait already, for a scan or below the watermark [MQTT-4.6.0-6].
   if (scans != nullptr || queued_qos0_ > 0) [[unlikely]] {
-    return enqueue(cx, publication, options);
+    static_cast<void>(enqueue(cx, publication, options));
+    return;
   }
   if (client_->outlet->above_high()) [[unlikely]] {
     cx.counters.add(Counter::dropped_outbound_watermark);
     ++dropped_;
     return;
   }
-  send_qos0(cx, publication, options);
+  static_cast<void>(send_qos0(cx, publication, options));
 }
 
 void Session::send_retained(SendContext& cx, Publication& publication,
                             const DeliveryOptions& options) noexcept {
   if (options.qos == 0) {
-    send_qos0(cx, publication, options);
+    static_cast<void>(send_qos0(cx, publication, options));
   } else {
     send_first(cx, publication, options);
   }
 }
 
 /// With QoS 0 and DUP 0 [MQTT-4.3.1-1].
-void Session::send_qos0(SendContext& cx, Publication& publication,
-                        const DeliveryOptions& options) noexcept {
+Session::Sent Session::send_qos0(SendContext& cx, Publication& publication,
+                                 const DeliveryOptions& options) noexcept {
   const bool plain = !client_->is_v5() ||
                      (options.subscription_ids.empty() && client_->aliases_out == nullptr);
   const Sent sent =
@@ -64,6 +66,7 @@ void Session::send_qos0(SendContext& cx, Publication& publication,
     cx.counters.add(Counter::dropped_packet_too_large);
     ++dropped_;
   }
+  return sent;
 }
 
 /// Opens a place in the window and sends, with DUP 0 [MQTT-4.3.2-2], [MQTT-4.3.3-2]. The window is
@@ -220,8 +223,12 @@ Session::Sent Session::write_delivery(SendContext& cx, const Delivery& d) noexce
   // A resend is the peer's doing, or the network's.
   parts.published = d.dup ? 0 : d.message->published();
   // DUP is 0 at the first sending and 1 at each later one [MQTT-3.3.1-1], [MQTT-3.3.1-3].
-  return write_parts(cx, parts, d.message, d.qos, d.retain, d.dup, d.packet_id,
-                     subscription_ids(d));
+  const std::uint8_t own_dress = dress;
+  if (is_direct(d)) [[unlikely]] dress = 0;  // what was given is what the client is to see
+  const Sent sent = write_parts(cx, parts, d.message, d.qos, d.retain, d.dup, d.packet_id,
+                                subscription_ids(d));
+  dress = own_dress;
+  return sent;
 }
 
 void Session::write_pubrel(SendContext& cx, std::uint16_t packet_id) noexcept {
@@ -238,10 +245,11 @@ bool Session::is_denied(SendContext& cx, const Delivery& delivery) noexcept {
 #ifdef STMQTT_MUTANT_QUEUED_NOT_JUDGED
   return false;
 #endif
-  return !cx.access.may_receive(*this, delivery.message->topic());
+  // The application's own doing is not judged.
+  return !is_direct(delivery) && !cx.access.may_receive(*this, delivery.message->topic());
 }
 
-void Session::enqueue(SendContext& cx, Publication& publication,
+bool Session::enqueue(SendContext& cx, Publication& publication,
                       const DeliveryOptions& options) noexcept {
   const std::uint32_t bytes = publication.logical_bytes();
   // The queue's bounds; "refuse" is a race at worst here: the publisher is refused before.
@@ -253,10 +261,10 @@ void Session::enqueue(SendContext& cx, Publication& publication,
       cx.counters.add(queue_.size() >= limits_->max_queued_messages
                           ? Counter::dropped_queue_full_newest
                           : Counter::dropped_queue_bytes);
-      return;
+      return false;
     }
     cx.counters.add(Counter::dropped_queue_full_oldest);
-    drop_front(cx);
+    drop_front(cx, WriteEnd::dropped(WriteCause::queue_full));
   }
   Delivery d;
   d.message = &publication.block();
@@ -273,11 +281,12 @@ void Session::enqueue(SendContext& cx, Publication& publication,
   if (options.qos == 0) ++queued_qos0_;
   queue_.push_back(std::move(d));
   cx.counters.add(Counter::messages_queued);
+  return true;
 }
 
-void Session::drop_front(SendContext& cx) noexcept {
+void Session::drop_front(SendContext& cx, const WriteEnd& end) noexcept {
   leave_queue(cx, queue_.front());
-  drop_delivery(queue_.front());
+  end_delivery(cx, queue_.front(), end);
   queue_.pop_front();
 }
 
@@ -291,16 +300,19 @@ void Session::pump_qos0(SendContext& cx) noexcept {
   if (queued_qos0_ == 0) return;
   queue_.erase_if([&](Delivery& d) {
     if (d.qos != 0 || client_->outlet->above_high()) return false;
+    WriteEnd end = WriteEnd::delivered();
     if (guarded && is_denied(cx, d)) {
       cx.counters.add(Counter::denied_delivery);
     } else if (d.message->expires_at_ms() != 0 && d.message->expires_at_ms() <= cx.now_ms) {
       cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
+      end = WriteEnd::dropped(WriteCause::expired);
     } else if (write_delivery(cx, d) == Sent::too_large) {
       cx.counters.add(Counter::dropped_packet_too_large);
       ++dropped_;
+      end = WriteEnd::dropped(WriteCause::too_large);
     }
     leave_queue(cx, d);
-    drop_delivery(d);
+    end_delivery(cx, d, end);
     return true;
   });
 }
@@ -328,20 +340,22 @@ void Session::pump(SendContext& cx) noexcept {
     Delivery& front = queue_.front();
     if (front.message->expires_at_ms() != 0 && front.message->expires_at_ms() <= cx.now_ms) {
       cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
-      drop_front(cx);
+      drop_front(cx, WriteEnd::dropped(WriteCause::expired));
       continue;
     }
     if (guarded && is_denied(cx, front)) [[unlikely]] {
       cx.counters.add(Counter::denied_delivery);
-      drop_front(cx);
+      drop_front(cx, WriteEnd::dropped(WriteCause::none));
       continue;
     }
     if (front.qos == 0) {
+      WriteEnd end = WriteEnd::delivered();
       if (write_delivery(cx, front) == Sent::too_large) {
         cx.counters.add(Counter::dropped_packet_too_large);
         ++dropped_;
+        end = WriteEnd::dropped(WriteCause::too_large);
       }
-      drop_front(cx);
+      drop_front(cx, end);
       continue;
     }
     // [MQTT-3.3.4-9], [MQTT-4.9.0-2]
@@ -367,13 +381,13 @@ void Session::send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept 
   if (guarded && !d->dup && d->message != nullptr && is_denied(cx, *d)) [[unlikely]] {
     d->state = DeliveryState::sent;
     cx.counters.add(Counter::denied_delivery);
-    return finish(cx, *d);
+    return finish(cx, *d, WriteEnd::dropped(WriteCause::none));
   }
   d->state = DeliveryState::sent;  // first: finish() must not count it as unsent once more
   if (write_delivery(cx, *d) == Sent::too_large) {
     cx.counters.add(Counter::dropped_packet_too_large);
     ++dropped_;
-    finish(cx, *d);
+    finish(cx, *d, WriteEnd::dropped(WriteCause::too_large));
     return;
   }
   if (!persistent() && shared_group(*d) == nullptr) drop_message(*d);

@@ -135,6 +135,10 @@ class Shard : private ShardState {
   /// A message of the broker's own, from no session and without acknowledgement: shard_fanout.cpp.
   /// Left out if its Topic Name is not one.
   void publish_own(const MessageParts& parts) noexcept;
+  /// shard_write.cpp: a message for one client of this thread, whatever it has subscribed to;
+  /// Host::written() gets the outcome. `parts`: with the topic as the client is to see it.
+  void direct_write(const SessionRef& ref, const contract::DirectWrite& write, Bytes client_id,
+                    MessageParts& parts) noexcept;
   /// Closes the session's connection. False: it has none.
   [[nodiscard]] bool kick(const SessionRef& ref, wire::ReasonCode reason,
                           Bytes reason_text) noexcept;

@@ -11,6 +11,7 @@ using contract::LogModule;
 void Shard::set_log_rules(const LogRules& rules) noexcept {
   log_rules_ = &rules;
   finest_log_ = rules.finest();
+  writes_.set_logged(may_log(LogLevel::debug));
   tap_.set_log(finest_log_ >= static_cast<std::uint8_t>(LogLevel::trace) ? &rules : nullptr);
 }
 

@@ -57,7 +57,8 @@ class ShardState {
         cache_(options_.match_cache_bytes),
         wheel_(now_ms),
         access_(host),
-        cx_{counters, gate, promises_, scratch_, losers_, access_, now_ms},
+        writes_(host, counters),
+        cx_{counters, gate, promises_, scratch_, losers_, access_, writes_, now_ms},
         logs_(tables.logs, host, counters, {wheel_, log_timer_, cx_.now_ms}, options_.thread,
               options_.threads),
         tap_(host) {
@@ -87,6 +88,7 @@ class ShardState {
   FormScratch scratch_;
   PoolVector<SessionRef> losers_;
   AccessChecks access_;
+  DirectWrites writes_;
   DeviceScope device_;
   HookDesk hooks_;
   SendContext cx_;

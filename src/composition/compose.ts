@@ -4,6 +4,7 @@ import { placedLike } from '../config/places.js';
 import type { BrokerConfig, Resolution } from '../config/resolve.js';
 import type { HookRegistry } from '../hooks/registry.js';
 import { HookService } from '../hooks/service.js';
+import { DirectWrites } from '../device/direct-write.js';
 import type { Internals } from '../internal.js';
 import { Bans } from '../limits/bans.js';
 import { Links } from '../link/links.js';
@@ -165,10 +166,12 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     counters: () => counters.read(native),
     totals: () => registry.totals(),
   });
+  const writes = new DirectWrites(writer);
   const router = new EventRouter({
     listeners,
     links,
     registry,
+    writes,
     auth,
     hooks,
     logs: (level) => recorder.sees(level, 'session'),
@@ -212,6 +215,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     registry,
     listings: makeListings(registry, async () => links.open({})),
     feeds,
+    writes,
     auth,
     rules,
     hooks,

@@ -1,5 +1,6 @@
 /** What the console needs of the broker: functions only, so that it can be tested without one. */
 import type { Resolution } from '../config/resolve.js';
+import type { DirectWriteCounts, DirectWriteManyOptions } from '../device/direct-write.js';
 import type { Bans } from '../limits/bans.js';
 import type { Link } from '../link/link.js';
 import type { LinkOptions } from '../link/options.js';
@@ -57,6 +58,13 @@ export interface ConsoleDeps {
   setLogFilter(text: string): void;
   /** Resolves with the Reason Code: 0, or 0x10 where nobody had subscribed. */
   publish(topic: string, payload: Uint8Array, options: ConsolePublish): Promise<number>;
+  /** To each of these clients; see Broker.directWriteMany. */
+  directWrite(
+    clientIds: readonly string[],
+    topic: string,
+    payload: Uint8Array,
+    options: DirectWriteManyOptions,
+  ): Promise<DirectWriteCounts>;
   prometheusText(): Promise<string>;
   /** Publish to delivery, since the start: for the live page. */
   latency(): HistogramSample;

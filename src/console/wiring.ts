@@ -24,6 +24,7 @@ export interface BrokerSide {
     | 'logFilter'
     | 'setLogFilter'
     | 'link'
+    | 'directWriteMany'
     | 'tracer'
     | 'on'
     | 'off'
@@ -66,6 +67,8 @@ export function consoleDeps(side: BrokerSide): ConsoleDeps {
     logFilter: () => broker.logFilter,
     setLogFilter: (text) => broker.setLogFilter(text),
     publish,
+    directWrite: (clientIds, topic, payload, options) =>
+      broker.directWriteMany(clientIds, topic, payload, options),
     prometheusText,
     latency: () => source.latency(),
     traces: async () => (await broker.tracer()).traces,

@@ -20,6 +20,7 @@ export class TopicWriter {
   }
 }
 
+/** Throws ST_ARGUMENT for what is no Topic Name (4.7). */
 export function checkTopic(topic: unknown, doing = 'publishing', name = 'topic'): void {
   const fits = isText(topic) && !/[+#]/.test(topic);
   if (!fits) refuse(doing, name, topic, 'a Topic Name: 1 to 65535 bytes without +, # and NUL');

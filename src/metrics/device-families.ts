@@ -1,7 +1,13 @@
-/** Metrics of `me` topics and of whose device topics clients may use. */
+/** Metrics of DirectWrites, of `me` topics and of whose device topics clients may use. */
 import { byLabel, each } from './family.js';
 
 export const deviceFamilies = [
+  byLabel(
+    'direct_writes_total',
+    'DirectWrites, by what became of them first.',
+    'outcome',
+    each('direct_writes_', ['delivered', 'dropped', 'queued']),
+  ),
   byLabel(
     'me_refused_total',
     'PUBLISH, filters and Wills by v1/devices/me/ that were refused: the client has no device id, one that cannot stand in a topic, or there is no such topic.',

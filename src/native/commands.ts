@@ -5,11 +5,13 @@
  */
 import {
   CommandKind,
+  DirectWrite,
   Disconnect,
   Drain,
   HookAction,
   HookVerdict,
   HookVerdictFlag,
+  kAnyInstance,
   kLinkDynamicFilters,
   kVerdictUnset8,
   kVerdictUnset16,
@@ -24,6 +26,7 @@ import {
   type QueryName,
   Role,
   Verdict,
+  WriteFlag,
 } from './contract.js';
 import { encodeRules, type NativeRule } from './rules.js';
 
@@ -89,6 +92,23 @@ export interface VerdictLimits {
   readonly maxBytesPerSecond?: number | undefined;
   readonly maxSubscriptions?: number | undefined;
   readonly maxPacketSize?: number | undefined;
+}
+
+export interface DirectWriteCommand {
+  /** Never reused, not 0. */
+  readonly writeId: number;
+  readonly clientId: string;
+  /** undefined = whichever there is. */
+  readonly instance?: number | undefined;
+  /** A Topic Name, as the client is to see it. */
+  readonly topic: Buffer;
+  /** Encoded, without the Message Expiry Interval. */
+  readonly properties: Buffer;
+  readonly payload: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  readonly queue: boolean;
+  /** Seconds. */
+  readonly expiry?: number | undefined;
 }
 
 export interface QueryCommand {
@@ -258,6 +278,27 @@ export class CommandWriter {
     this.#strings(at + HookVerdict.bytes, reason, topic, properties, payload);
   }
 
+  directWrite(command: DirectWriteCommand): void {
+    const clientId = text(command.clientId);
+    const { topic, properties, payload, expiry } = command;
+    const tail = clientId.length + topic.length + properties.length + payload.length;
+    const at = this.#begin(CommandKind.direct_write, DirectWrite.bytes, tail);
+    const b = this.#buffer;
+    const l = DirectWrite.at;
+    b.writeBigUInt64LE(BigInt(command.writeId), at + l.write_id);
+    b.writeUInt8(command.qos, at + l.qos);
+    const flags =
+      (command.queue ? WriteFlag.queue : 0) | (expiry === undefined ? 0 : WriteFlag.expires);
+    b.writeUInt8(flags, at + l.flags);
+    b.writeUInt32LE(expiry ?? 0, at + l.expiry_s);
+    b.writeUInt32LE(command.instance ?? kAnyInstance, at + l.instance);
+    b.writeUInt32LE(clientId.length, at + l.client_id_bytes);
+    b.writeUInt32LE(topic.length, at + l.topic_bytes);
+    b.writeUInt32LE(properties.length, at + l.properties_bytes);
+    b.writeUInt32LE(payload.length, at + l.payload_bytes);
+    this.#strings(at + DirectWrite.bytes, clientId, topic, properties, payload);
+  }
+
   query(command: QueryCommand): void {
     const clientId = text(command.clientId);
     const argument = text(command.text);
@@ -354,10 +395,10 @@ export class CommandWriter {
     this.#buffer = grown;
   }
 
-  #strings(at: number, ...strings: readonly Buffer[]): void {
+  #strings(at: number, ...strings: readonly Uint8Array[]): void {
     let to = at;
     for (const bytes of strings) {
-      bytes.copy(this.#buffer, to);
+      this.#buffer.set(bytes, to);
       to += bytes.length;
     }
   }

@@ -24,6 +24,7 @@ export const EventKind = {
   reply: 11,
   auth_request: 14,
   publish_hook: 16,
+  written: 15,
 } as const;
 
 export const CommandKind = {
@@ -37,6 +38,7 @@ export const CommandKind = {
   query: 8,
   publish: 9,
   hook_verdict: 11,
+  direct_write: 10,
 } as const;
 
 export const ConnectFlag = {
@@ -137,6 +139,25 @@ export const QueryKind = {
 } as const;
 export const QueryStatus = { done: 1, not_found: 2, bad_cursor: 3 } as const;
 export const kMaxCursorBytes = 65_600;
+
+/** Bits of direct_write's flags. */
+export const WriteFlag = { queue: 1, expires: 2 } as const;
+/** In direct_write: whichever instance there is, the first if it is there. */
+export const kAnyInstance = 0xffffffff;
+export const WriteOutcome = { delivered: 1, dropped: 2, queued: 3 } as const;
+export const WriteCause = {
+  none: 0,
+  not_connected: 1,
+  connection_lost: 2,
+  session_ended: 3,
+  outbound_full: 4,
+  queue_full: 5,
+  too_large: 6,
+  expired: 7,
+  refused: 8,
+  memory: 9,
+  invalid: 10,
+} as const;
 
 /** In an event mask: session_ended is wanted with the cause with_connection too. */
 export const kMaskEndsWithConnection = 1;
@@ -348,6 +369,29 @@ export const Publish = layout('Publish', {
   payload_bytes: 'u32',
 });
 
+export const DirectWrite = layout('DirectWrite', {
+  write_id: 'u64',
+  qos: 'u8',
+  flags: 'u8',
+  padding: 'u16',
+  expiry_s: 'u32',
+  instance: 'u32',
+  client_id_bytes: 'u32',
+  topic_bytes: 'u32',
+  properties_bytes: 'u32',
+  payload_bytes: 'u32',
+  padding2: 'u32',
+});
+
+export const Written = layout('Written', {
+  write_id: 'u64',
+  outcome: 'u8',
+  reason_code: 'u8',
+  cause: 'u8',
+  padding: 'u8',
+  instance: 'u32',
+});
+
 export const Query = layout('Query', {
   query_id: 'u64',
   query: 'u16',
@@ -385,6 +429,7 @@ export const eventLayouts = {
   reply: Reply,
   auth_request: AuthRequest,
   publish_hook: PublishHook,
+  written: Written,
 } as const satisfies Record<keyof typeof EventKind, Layout>;
 
 export const commandLayouts = {
@@ -398,6 +443,7 @@ export const commandLayouts = {
   query: Query,
   publish: Publish,
   hook_verdict: HookVerdict,
+  direct_write: DirectWrite,
 } as const satisfies Record<keyof typeof CommandKind, Layout>;
 
 export { type CounterName, counterNames } from './counter-names.js';
@@ -421,6 +467,8 @@ export type NativeModuleName = keyof typeof NativeModule;
 export type TraceEndCauseName = keyof typeof TraceEndCause;
 export type QueryName = keyof typeof QueryKind;
 export type QueryStatusName = keyof typeof QueryStatus;
+export type WriteOutcomeName = keyof typeof WriteOutcome;
+export type WriteCauseName = keyof typeof WriteCause;
 
 function inverse<K extends string>(of: Readonly<Record<K, number>>): readonly (K | undefined)[] {
   const names: (K | undefined)[] = [];
@@ -437,3 +485,5 @@ export const logsBudgetCauseNames = inverse(LogsBudgetCause);
 export const nativeModuleNames = inverse(NativeModule);
 export const traceEndCauseNames = inverse(TraceEndCause);
 export const queryStatusNames = inverse(QueryStatus);
+export const writeOutcomeNames = inverse(WriteOutcome);
+export const writeCauseNames = inverse(WriteCause);

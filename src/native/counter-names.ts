@@ -223,6 +223,9 @@ export const counterNames = [
   'logs',
   'log_messages',
   'log_bytes',
+  'direct_writes_delivered',
+  'direct_writes_dropped',
+  'direct_writes_queued',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

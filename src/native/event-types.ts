@@ -9,6 +9,8 @@ import type {
   SessionEndCauseName,
   TraceEndCauseName,
   TransportName,
+  WriteCauseName,
+  WriteOutcomeName,
 } from './contract.js';
 
 export type ProtocolVersion = '3.1' | '3.1.1' | '5.0';
@@ -192,6 +194,16 @@ export interface PublishHookEvent {
   readonly at: number;
 }
 
+/** What became of a direct_write command. */
+export interface WrittenEvent {
+  readonly kind: 'written';
+  readonly writeId: number;
+  readonly outcome: WriteOutcomeName;
+  readonly cause: WriteCauseName;
+  /** Of the client's acknowledgement. */
+  readonly reasonCode: number;
+}
+
 export type NativeEvent =
   | ConnectRequestEvent
   | AuthRequestEvent
@@ -207,4 +219,5 @@ export type NativeEvent =
   | TraceEndEvent
   | DrainedEvent
   | ReplyEvent
-  | PublishHookEvent;
+  | PublishHookEvent
+  | WrittenEvent;

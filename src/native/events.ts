@@ -29,6 +29,9 @@ import {
   TraceEnd,
   traceEndCauseNames,
   transportNames,
+  Written,
+  writeCauseNames,
+  writeOutcomeNames,
 } from './contract.js';
 import type {
   ConnectedEvent,
@@ -154,6 +157,14 @@ export class EventReader {
           data: this.#bytes(at + Reply.at.data_bytes),
         };
       }
+      case 'written':
+        return {
+          kind,
+          writeId: Number(this.#u64(at + Written.at.write_id)),
+          outcome: writeOutcomeNames[this.#u8(at + Written.at.outcome)] ?? 'dropped',
+          cause: writeCauseNames[this.#u8(at + Written.at.cause)] ?? 'none',
+          reasonCode: this.#u8(at + Written.at.reason_code),
+        };
       case 'auth_request': {
         this.#text = at + AuthRequest.bytes;
         return {

@@ -10,6 +10,7 @@ import type {
   ReplyEvent,
   TraceEndEvent,
   TraceEvent,
+  WrittenEvent,
 } from '../native/events.js';
 import {
   alertRecord,
@@ -28,6 +29,7 @@ interface Outlets {
   readonly links: Pick<Links, 'handle'>;
   readonly registry: { handle(reply: ReplyEvent): void };
   readonly hooks: { handle(event: PublishHookEvent): void };
+  readonly writes: { handle(event: WrittenEvent): void };
   readonly auth: Pick<AuthGate, 'judge' | 'handleAuth'>;
   /** Whether anyone sees records about sessions of this level. */
   readonly logs: (level: RecordLevel) => boolean;
@@ -100,6 +102,9 @@ export class EventRouter {
         return;
       case 'publish_hook':
         this.#to.hooks.handle(event);
+        return;
+      case 'written':
+        this.#to.writes.handle(event);
         return;
       case 'trace':
       case 'trace_end':

@@ -115,7 +115,7 @@ export async function publish(call: Call): Promise<void> {
   const { client, retain } = call.flags;
   const body = {
     topic,
-    ...(await payloadOf(call)),
+    ...(await payloadOf(call, call.args[1])),
     qos: qosOf(call),
     retain: retain === true,
     ...(typeof client === 'string' ? { clientid: client } : {}),
@@ -123,14 +123,32 @@ export async function publish(call: Call): Promise<void> {
   await results(call, '/api/v1/mqtt/publish', body, `publishing to "${topic}"`);
 }
 
-async function payloadOf({
-  args,
-  flags,
-}: Call): Promise<{ payload: string; encoding: 'plain' | 'base64' }> {
-  const [, given] = args;
+export async function write(call: Call): Promise<void> {
+  const [clientid = '', topic = '', given] = call.args;
+  const { queue } = call.flags;
+  const body = {
+    clientid,
+    topic,
+    ...(await payloadOf(call, given)),
+    qos: qosOf(call),
+    queue: queue === true,
+  };
+  const doing = `writing to "${clientid}"`;
+  const answer = await call.api.json('/api/v1/mqtt/write', { method: 'POST', body, doing });
+  const [{ outcome, reason, reason_code } = {}] = rowsOf(answer.results);
+  const code = reason_code === 0 ? '' : ` 0x${Number(reason_code).toString(16)}`;
+  const why = reason === '' ? '' : `: ${cell(reason)}${code}`;
+  await done(call, answer, `${cell(outcome)}${why}`);
+  if (answer.ok !== true) throw refused(doing, 'it was not delivered');
+}
+
+async function payloadOf(
+  { flags }: Call,
+  given: string | undefined,
+): Promise<{ payload: string; encoding: 'plain' | 'base64' }> {
   const { file } = flags;
   if ((given === undefined) === (file === undefined)) {
-    throw usage('publish has one payload: PAYLOAD, - for standard input, or --file PATH');
+    throw usage('a message has one payload: PAYLOAD, - for standard input, or --file PATH');
   }
   if (given !== undefined && given !== '-') return { payload: given, encoding: 'plain' };
   const bytes = typeof file === 'string' ? await read(file) : await buffer(process.stdin);

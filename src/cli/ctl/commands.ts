@@ -44,9 +44,10 @@ export const flagRows = {
     help: 'subscriptions, trace start: of this client; publish: in this name',
   },
   reason: { takes: 'TEXT', help: 'kick: Reason String for the client; ban: for the list' },
-  qos: { takes: '0|1|2', help: 'publish, subscribe: QoS; default 0' },
+  qos: { takes: '0|1|2', help: 'publish, write, subscribe: QoS; default 0' },
   retain: { help: 'publish: retained' },
-  file: { takes: 'PATH', help: 'publish: the payload' },
+  file: { takes: 'PATH', help: 'publish, write: the payload' },
+  queue: { help: 'write: its session may keep it while the client is away' },
   address: { takes: 'PREFIX', help: 'trace start: of peers whose address begins so' },
   topic: { takes: 'FILTER', help: 'trace start: PUBLISH packets that match only' },
   seconds: {
@@ -155,6 +156,13 @@ export const commandRows = {
     count: [1, 2],
     flags: ['qos', 'retain', 'client', 'file'],
     help: 'publishes; PAYLOAD - is standard input',
+  },
+  write: {
+    words: ['write'],
+    takes: 'ID TOPIC [PAYLOAD]',
+    count: [2, 3],
+    flags: ['qos', 'queue', 'file'],
+    help: 'writes to one client, whatever it has subscribed to',
   },
   subscribe: {
     words: ['subscribe'],

@@ -31,6 +31,7 @@ const run: Readonly<Record<CommandName, (call: listings.Call) => Promise<void>>>
   retained_get: actions.getRetained,
   retained_delete: actions.deleteRetained,
   publish: actions.publish,
+  write: actions.write,
   subscribe: actions.subscribe,
   unsubscribe: actions.unsubscribe,
   log_get: actions.getLogFilter,

@@ -13,6 +13,7 @@ import { retainedRoutes } from './retained.js';
 import { rumqttdRoutes } from './rumqttd.js';
 import { subscriptionRoutes } from './subscriptions.js';
 import { traceRoutes } from './traces.js';
+import { writeRoutes } from './writes.js';
 
 export function allRoutes(context: Context): readonly Route[] {
   const routes: readonly Route[] = [
@@ -25,6 +26,7 @@ export function allRoutes(context: Context): readonly Route[] {
     ...retainedRoutes(context),
     ...filterRoutes(context),
     ...messageRoutes(context),
+    ...writeRoutes(context),
     ...numberRoutes(context),
     ...configRoutes(context),
     ...traceRoutes(context),

@@ -10,9 +10,9 @@ import type { Context } from './context.js';
 import { checkTopicFilter, checkTopicName, topicsOf } from './topics.js';
 
 const kMaxTopics = 100;
-const kMaxPayload = 1024 * 1024;
+export const kMaxPayload = 1024 * 1024;
 
-const topicText = { minLength: 1, maxLength: kMaxText };
+export const topicText = { minLength: 1, maxLength: kMaxText };
 const topics: Schema = {
   description: `Several, with commas between them or as a list; at most ${kMaxTopics}.`,
   anyOf: [
@@ -21,9 +21,13 @@ const topics: Schema = {
   ],
 };
 const clientid = text('A Client Identifier.', { minLength: 1, maxLength: kMaxText });
-const qos = integer('QoS.', { enum: [0, 1, 2], default: 0 });
+export const qos = integer('QoS.', { enum: [0, 1, 2], default: 0 });
 
-const propertiesSchema = input({
+export const payloadFields = {
+  payload: text('As encoding says.', { maxLength: kMaxPayload }),
+  encoding: text('How payload is written.', { enum: ['plain', 'base64'], default: 'plain' }),
+};
+export const propertiesSchema = input({
   payload_format_indicator: integer('1 = UTF-8 text.', { enum: [0, 1] }),
   message_expiry_interval: integer('Seconds.', { minimum: 0, maximum: 0xffffffff }),
   content_type: text('Content Type.', { maxLength: kMaxText }),
@@ -39,7 +43,7 @@ const propertiesSchema = input({
   ),
 });
 
-interface PropertiesBody {
+export interface PropertiesBody {
   readonly payload_format_indicator?: 0 | 1;
   readonly message_expiry_interval?: number;
   readonly content_type?: string;
@@ -51,10 +55,12 @@ interface Topics {
   readonly topic?: string;
   readonly topics?: string | readonly string[];
 }
-interface PublishBody extends Topics {
-  readonly clientid?: string;
+export interface PayloadBody {
   readonly payload: string;
   readonly encoding: 'plain' | 'base64';
+}
+interface PublishBody extends Topics, PayloadBody {
+  readonly clientid?: string;
   readonly qos: Qos;
   readonly retain: boolean;
   readonly properties?: PropertiesBody;
@@ -122,11 +128,7 @@ export function messageRoutes({ deps }: Context): readonly Route[] {
             minLength: 1,
             maxLength: kMaxText,
           }),
-          payload: text('As encoding says.', { maxLength: kMaxPayload }),
-          encoding: text('How payload is written.', {
-            enum: ['plain', 'base64'],
-            default: 'plain',
-          }),
+          ...payloadFields,
           qos,
           retain: flag('Whether it is retained.', { default: false }),
           properties: propertiesSchema,
@@ -241,7 +243,7 @@ async function publishResult(topic: string, publish: () => Promise<number>): Pro
   }
 }
 
-function payloadOf({ payload, encoding }: PublishBody): Buffer {
+export function payloadOf({ payload, encoding }: PayloadBody): Buffer {
   if (encoding === 'plain') return Buffer.from(payload);
   return base64(payload, 'payload');
 }
@@ -255,7 +257,7 @@ function base64(text: string, field: string): Buffer {
   return bytes;
 }
 
-function propertiesOf(body: PropertiesBody): MessageProperties {
+export function propertiesOf(body: PropertiesBody): MessageProperties {
   if (body.response_topic !== undefined) {
     checkTopicName(body.response_topic, 'properties.response_topic');
   }

@@ -73,6 +73,7 @@ class Bed : public NetListener {
   Net::Tickets tickets = Net::Tickets::grant;
   std::vector<std::string> events;  ///< what TypeScript would have heard, in words
   std::vector<CommitNote> commits;
+  std::vector<contract::Written> written;  ///< outcomes of DirectWrites
 
  private:
   void on_connected(Conn&, std::string_view id, const contract::Connected& record) override;
@@ -82,6 +83,7 @@ class Bed : public NetListener {
                         contract::SessionEndCause cause) override;
   void on_alert(std::string_view id, const contract::Alert& record) override;
   void on_commit(unsigned, const CommitNote& note) override { commits.push_back(note); }
+  void on_written(const contract::Written& record) override { written.push_back(record); }
 
   Net net_;
   std::vector<std::unique_ptr<Peer>> peers_;

@@ -100,6 +100,7 @@ class Net::Logical final : public Host {
       case EventKind::drained:
       case EventKind::auth_request:
       case EventKind::reply:
+      case EventKind::written:
         return true;
     }
     return true;
@@ -107,6 +108,7 @@ class Net::Logical final : public Host {
   void answer(std::uint64_t query_id, wire::ReasonCode code) noexcept override {
     net_.listener_.on_answer(query_id, code);
   }
+  void written(contract::Written& event) noexcept override { net_.listener_.on_written(event); }
   void move_client(Client& client, ThreadIndex to) noexcept override {
     Conn& conn = conn_of(client);
     conn.client = nullptr;

@@ -55,6 +55,7 @@ class NetListener {
   /// `fields`: the record's strings in their order.
   virtual void on_publish_hook(const contract::PublishHook&, const std::string (&)[7]) {}
   virtual void on_answer(std::uint64_t, wire::ReasonCode) {}
+  virtual void on_written(const contract::Written&) {}
   virtual void on_closed(Conn&, CloseMode, contract::CloseCause) {}
   virtual void on_moved(Conn&) {}
   virtual void on_commit(unsigned, const CommitNote&) {}

@@ -33,6 +33,7 @@ const requests = [
   ['read', 'GET', '/api/v1/filters', 200],
   ['operate', 'DELETE', '/api/v1/filters?filter=a', 404],
   ['operate', 'POST', '/api/v1/mqtt/publish', 200, { topic: 'a', payload: '' }],
+  ['operate', 'POST', '/api/v1/mqtt/write', 200, { topic: 'a', payload: '', clientid: 'x' }],
   ['operate', 'POST', '/api/v1/mqtt/subscribe', 404, { topic: 'a', clientid: 'x' }],
   ['operate', 'POST', '/api/v1/mqtt/unsubscribe', 404, { topic: 'a', clientid: 'x' }],
   ['operate', 'PUT', '/api/v1/log/filter', 200, { filter: 'info' }],

@@ -10,6 +10,7 @@ import { internalProblem } from '../../../src/console/problem.ts';
 import { allRoutes } from '../../../src/console/routes/index.ts';
 import { Scanner } from '../../../src/console/scan.ts';
 import { buildServer } from '../../../src/console/server.ts';
+import type { DirectWriteManyOptions } from '../../../src/device/direct-write.ts';
 import { Bans } from '../../../src/limits/bans.ts';
 import { matches } from '../../../src/link/filters.ts';
 import { parseFilter } from '../../../src/log/filter.ts';
@@ -241,6 +242,7 @@ export class FakeDeps implements ConsoleDeps {
   readonly logs: LogRecord[] = [];
   readonly audits: AuditRecord[] = [];
   readonly published: { topic: string; payload: string; options: unknown }[] = [];
+  readonly written: { clientId: string; topic: string; payload: string; options: unknown }[] = [];
   readonly patches: unknown[] = [];
   readonly connectListeners = new Set<(info: ConnectInfo) => void>();
   readonly disconnectListeners = new Set<(info: DisconnectInfo) => void>();
@@ -299,6 +301,22 @@ export class FakeDeps implements ConsoleDeps {
   publish(topic: string, payload: Uint8Array, options: unknown) {
     this.published.push({ topic, payload: Buffer.from(payload).toString(), options });
     return Promise.resolve(this.publishCode);
+  }
+  /** 'on' has it, 'away' keeps it where it may, 'slow' never answers, and others are not there. */
+  directWrite(
+    clientIds: readonly string[],
+    topic: string,
+    payload: Uint8Array,
+    { onResult, ...options }: DirectWriteManyOptions,
+  ) {
+    for (const clientId of clientIds) {
+      this.written.push({ clientId, topic, payload: Buffer.from(payload).toString(), options });
+      if (clientId === 'on') onResult?.(clientId, { outcome: 'delivered' });
+      else if (clientId === 'away' && options.queue) onResult?.(clientId, { outcome: 'queued' });
+      else if (clientId === 'slow') onResult?.(clientId, undefined);
+      else onResult?.(clientId, { outcome: 'dropped', reason: 'not_connected' });
+    }
+    return Promise.resolve({ delivered: 0, dropped: 0, queued: 0, timedOut: 0 });
   }
   prometheusText() {
     return Promise.resolve('# TYPE up gauge\nup 1\n');

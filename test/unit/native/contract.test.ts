@@ -119,6 +119,8 @@ describe('enums', () => {
     QueryKind: contract.QueryKind,
     QueryStatus: contract.QueryStatus,
     HookAction: contract.HookAction,
+    WriteOutcome: contract.WriteOutcome,
+    WriteCause: contract.WriteCause,
   };
   test.each(Object.entries(enums))('%s', (name, mine) => {
     expect(mine).toEqual(parseEnum(name));
@@ -129,7 +131,7 @@ describe('enums', () => {
     expect(names.sort()).toEqual(
       [
         ...Object.keys(enums),
-        ...['ConnectFlag', 'LinkFlag', 'AuthFlag', 'HookFlag', 'HookVerdictFlag'],
+        ...['ConnectFlag', 'LinkFlag', 'AuthFlag', 'HookFlag', 'HookVerdictFlag', 'WriteFlag'],
       ].sort(),
     );
   });
@@ -139,6 +141,7 @@ describe('enums', () => {
     ['AuthFlag', contract.AuthFlag],
     ['HookFlag', contract.HookFlag],
     ['HookVerdictFlag', contract.HookVerdictFlag],
+    ['WriteFlag', contract.WriteFlag],
   ])('%s', (name, mine) => {
     const prefix = `k${name.replace('Flag', '')}`;
     const native = Object.entries(parseEnum(name)).map(([key, value]) => [

@@ -208,6 +208,21 @@ test('retained: list, get to the byte, delete', async () => {
   expect((await ctl(['retained', 'get', 'a/c'])).complaints).toContain('nothing is retained');
 });
 
+test('write: one outcome, and nothing but delivered or queued is done', async () => {
+  const { ctl, deps } = await runConsole();
+  expect(await ctl(['write', 'on', 'a/b', 'hello', '--qos', '1'])).toMatchObject({
+    code: 0,
+    output: 'delivered\n',
+  });
+  expect(deps.written[0]).toMatchObject({ clientId: 'on', topic: 'a/b', payload: 'hello' });
+  expect(deps.written[0]?.options).toMatchObject({ qos: 1, queue: false });
+  expect(await ctl(['write', 'away', 'a', 'x', '--queue'])).toMatchObject({ code: 0 });
+  const gone = await ctl(['write', 'away', 'a', 'x']);
+  expect(gone).toMatchObject({ code: 1, output: 'dropped: not_connected\n' });
+  expect(await ctl(['write', 'slow', 'a', 'x'])).toMatchObject({ code: 1, output: 'timed_out\n' });
+  expect(await ctl(['write', 'on', 'a'])).toMatchObject({ code: 2 });
+});
+
 test('publish, subscribe, unsubscribe', async () => {
   const { deps, ctl } = await runConsole();
   deps.registry.rows = [client('a')];
