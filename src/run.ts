@@ -2,8 +2,8 @@
 import type { AuthGate } from './auth/gate.js';
 import type { AccessRules } from './composition/rules.js';
 import type { BrokerConfig } from './config/resolve.js';
-import type { HookService } from './hooks/service.js';
 import type { DirectWrites } from './device/direct-write.js';
+import type { HookService } from './hooks/service.js';
 import type { Bans } from './limits/bans.js';
 import type { Links } from './link/links.js';
 import type { Listeners } from './listener/listeners.js';

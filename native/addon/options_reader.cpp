@@ -23,8 +23,11 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   reader.number("max_queued_bytes", to.max_queued_bytes);
   reader.choice("queue_overflow", to.queue_overflow,
                 {{"drop_newest", QueueOverflow::drop_newest},
-                 {"drop_oldest", QueueOverflow::drop_oldest},
-                 {"refuse", QueueOverflow::refuse}});
+                 {"drop_oldest", QueueOverflow::drop_oldest}, {"refuse", QueueOverflow::refuse}});
+  if (reader.has("duplicate_client_id")) {
+    using enum DuplicateClientId;
+    reader.choice("duplicate_client_id", to.duplicates, {{"takeover", takeover}, {"reject", reject}});
+  }
   reader.number("max_qos", to.max_qos);
   reader.flag("retain_available", to.retain_available);
   reader.flag("wildcard_subscriptions", to.wildcard_subscriptions);
@@ -45,10 +48,9 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   reader.number("max_topic_levels", to.max_topic_levels);
   reader.number("max_subscriptions", to.max_subscriptions);
   if (reader.has("tenant_mode")) {
+    using enum TenantMode;
     reader.choice("tenant_mode", to.tenant_mode,
-                  {{"off", TenantMode::off},
-                   {"enforced", TenantMode::enforced},
-                   {"transparent", TenantMode::transparent}});
+                  {{"off", off}, {"enforced", enforced}, {"transparent", transparent}});
   }
   if (reader.has("dynamic_filters")) reader.flag("dynamic_filters", to.dynamic_filters);
   if (reader.has("tenant")) reader.text("tenant", to.tenant);
@@ -59,8 +61,7 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
   reader.number("max_messages_per_s", to.max_messages_per_s);
   reader.number("max_bytes_per_s", to.max_bytes_per_s);
   reader.choice("on_rate_exceeded", to.on_rate_exceeded,
-                {{"pause", RateExceeded::pause},
-                 {"refuse", RateExceeded::refuse},
+                {{"pause", RateExceeded::pause}, {"refuse", RateExceeded::refuse},
                  {"disconnect", RateExceeded::disconnect}});
   if (reader.good() && to.max_qos > 2) reader.fail("max_qos", "0 to 2");
   if (reader.good() && to.max_inflight == 0) reader.fail("max_inflight", "at least 1");

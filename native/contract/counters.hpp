@@ -30,7 +30,7 @@ namespace stmqtt::contract {
   X(closed_capability_refused)       X(closed_link_closed)                                          \
   X(closed_not_authorized)           X(closed_credentials_expired)      X(closed_banned)            \
   X(closed_rate_exceeded)            X(closed_tls_failed)               X(closed_proxy_header_invalid)\
-  X(closed_websocket_failed)                                                                        \
+  X(closed_websocket_failed)        X(closed_hook_refused)               X(closed_duplicate_client_id)\
   /* sessions */                                                                                  \
   X(sessions_created)            X(sessions_resumed)            X(sessions_ended)                 \
   X(sessions_expired)            X(subscriptions_added)         X(subscriptions_removed)          \
@@ -83,7 +83,7 @@ namespace stmqtt::contract {
   X(refused_capability_refused)      X(refused_link_closed)                                         \
   X(refused_not_authorized)          X(refused_credentials_expired)     X(refused_banned)           \
   X(refused_rate_exceeded)           X(refused_tls_failed)              X(refused_proxy_header_invalid)\
-  X(refused_websocket_failed)                                                                       \
+  X(refused_websocket_failed)        X(refused_hook_refused)               X(refused_duplicate_client_id)\
   X(dropped_shutting_down)                                                                          \
   /* limits */                                                                                      \
   X(paused_rate)                 X(publish_refused_rate)                                            \
@@ -139,15 +139,16 @@ using Counters = CounterBlock<Counter, kCounterCount>;
   return static_cast<Counter>(static_cast<std::size_t>(Counter::closed_none) +
                               static_cast<std::size_t>(cause));
 }
-static_assert(closed_counter(CloseCause::websocket_failed) == Counter::closed_websocket_failed);
+static_assert(closed_counter(CloseCause::duplicate_client_id) ==
+              Counter::closed_duplicate_client_id);
 
 /// The counter of connections that ended for this cause before they were admitted.
 [[nodiscard]] constexpr Counter refused_counter(CloseCause cause) noexcept {
   return static_cast<Counter>(static_cast<std::size_t>(Counter::refused_none) +
                               static_cast<std::size_t>(cause));
 }
-static_assert(refused_counter(CloseCause::websocket_failed) ==
-              Counter::refused_websocket_failed);
+static_assert(refused_counter(CloseCause::duplicate_client_id) ==
+              Counter::refused_duplicate_client_id);
 
 /// Counter names by index, for the addon's layout export.
 inline constexpr const char* kCounterNames[kCounterCount] = {

@@ -144,8 +144,10 @@ enum class CloseCause : std::uint16_t {
   tls_failed = 27,            ///< the TLS handshake, or the session after it
   proxy_header_invalid = 28,
   websocket_failed = 29,      ///< the upgrade request, or a frame
+  hook_refused = 30,          ///< an application's hook said so
+  duplicate_client_id = 31,   ///< connected already, and the listener rejects the newer one
 };
-inline constexpr std::uint16_t kCloseCauseCount = 30;
+inline constexpr std::uint16_t kCloseCauseCount = 32;
 
 struct Disconnected {
   RecordHeader header;

@@ -201,8 +201,7 @@ void Engine::set_hooks(std::shared_ptr<const HookSet> hooks) {
 
 /// Where a client's session is now; it may have moved when the thread looks.
 ThreadIndex Engine::home_of(Bytes client_id) const noexcept {
-  const SessionRef ref =
-      tables_.directory.find(client_id, tables_.directory.hash(client_id));
+  const SessionRef ref = tables_.directory.find_named(client_id).first();
   return ref.valid() ? ref.thread : ThreadIndex{0};
 }
 

@@ -11,17 +11,36 @@
 namespace stmqtt {
 namespace {
 
-bool same_id(Bytes a, Bytes b) noexcept {
+bool same_bytes(Bytes a, Bytes b) noexcept {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
 }  // namespace
 
-SessionKey* SessionKey::make(Bytes client_id, std::uint64_t hash) noexcept {
-  auto* key = new (pool_allocate(sizeof(SessionKey) + client_id.size())) SessionKey;
+KeyBytes::KeyBytes(Bytes client_id, std::size_t tenant_prefix_bytes) : bytes_(client_id) {
+#ifdef STMQTT_MUTANT_KEYS_WITHOUT_TENANT
+  return;
+#endif
+  if (tenant_prefix_bytes == 0) return;
+  text_.reserve(client_id.size() + 2);
+  text_ = as_text(client_id);
+  text_ += '\0';
+  text_ += static_cast<char>(tenant_prefix_bytes);  // of at most 65 bytes
+  bytes_ = as_bytes(text_);
+}
+
+std::size_t KeyBytes::tenant_prefix_in(Bytes name) noexcept {
+  const std::size_t dot = as_text(name).find('.');
+  return dot == std::string_view::npos || dot == 0 || dot > 64 ? 0 : dot + 1;
+}
+
+SessionKey* SessionKey::make(Bytes bytes, std::size_t client_id_bytes,
+                             std::uint64_t hash) noexcept {
+  auto* key = new (pool_allocate(sizeof(SessionKey) + bytes.size())) SessionKey;
   key->hash_ = hash;
-  key->bytes_ = static_cast<std::uint32_t>(client_id.size());
-  store_bytes(reinterpret_cast<std::uint8_t*>(key + 1), client_id);
+  key->bytes_ = static_cast<std::uint32_t>(bytes.size());
+  key->client_id_bytes_ = static_cast<std::uint32_t>(client_id_bytes);
+  store_bytes(reinterpret_cast<std::uint8_t*>(key + 1), bytes);
   return key;
 }
 
@@ -35,29 +54,37 @@ Directory::~Directory() {
   for (Shard& shard : shards_) std::free(shard.entries);
 }
 
-std::uint64_t Directory::hash(Bytes client_id) const noexcept {
-  return hash_bytes(client_id, seed_);
+std::uint64_t Directory::hash(Bytes key) const noexcept { return hash_bytes(key, seed_); }
+
+Directory::Named Directory::find_named(Bytes name) const noexcept {
+  Named named;
+  const std::size_t prefix = KeyBytes::tenant_prefix_in(name);
+  if (prefix != 0) {
+    const KeyBytes key(name, prefix);
+    named.of_tenant = find(key.bytes(), hash(key.bytes()));
+  }
+  named.plain = find(name, hash(name));
+  return named;
 }
 
 /// The entry's place, or the empty one where it would stand.
-std::uint32_t Directory::find_place(const Shard& shard, Bytes client_id,
-                                    std::uint64_t hash) noexcept {
+std::uint32_t Directory::find_place(const Shard& shard, Bytes key, std::uint64_t hash) noexcept {
   const std::uint32_t mask = shard.capacity - 1;
   std::uint32_t at = static_cast<std::uint32_t>(hash) & mask;
   while (shard.entries[at].key != nullptr &&
          (shard.entries[at].key->hash() != hash ||
-          !same_id(shard.entries[at].key->client_id(), client_id))) {
+          !same_bytes(shard.entries[at].key->bytes(), key))) {
     at = (at + 1) & mask;
   }
   return at;
 }
 
-SessionRef Directory::find(Bytes client_id, std::uint64_t hash) const noexcept {
+SessionRef Directory::find(Bytes key, std::uint64_t hash) const noexcept {
   const Shard& shard = shard_of(hash);
   schedule_point();
   const std::lock_guard lock(shard.mutex);
   if (shard.count == 0) return {};
-  return shard.entries[find_place(shard, client_id, hash)].session;
+  return shard.entries[find_place(shard, key, hash)].session;
 }
 
 bool Directory::insert(const SessionKey& key, SessionRef session) noexcept {
@@ -65,7 +92,7 @@ bool Directory::insert(const SessionKey& key, SessionRef session) noexcept {
   schedule_point();
   const std::lock_guard lock(shard.mutex);
   if ((shard.count + 1) * 4 > shard.capacity * 3) grow(shard);
-  const std::uint32_t at = find_place(shard, key.client_id(), key.hash());
+  const std::uint32_t at = find_place(shard, key.bytes(), key.hash());
   if (shard.entries[at].key != nullptr) return false;
   shard.entries[at] = Entry{&key, session};
   ++shard.count;
@@ -83,7 +110,7 @@ void Directory::replace(const SessionKey& key, SessionRef session) noexcept {
   Shard& shard = shard_of(key.hash());
   schedule_point();
   const std::lock_guard lock(shard.mutex);
-  shard.entries[find_place(shard, key.client_id(), key.hash())] = Entry{&key, session};
+  shard.entries[find_place(shard, key.bytes(), key.hash())] = Entry{&key, session};
   size_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -94,7 +121,7 @@ bool Directory::remove(const SessionKey& key) noexcept {
   const std::lock_guard lock(shard.mutex);
   if (shard.count == 0) return false;
   const std::uint32_t mask = shard.capacity - 1;
-  std::uint32_t hole = find_place(shard, key.client_id(), key.hash());
+  std::uint32_t hole = find_place(shard, key.bytes(), key.hash());
   if (shard.entries[hole].key != &key) return false;
   for (std::uint32_t at = (hole + 1) & mask; shard.entries[at].key != nullptr;
        at = (at + 1) & mask) {
@@ -119,7 +146,7 @@ void Directory::grow(Shard& shard) noexcept {
   for (std::uint32_t at = 0; at < old_capacity; ++at) {
     if (old[at].key == nullptr) continue;
     const SessionKey& key = *old[at].key;
-    shard.entries[find_place(shard, key.client_id(), key.hash())] = old[at];
+    shard.entries[find_place(shard, key.bytes(), key.hash())] = old[at];
   }
   std::free(old);
 }

@@ -1,5 +1,5 @@
-// Where each session lives: Client Identifier -> session, for the whole broker, in shards with a
-// lock each. Asked once for each CONNECT and by commands that name a client; never by traffic.
+// Where each session lives: key -> session, for the whole broker, in shards with a lock each. A key is
+// a Client Identifier with its tenant, so that a client without one cannot say the key of a tenant's. Asked once for each CONNECT and by commands that name a client; never by traffic.
 // Thread: any. Lock order: a shard's lock is a leaf; nothing is called under it.
 #pragma once
 
@@ -7,28 +7,54 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <string>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 
 namespace stmqtt {
 
+/// The bytes of a session's key: the final Client Identifier, "<tenant>.<id>", and for a client with a
+/// tenant then NUL, which no client can say [MQTT-1.5.4-2], and the length of "<tenant>.".
+/// So "red.pump" without a tenant and "pump" of the tenant red are two.
+class KeyBytes {
+ public:
+  /// Borrows `client_id` where that is all of it.
+  KeyBytes(Bytes client_id, std::size_t tenant_prefix_bytes);
+  KeyBytes(const KeyBytes&) = delete;
+  KeyBytes& operator=(const KeyBytes&) = delete;
+
+  [[nodiscard]] Bytes bytes() const noexcept { return bytes_; }
+  /// Of the client of a tenant that is shown by this name; 0 = no tenant's client can be. A tenant's
+  /// name has no '.' in it.
+  [[nodiscard]] static std::size_t tenant_prefix_in(Bytes name) noexcept;
+
+ private:
+  std::string text_;
+  Bytes bytes_;
+};
+
 /// A session's key, in one block with its text; immutable, owned by the session.
 /// Thread: any may read it under the lock of its shard; its session's thread always.
 class SessionKey {
  public:
-  [[nodiscard]] static SessionKey* make(Bytes client_id, std::uint64_t hash) noexcept;
+  [[nodiscard]] static SessionKey* make(Bytes key, std::size_t client_id_bytes,
+                                        std::uint64_t hash) noexcept;
   static void destroy(SessionKey* key) noexcept;
 
-  [[nodiscard]] Bytes client_id() const noexcept {
+  /// As KeyBytes has it.
+  [[nodiscard]] Bytes bytes() const noexcept {
     return {reinterpret_cast<const std::uint8_t*>(this + 1), bytes_};
   }
+  /// As it is shown.
+  [[nodiscard]] Bytes client_id() const noexcept { return bytes().first(client_id_bytes_); }
   [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
 
  private:
   SessionKey() noexcept = default;
   std::uint64_t hash_ = 0;
   std::uint32_t bytes_ = 0;
+  std::uint32_t client_id_bytes_ = 0;
 };
 
 class Directory {
@@ -38,9 +64,19 @@ class Directory {
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
 
-  [[nodiscard]] std::uint64_t hash(Bytes client_id) const noexcept;
+  [[nodiscard]] std::uint64_t hash(Bytes key) const noexcept;
   /// Where the session is; an invalid reference if there is none.
-  [[nodiscard]] SessionRef find(Bytes client_id, std::uint64_t hash) const noexcept;
+  [[nodiscard]] SessionRef find(Bytes key, std::uint64_t hash) const noexcept;
+  /// Those that are shown by this name: the tenant's client first, then the one without a tenant.
+  struct Named {
+    SessionRef of_tenant;
+    SessionRef plain;
+    /// Whom it means where it can mean only one.
+    [[nodiscard]] const SessionRef& first() const noexcept {
+      return of_tenant.valid() ? of_tenant : plain;
+    }
+  };
+  [[nodiscard]] Named find_named(Bytes name) const noexcept;
   /// False if another session has this key: look again. The key must stay until erase().
   [[nodiscard]] bool insert(const SessionKey& key, SessionRef session) noexcept;
   /// On the session's home thread, before its key goes.
@@ -73,8 +109,7 @@ class Directory {
   [[nodiscard]] const Shard& shard_of(std::uint64_t hash) const noexcept {
     return shards_[hash >> 58];
   }
-  static std::uint32_t find_place(const Shard& shard, Bytes client_id,
-                                  std::uint64_t hash) noexcept;
+  static std::uint32_t find_place(const Shard& shard, Bytes key, std::uint64_t hash) noexcept;
   static void grow(Shard& shard) noexcept;
   [[nodiscard]] bool remove(const SessionKey& key) noexcept;
 

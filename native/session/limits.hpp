@@ -23,6 +23,12 @@ enum class RateExceeded : std::uint8_t {
   disconnect,  ///< 0x96
 };
 
+/// What becomes of a CONNECT with a Client Identifier that is connected.
+enum class DuplicateClientId : std::uint8_t {
+  takeover,  ///< the older connection ends [MQTT-3.1.4-3]
+  reject,    ///< the newer one is refused with 0x85
+};
+
 struct SharedRates;
 
 /// Who says whether a listener's clients may come in. Not one of the Limits: those are of a
@@ -69,6 +75,7 @@ struct Limits {
   std::uint8_t protocol_levels = kLevelV31 | kLevelV311 | kLevelV5;
   QueueOverflow queue_overflow = QueueOverflow::drop_newest;
   RateExceeded on_rate_exceeded = RateExceeded::pause;
+  DuplicateClientId duplicates = DuplicateClientId::takeover;
   bool retain_available = true;
   bool wildcard_subscriptions = true;
   bool subscription_identifiers = true;

@@ -52,7 +52,7 @@ class Shard : private ShardState {
   void on_item(CrossItem& item) noexcept;
   void on_verdict(ClientRef client, const contract::Verdict& verdict,
                   const VerdictTexts& texts) noexcept;
-  /// Closes the client of a session that may live on any thread.
+  /// Closes the clients that are shown by this name, on whatever thread.
   void disconnect(Bytes client_id, wire::ReasonCode reason, Bytes reason_text) noexcept;
   /// Says goodbye to every client: DISCONNECT 0x8B, flush, close.
   /// Returns how many had got everything that was sent, and not everything that they should.
@@ -121,9 +121,9 @@ class Shard : private ShardState {
   void end_turn() noexcept;
 
   // --- queries: shard_queries.cpp, shard_query_listings.cpp, shard_query_changes.cpp
-  /// Where the session of this Client Identifier lives; invalid if there is none.
+  /// Where the session that this name means lives; invalid if there is none.
   [[nodiscard]] SessionRef find_home(Bytes client_id) const noexcept {
-    return tables_.directory.find(client_id, tables_.directory.hash(client_id));
+    return tables_.directory.find_named(client_id).first();
   }
   /// Appends rows of sessions of this thread from `slot` on. Returns where to go on, or kListed.
   /// A session that is there all the time is listed once, whatever comes and goes meanwhile.
@@ -373,6 +373,9 @@ class Shard : private ShardState {
   void drop_scans(Session& session, SubscriptionKey key) noexcept;
   void pump_scans(Session& session) noexcept;
   [[nodiscard]] bool pump_scan(Session& session, RetainedScan& scan) noexcept;
+
+  // shard_stop.cpp
+  void send_disconnect(const SessionRef& ref, wire::ReasonCode reason, Bytes reason_text) noexcept;
 
   // shard_lifecycle.cpp: closing, wills, expiry
   void on_disconnect(Client& client, std::uint8_t first_byte, Bytes body) noexcept;

@@ -44,7 +44,14 @@ bool Shard::count_connect(Client& client, Session* existing) noexcept {
   if (!tables_.flaps.on() || client.is_link || client.connecting->connect_counted) return true;
   client.connecting->connect_counted = true;
   const Bytes client_id = client.connecting->client_id;
-  if (!tables_.flaps.flaps(tables_.directory.hash(client_id), cx_.now_ms)) return true;
+  const std::size_t prefix = client.connecting->tenant_prefix_bytes;
+  const KeyBytes key(client_id, prefix);
+  if (!tables_.flaps.flaps(tables_.directory.hash(key.bytes()), cx_.now_ms)) return true;
+  // A ban is of a name, and this one may be that of a tenant's client.
+  if (prefix == 0 && KeyBytes::tenant_prefix_in(client_id) != 0 && tables_.tenants.size() > 0) {
+    refuse(client, {CloseCause::quota_exceeded, ReasonCode::quota_exceeded, "connects too often"});
+    return false;
+  }
   Ban ban;
   ban.kind = BanKind::client;
   ban.source = BanSource::flapping;

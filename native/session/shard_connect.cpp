@@ -275,10 +275,10 @@ void Shard::place(Client& client) noexcept {
   }
   give_access(client, client.connecting->identity);
   if (!admit_will(client)) return;
-  const Bytes client_id = client.connecting->client_id;
-  const std::uint64_t hash = tables_.directory.hash(client_id);
+  const KeyBytes key(client.connecting->client_id, client.connecting->tenant_prefix_bytes);
+  const std::uint64_t hash = tables_.directory.hash(key.bytes());
   for (;;) {
-    const SessionRef ref = tables_.directory.find(client_id, hash);
+    const SessionRef ref = tables_.directory.find(key.bytes(), hash);
     if (ref.valid() && ref.thread != options_.thread) {
       counters_.add(Counter::connections_migrated);
       if (may_log(contract::LogLevel::debug)) [[unlikely]] {
@@ -302,8 +302,7 @@ void Shard::place(Client& client) noexcept {
 
 /// The session exists, and its home is this thread: takeover, discard or resume, in one step.
 void Shard::admit(Client& client, Session* existing) noexcept {
-  ConnectState& state = *client.connecting;
-  // A session is resumed, or ended, only by the user who has it.
+  ConnectState& state = *client.connecting;  // resumed, or ended, only by the user who has it
 #ifndef STMQTT_MUTANT_SESSION_FOR_ANY_USER
   if ((existing->authenticated || state.authenticated) &&
       as_text({existing->username, existing->username_bytes}) != as_text(state.username)) {
@@ -311,14 +310,12 @@ void Shard::admit(Client& client, Session* existing) noexcept {
                            "Client Identifier belongs to another user"});
   }
 #endif
-  const auto tenant_of = [](const Identity* identity) {
-    return identity == nullptr ? std::string_view{} : as_text(identity->tenant());
-  };
-#ifndef STMQTT_MUTANT_SESSION_FOR_ANY_TENANT
-  if (tenant_of(existing->identity) != tenant_of(state.identity)) {
-    counters_.add(Counter::tenant_violations);
-    return refuse(client, {CloseCause::refused, ReasonCode::not_authorized,
-                           "Client Identifier belongs to another tenant"});
+  // Not counted as a connect: by such attempts nobody can get the one that is connected banned.
+#ifndef STMQTT_MUTANT_DUPLICATE_NOT_REJECTED
+  if (existing->client() != nullptr &&
+      client.limits->duplicates == DuplicateClientId::reject) {
+    return refuse(client, {CloseCause::duplicate_client_id, ReasonCode::client_identifier_not_valid,
+                           "Client Identifier is connected already (duplicate_client_id)"});
   }
 #endif
   if (!count_connect(client, existing)) return;
@@ -392,7 +389,7 @@ void Shard::prepare_session(Client& client, Session& session) noexcept {
     promise.client = client.ref;
     promise.session = session.ref();
     promise.ticket = gate_.commit(
-        Commit{CommitKind::session_begin, 0, session.ref(), nullptr, nullptr, session.client_id()});
+        Commit{CommitKind::session_begin, 0, session.ref(), nullptr, nullptr, session.key().bytes()});
     client.state = ClientState::await_store;
     session.set_arriving(&client);
     pause(client, PauseCause::store);

@@ -43,6 +43,8 @@ bool is_fault(contract::CloseCause cause) noexcept {
     case CloseCause::tls_failed:
     case CloseCause::proxy_header_invalid:
     case CloseCause::websocket_failed:
+    case CloseCause::hook_refused:
+    case CloseCause::duplicate_client_id:
       return true;
     case CloseCause::none:
     case CloseCause::client_disconnect:

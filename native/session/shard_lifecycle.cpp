@@ -140,7 +140,9 @@ void Shard::detach_session(Session& session) noexcept {
 /// made the session meanwhile.
 Session* Shard::make_session(Client& client, SessionRef resting) noexcept {
   const Bytes client_id = client.connecting->client_id;
-  SessionKey* key = SessionKey::make(client_id, tables_.directory.hash(client_id));
+  const KeyBytes bytes(client_id, client.connecting->tenant_prefix_bytes);
+  SessionKey* key = SessionKey::make(bytes.bytes(), client_id.size(),
+                                     tables_.directory.hash(bytes.bytes()));
   auto* session = static_cast<Session*>(pool_allocate(sizeof(Session)));
   const auto name = sessions_.insert(session);
   const SessionRef ref{name.slot, name.generation, options_.thread};
@@ -222,7 +224,7 @@ void Shard::end_session(Session& session, SessionEndCause cause) noexcept {
   if (session.marked_full) tables_.full.set(session.ref(), 0);
   if (session.persistent()) {
     gate_.note(Commit{CommitKind::session_end, 0, session.ref(), nullptr, nullptr,
-                      session.client_id()});
+                      session.key().bytes()});
   }
   counters_.add(Counter::sessions_ended);
   if (cause == SessionEndCause::expired) counters_.add(Counter::sessions_expired);

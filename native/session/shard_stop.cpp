@@ -10,11 +10,17 @@ using contract::Counter;
 using wire::ReasonCode;
 
 void Shard::disconnect(Bytes client_id, ReasonCode reason, Bytes reason_text) noexcept {
-  const SessionRef ref = tables_.directory.find(client_id, tables_.directory.hash(client_id));
-  if (!ref.valid()) {
+  const Directory::Named named = tables_.directory.find_named(client_id);
+  if (!named.first().valid()) {
     counters_.add(Counter::commands_stale);
     return;
   }
+  for (const SessionRef& ref : {named.of_tenant, named.plain}) {
+    if (ref.valid()) send_disconnect(ref, reason, reason_text);
+  }
+}
+
+void Shard::send_disconnect(const SessionRef& ref, ReasonCode reason, Bytes reason_text) noexcept {
   CrossItem item;
   item.kind = CrossItem::Kind::disconnect;
   item.session = ref;

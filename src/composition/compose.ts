@@ -2,9 +2,9 @@
 import type { AuthGate } from '../auth/gate.js';
 import { placedLike } from '../config/places.js';
 import type { BrokerConfig, Resolution } from '../config/resolve.js';
+import { DirectWrites } from '../device/direct-write.js';
 import type { HookRegistry } from '../hooks/registry.js';
 import { HookService } from '../hooks/service.js';
-import { DirectWrites } from '../device/direct-write.js';
 import type { Internals } from '../internal.js';
 import { Bans } from '../limits/bans.js';
 import { Links } from '../link/links.js';

@@ -93,6 +93,12 @@ export const mqttRows = {
     reload: 'new-connections',
     help: "What happens when a session's queue is full: the new message or the oldest is dropped and counted, or the publisher is refused (0x97) or paused.",
   }),
+  duplicate_client_id: oneOf({
+    default: 'takeover',
+    values: ['takeover', 'reject'],
+    reload: 'new-connections',
+    help: "A CONNECT with a Client Identifier that is connected: the older connection ends, or the newer one is refused (0x85). That of the newer one's listener counts.",
+  }),
   max_qos: integer({
     default: 2,
     min: 0,

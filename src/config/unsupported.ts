@@ -96,10 +96,6 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
       'it is set in code, by broker.authenticate(), or asked for by [[auth.providers]]',
     ),
     verify_client_cert: refuse('it belongs into the tls table of the listener', is('none')),
-    duplicate_client_id: refuse(
-      'this version knows only "takeover": the newer connection takes the session over',
-      is('takeover'),
-    ),
   },
   tls: {},
   sni: {},

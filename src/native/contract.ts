@@ -82,6 +82,8 @@ export const CloseCause = {
   tls_failed: 27,
   proxy_header_invalid: 28,
   websocket_failed: 29,
+  hook_refused: 30,
+  duplicate_client_id: 31,
 } as const;
 
 /** What a client came by. */

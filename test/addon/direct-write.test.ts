@@ -151,7 +151,10 @@ test('takeovers race with writes: each has one outcome, and what is delivered wa
       client.wire.close();
     }
   };
-  const clients = [connect(), connect()];
+  const failed: unknown[] = [];
+  const clients = [connect(), connect()].map((running) =>
+    running.catch((error) => isOver || failed.push(error)),
+  );
   const counts = { delivered: 0, dropped: 0, queued: 0 };
   while (counts.delivered < 200) {
     const results = await Promise.all(
@@ -161,7 +164,8 @@ test('takeovers race with writes: each has one outcome, and what is delivered wa
   }
   isOver = true;
   await broker.stop({ timeoutMs: 100 });
-  await Promise.allSettled(clients);
+  await Promise.all(clients);
+  expect(failed).toEqual([]);
   expect(counts.queued).toBe(0);
   expect(received).toBeGreaterThanOrEqual(counts.delivered);
 }, 60_000);

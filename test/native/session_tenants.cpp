@@ -72,11 +72,60 @@ STMQTT_TEST("tenants: a Client Identifier is one's own tenant's") {
   CHECK(bed.net().shard(0).find_home(as_bytes("red.c")).valid());
   CHECK(bed.net().shard(0).find_home(as_bytes("blue.c")).valid());
   CHECK(!bed.net().shard(0).find_home(as_bytes("c")).valid());
-  // By its full name from elsewhere: refused, and nobody is thrown out.
-  CHECK_EQ(bed.connect(persistent("red.c"), 1, &sites.open).took(), "CONNACK not_authorized");
-  CHECK_EQ(bed.connect(named("red.c"), 0, &sites.open).took(), "CONNACK not_authorized");
+  // By its full name from elsewhere it is another one: nobody is thrown out, nothing is resumed.
+  Peer& same = bed.connect(persistent("red.c"), 1, &sites.open);
+  CHECK_EQ(same.took(), "CONNACK");
   CHECK(!red.closed());
-  CHECK_EQ(bed.counter(Counter::tenant_violations), 2);
+  same.cut();
+  bed.settle();
+  CHECK_EQ(bed.connect(persistent("red.c"), 0, &sites.open).took(), "CONNACK session present");
+  CHECK(!red.closed());
+  // What the name means: the tenant's; a disconnect closes both.
+  CHECK_EQ(bed.net().shard(0).find_home(as_bytes("red.c")).thread, 0);
+  bed.net().shard(0).disconnect(as_bytes("red.c"), ReasonCode::administrative_action, {});
+  bed.settle();
+  CHECK(red.closed());
+  CHECK_EQ(bed.net().shard(0).client_count() + bed.net().shard(1).client_count(), 1U);
+  CHECK_EQ(bed.connect(persistent("c"), 0, &sites.red).took(), "CONNACK session present");
+}
+
+STMQTT_TEST("tenants: nobody can sit on the key of a tenant's client before it comes") {
+  Sites sites(TenantMode::enforced);
+  Bed bed;
+  Peer& squatter = bed.ready(persistent("red.c"), 0, &sites.open);
+  Peer& red = bed.connect(persistent("c"), 0, &sites.red);
+  CHECK_EQ(red.took(), "CONNACK");
+  CHECK(!squatter.closed());
+  // A NUL cannot be said: the suffix of a key is nobody's Client Identifier.
+  CHECK_EQ(bed.connect(persistent(std::string("red.c\0\x04", 7)), 0, &sites.open).took(),
+           "CONNACK malformed_packet");
+  red.cut();
+  squatter.cut();
+  bed.settle();
+  CHECK_EQ(bed.net().tables().directory.size(), 2U);
+}
+
+STMQTT_TEST("tenants: whoever flaps under the name of a tenant's client gets only himself refused") {
+  Sites sites(TenantMode::enforced);
+  Bed bed;
+  bed.net().tables().flaps.set({3, 60'000, 60});
+  Peer& red = bed.ready(named("c"), 0, &sites.red);
+  std::string last;
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    Peer& other = bed.connect(named("red.c"), 0, &sites.open);
+    last = other.took();
+    other.cut();
+    bed.settle();
+  }
+  CHECK_EQ(last, "CONNACK quota_exceeded");
+  CHECK(!red.closed());
+  CHECK_EQ(bed.counter(Counter::bans_flapping), 0);
+  CHECK_EQ(bed.connect(named("c"), 0, &sites.red).took(), "CONNACK");
+}
+
+STMQTT_TEST("tenants: what the broker assigns is the client's own") {
+  Sites sites(TenantMode::enforced);
+  Bed bed;
   // What the broker assigns is told as the client is to use it [MQTT-3.2.2-16].
   Peer& assigned = bed.connect(named(""), 0, &sites.red);
   const std::string told = assigned.take().front().assigned_id;

@@ -30,6 +30,8 @@ const texts: Readonly<Record<string, string>> = {
   tls_failed: 'TLS failed',
   proxy_header_invalid: 'PROXY header not valid',
   websocket_failed: 'WebSocket failed',
+  hook_refused: 'refused by a hook',
+  duplicate_client_id: 'was connected already, and the listener rejects duplicates',
 };
 
 export function causeText(cause: string): string {

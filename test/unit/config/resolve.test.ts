@@ -140,7 +140,6 @@ describe('what asks for a closed port or for a disk stops the start', () => {
     [`${listener}[persistence]\n`, 3, '[persistence]'],
     [`${listener}[plugins]\n`, 3, '[plugins]'],
     [inConnections('verify_client_cert = "require"'), 4, 'verify_client_cert'],
-    [inConnections('duplicate_client_id = "reject"'), 4, 'duplicate_client_id'],
     [inConnections('external_auth = "x"'), 4, 'external_auth'],
   ])('%j', async (text, line, key) => {
     const error = await refusal(text);
@@ -223,6 +222,7 @@ describe('values that are not allowed name file, line, key, value and range', ()
     ['[mqtt.max_inflight]\nx = 1', 'a.toml:3:1: [mqtt.max_inflight] is a table;'],
     ['[mqtt]\naccept_versions = []', 'allowed: a list of "3.1", "3.1.1", "5.0", at least one'],
     ['[mqtt]\naccept_versions = ["5"]', 'mqtt.accept_versions is ["5"];'],
+    ['[mqtt]\nduplicate_client_id = "allow"', 'allowed: "takeover", "reject"'],
     ['[mqtt]\nqueue_overflow = "drop"', 'allowed: "drop_newest", "drop_oldest", "refuse"'],
     [
       '[router]\nshared_subscriptions_strategy = "round"',
