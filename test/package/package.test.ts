@@ -53,6 +53,7 @@ describe('the tarball', () => {
         'LICENSE',
         'dist/index.js',
         'dist/index.d.ts',
+        'index.d.cts',
         'dist/cli/main.js',
         'dist/ui/index.html',
         'dist/ui/LICENSES.txt',
@@ -67,8 +68,9 @@ describe('the tarball', () => {
     );
     const strange = files.filter(
       (path) =>
-        !/^(package\.json|LICENSE|README\.md|CHANGELOG\.md|binding\.gyp)$/.test(path) &&
-        !/^(dist|native|include|scripts|prebuilds|deploy)\//.test(path),
+        !/^(package\.json|LICENSE|README\.md|CHANGELOG\.md|binding\.gyp|index\.d\.cts)$/.test(
+          path,
+        ) && !/^(dist|native|include|scripts|prebuilds|deploy)\//.test(path),
     );
     expect(strange).toEqual([]);
     expect(files.filter((path) => /^dist\/.*\.(map|tsbuildinfo|test\.js)$/.test(path))).toEqual([]);
@@ -98,6 +100,8 @@ describe('on a machine without a compiler, with an empty HOME, install scripts o
     const script = "import { Broker } from 'st-mqttd'; console.log(typeof Broker);";
     const output = await mustRun(installed, bare, 'node', '--input-type=module', '-e', script);
     expect(output.trim()).toBe('function');
+    const required = "console.log(typeof require('st-mqttd').Broker);";
+    expect((await mustRun(installed, bare, 'node', '-e', required)).trim()).toBe('function');
     expect(existsSync(join(installed, 'node_modules/st-mqttd/dist/index.d.ts'))).toBe(true);
   });
 });
