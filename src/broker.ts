@@ -14,14 +14,15 @@ import { startServices, stopServices } from './composition/services.js';
 import { embeddingDefaults, objectLayer } from './config/layers.js';
 import type { ConfigTables } from './config/options.js';
 import { type Resolution, resolveConfig } from './config/resolve.js';
+import type { ServiceSource } from './device/device.js';
 import type {
   DirectWriteCounts,
   DirectWriteManyOptions,
   DirectWriteOptions,
   DirectWriteResult,
 } from './device/direct-write.js';
+import { BrokerDevices } from './device/face.js';
 import { fail } from './errors.js';
-import { BrokerHooks } from './hooks/face.js';
 import { type Internals, kInternals } from './internal.js';
 import type { Bans } from './limits/bans.js';
 import type { Link } from './link/link.js';
@@ -54,7 +55,7 @@ type State = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 
 export { checkFiles } from './composition/check.js';
 
-export class Broker extends BrokerHooks {
+export class Broker extends BrokerDevices {
   readonly #internals: Internals;
   /** Reads the configuration, with layers of others on top. */
   #resolve: Resolve;
@@ -68,6 +69,8 @@ export class Broker extends BrokerHooks {
   #authHandler: AuthHandler | undefined;
   readonly #authMethods = new Map<string, AuthMethodHandler>();
   readonly #counters = new Counters();
+  protected readonly deviceService: ServiceSource = async (doing) =>
+    this.#running(doing).devices.service(doing);
 
   /** Throws where a value is not allowed; a file is read by start(). */
   constructor(options: BrokerOptions = {}) {
@@ -324,6 +327,7 @@ export class Broker extends BrokerHooks {
         counters: this.#counters,
         auth,
         hooks: this.hooks,
+        deviceHandlers: this.deviceHandlers,
         emit,
         took: (next) => {
           this.#resolution = next;
@@ -339,6 +343,7 @@ export class Broker extends BrokerHooks {
       run.native.start();
       this.#state = 'running';
       run.sys.start(config.sysIntervalS);
+      run.devices.begin();
       for (const record of boundRecords(run.listeners.bound)) recorder.write(record);
       if (config.isLoopbackDefault) recorder.write(loopbackRecord);
     } catch (error) {
@@ -378,6 +383,7 @@ export class Broker extends BrokerHooks {
     const run = this.#run;
     if (run === undefined) return;
     run.auth.end();
+    run.devices.end();
     run.hooks.end();
     run.writer.flush();
     this.#counters.read(run.native);

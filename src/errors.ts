@@ -68,6 +68,23 @@ const texts = {
   ST_HOOK_TIMEOUT: (p: { hook: string; topic: string; timeoutMs: number; then: string }) =>
     `hook "${p.hook}" on "${p.topic}" has not answered within ${p.timeoutMs} ms; ${p.then}`,
 
+  ST_DEVICE_TOPICS: (p: { doing: string }) =>
+    `${p.doing}: devices have no topics of their own; it needs me_topics = "scoped" in [device]`,
+  ST_DEVICE_NOT_CONNECTED: (p: { device: string; method: string }) =>
+    `asking device "${p.device}" for ${p.method}: it is not connected; with { queue: true } the request waits for it`,
+  ST_DEVICE_NOT_LISTENING: (p: { device: string; method: string }) =>
+    `asking device "${p.device}" for ${p.method}: it has not subscribed to v1/devices/me/rpc/request/+; with { queue: true } the request waits for that`,
+  ST_DEVICE_HANDLER: (p: { device: string; method: string; why: string }) =>
+    `the handler of ${p.method} failed for device "${p.device}": ${p.why}; the device was told so`,
+  ST_RPC_TIMEOUT: (p: { device: string; method: string; timeoutMs: number }) =>
+    `asking device "${p.device}" for ${p.method}: it has not answered within ${p.timeoutMs} ms`,
+  ST_RPC_ABORTED: (p: { device: string; method: string }) =>
+    `asking device "${p.device}" for ${p.method}: given up by its signal`,
+  ST_RPC_ANSWER: (p: { device: string; method: string; why: string }) =>
+    `asking device "${p.device}" for ${p.method}: its answer cannot be read, ${p.why}; cause.payload has it`,
+  ST_RPC_BUSY: (p: { device: string; method: string; limit: number }) =>
+    `asking device "${p.device}" for ${p.method}: ${p.limit} requests wait for answers already; wait for some of them`,
+
   ST_AUTH_CONFIG: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
   ST_AUTH_FILE: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
   ST_AUTH_PROVIDER: (p: { provider: string; clientId: string; why: string }) =>

@@ -7,6 +7,7 @@ export type { ClientRule } from './auth/verdict-rules.js';
 export { Broker, type BrokerOptions } from './broker.js';
 export type { ConfigTables, ListenerOptions } from './config/options.js';
 export type { Resolution } from './config/resolve.js';
+export type { Device, Devices } from './device/device.js';
 export type {
   DirectWriteCounts,
   DirectWriteManyOptions,
@@ -14,6 +15,22 @@ export type {
   DirectWriteResult,
   WriteDropReason,
 } from './device/direct-write.js';
+export {
+  type AttributesAnswer,
+  type AttributesHandler,
+  type AttributesRequest,
+  type DeviceCause,
+  type DeviceCounts,
+  type DeviceHandlerOptions,
+  type DeviceName,
+  type DeviceOptions,
+  type DeviceRequest,
+  type DeviceRequestHandler,
+  type DeviceState,
+  type Json,
+  type RequestOptions,
+  UnreadablePayload,
+} from './device/types.js';
 export { type ErrorCode, StMqttdError } from './errors.js';
 export type {
   AlertHook,

@@ -3,6 +3,7 @@ import type { AuthGate } from './auth/gate.js';
 import type { AccessRules } from './composition/rules.js';
 import type { BrokerConfig } from './config/resolve.js';
 import type { DirectWrites } from './device/direct-write.js';
+import type { DeviceGate } from './device/gate.js';
 import type { HookService } from './hooks/service.js';
 import type { Bans } from './limits/bans.js';
 import type { Links } from './link/links.js';
@@ -34,6 +35,7 @@ export interface Run {
   readonly auth: AuthGate;
   readonly rules: AccessRules;
   readonly hooks: HookService;
+  readonly devices: DeviceGate;
   readonly router: EventRouter;
   readonly reloader: Reloader;
   readonly sys: SysTopics;

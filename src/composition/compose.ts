@@ -3,6 +3,8 @@ import type { AuthGate } from '../auth/gate.js';
 import { placedLike } from '../config/places.js';
 import type { BrokerConfig, Resolution } from '../config/resolve.js';
 import { DirectWrites } from '../device/direct-write.js';
+import { DeviceGate } from '../device/gate.js';
+import type { DeviceHandlers } from '../device/handlers.js';
 import type { HookRegistry } from '../hooks/registry.js';
 import { HookService } from '../hooks/service.js';
 import type { Internals } from '../internal.js';
@@ -38,6 +40,8 @@ export interface Owner {
   readonly auth: AuthGate;
   /** Outlives the run. */
   readonly hooks: HookRegistry;
+  /** Outlive the run. */
+  readonly deviceHandlers: DeviceHandlers;
   readonly emit: Emit;
   /** A reload has taken effect. */
   readonly took: (next: Resolution) => void;
@@ -162,6 +166,19 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     ping: () => registry.ping(config.broker.io_threads),
     watchedChanged: () => applyNative(reloader.current.config),
   });
+  const devices = new DeviceGate({
+    handlers: owner.deviceHandlers,
+    isScoped: config.device.meTopics === 'scoped',
+    load: async () => {
+      const { openDevices } = await import('./devices.js');
+      const current = () => reloader.current.config;
+      const handlers = owner.deviceHandlers;
+      const parts = { started: config, current, recorder, links, registry, auth, handlers };
+      return openDevices({ ...parts, hooks: owner.hooks });
+    },
+    watchedChanged: () => applyNative(reloader.current.config),
+    onError: (error) => recorder.error('broker', error),
+  });
   const feeds = new Feeds({
     counters: () => counters.read(native),
     totals: () => registry.totals(),
@@ -179,6 +196,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     emit: (name, ...values) => {
       sys.tell(name, values);
       hooks.tell(name, values);
+      devices.tell(name, values);
       if (name === 'alert') feeds.alert(...(values as BrokerEvents['alert']));
       owner.emit(name, ...values);
     },
@@ -191,7 +209,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     watchedChanged: () => applyNative(reloader.current.config),
     onError: (error) => recorder.error('broker', error),
   });
-  isWatched = () => sys.watched || hooks.watches;
+  isWatched = () => sys.watched || hooks.watches || devices.watches;
   const services: Service[] = [sys];
   const reloader = new Reloader(resolution, {
     recorder,
@@ -219,6 +237,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     auth,
     rules,
     hooks,
+    devices,
     router,
     reloader,
     sys,

@@ -185,6 +185,8 @@ export interface DeviceConfig {
   readonly meTopics: 'scoped' | 'shared' | 'off';
   /** Topic Filters of what may stand behind `v1/devices/me/`. */
   readonly mePatterns: readonly string[];
+  /** Devices whose state is known; those that are online in any case. */
+  readonly maxKnown: number;
   readonly dynamicReplay: 'tail' | 'backlog';
   readonly maxDynamicFilters: number;
   readonly maxDynamicBytes: number;

@@ -1,6 +1,6 @@
 /** The rows of tenants and of device identities. */
 import { deviceLogRows } from './log-options.js';
-import { oneOf, strings } from './rows.js';
+import { integer, oneOf, strings } from './rows.js';
 import { isTopicFilter } from './topic-filter.js';
 
 const kMe = 'v1/devices/me/';
@@ -74,4 +74,11 @@ export const deviceRows = {
     help: 'Topics under v1/devices/me/ besides telemetry, attributes, attributes/request/{id}, attributes/response/{id}, rpc/request/{id} and rpc/response/{id}. Others are refused.',
   }),
   ...deviceLogRows,
+  max_known: integer({
+    default: 100_000,
+    min: 1,
+    max: 10_000_000,
+    reload: 'live',
+    help: 'Devices whose state broker.devices and the console can tell. Those that are online are known in any case; of the others, those that went longest ago are forgotten first.',
+  }),
 } as const;

@@ -74,6 +74,15 @@ it.each(['src/index.ts', 'src/cli/main.ts', 'src/cli/run.ts'])(
   },
 );
 
+it.each(['src/index.ts', 'src/cli/main.ts', 'src/cli/run.ts'])(
+  '%s reaches nothing of requests to devices but their face',
+  (entry) => {
+    const heavy = ['composition/devices', 'device/service', 'device/rpc', 'device/presence'];
+    for (const name of heavy) expect(reached(entry)).not.toContain(`src/${name}.ts`);
+    expect(reached('src/composition/devices.ts')).toContain('src/device/rpc.ts');
+  },
+);
+
 it('a provider is loaded where one of its kind is configured', () => {
   const all = [...reached('src/auth/build.ts')];
   expect(all).toContain('src/auth/chain.ts');

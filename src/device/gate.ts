@@ -1,0 +1,84 @@
+/** The device service of one run: loaded when somebody needs it, and told what happens from then on. */
+import { fail } from '../errors.js';
+import type { BrokerEvents } from '../session/events.js';
+import type { DeviceHandlers } from './handlers.js';
+import type { DeviceService } from './service.js';
+
+export interface DeviceGateDeps {
+  readonly handlers: DeviceHandlers;
+  /** [device] me_topics = "scoped": only then has each device topics of its own. */
+  readonly isScoped: boolean;
+  readonly load: () => Promise<DeviceService>;
+  /** Whether somebody looks at events has changed. */
+  readonly watchedChanged: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class DeviceGate {
+  readonly #deps: DeviceGateDeps;
+  #loading: Promise<DeviceService> | undefined;
+  #service: DeviceService | undefined;
+  #ended = false;
+
+  constructor(deps: DeviceGateDeps) {
+    this.#deps = deps;
+  }
+
+  /** It wants to be told of clients. */
+  get watches(): boolean {
+    return this.#loading !== undefined;
+  }
+
+  /** Links can be opened: the I/O threads run. */
+  begin(): void {
+    const { handlers, onError } = this.#deps;
+    handlers.changed = () => this.#serve().catch(onError);
+    this.#serve().catch(onError);
+  }
+
+  service(doing: string): Promise<DeviceService> {
+    if (!this.#deps.isScoped) return Promise.reject(fail('ST_DEVICE_TOPICS', { doing }));
+    if (this.#ended) {
+      const next = 'await start() first';
+      return Promise.reject(fail('ST_BROKER_STATE', { doing, state: 'stopped', next }));
+    }
+    this.#loading ??= this.#load();
+    return this.#loading;
+  }
+
+  tell<K extends keyof BrokerEvents>(event: K, [value]: BrokerEvents[K]): void {
+    if (event === 'connect') this.#service?.connect(value as BrokerEvents['connect'][0]);
+    else if (event === 'disconnect') {
+      this.#service?.disconnect(value as BrokerEvents['disconnect'][0]);
+    }
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#deps.handlers.changed = undefined;
+    this.#service?.end();
+  }
+
+  async #serve(): Promise<void> {
+    const { handlers } = this.#deps;
+    const isAsked = handlers.methods.size > 0 || handlers.attributes !== undefined;
+    if (!isAsked && this.#loading === undefined) return;
+    (await this.service('answering devices')).serve();
+  }
+
+  async #load(): Promise<DeviceService> {
+    try {
+      const service = await this.#deps.load();
+      this.#service = service;
+      this.#deps.watchedChanged();
+      await service.begin();
+      return service;
+    } catch (error) {
+      // The next call tries again.
+      this.#service?.end();
+      this.#service = undefined;
+      this.#loading = undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Which client is which device. Where nobody is asked, the Client Identifier says it; else the native
+ * half is asked for each client that comes, so many at a time.
+ */
+import { isFitDeviceId } from '../link/topics.js';
+import type { ConnectInfo, DisconnectInfo } from '../session/events.js';
+import type { ClientDetail, ClientRow, Page, PageRequest } from '../session/registry.js';
+import type { DeviceTable } from './state.js';
+import type { DeviceName } from './types.js';
+
+export interface PresenceDeps {
+  readonly table: DeviceTable;
+  readonly clients: (page: PageRequest) => Promise<Page<ClientRow>>;
+  readonly client: (clientId: string) => Promise<ClientDetail | undefined>;
+  /** Resolves when every I/O thread has told what happened before. */
+  readonly ping: () => Promise<void>;
+  /** Whether clients of this listener are the devices that their Client Identifiers name. */
+  readonly isOpen: (listener: string) => boolean;
+  /** Then a client without an identity of its own may still have a tenant. */
+  readonly hasTenants: boolean;
+  readonly onError: (error: unknown) => void;
+}
+
+const kAtOnce = 64;
+const kPage = 1000;
+
+interface Arrival {
+  readonly clientId: string;
+  readonly connectionId: bigint;
+  readonly listener: string | undefined;
+  readonly at: number;
+}
+
+export class Presence {
+  readonly #deps: PresenceDeps;
+  /** Who has come and is not looked up yet. */
+  readonly #arrivals = new Map<bigint, Arrival>();
+  readonly #waiting: Arrival[] = [];
+  /** While clients are listed: who has gone, and may still be listed. */
+  #gone: Set<bigint> | undefined;
+  #asking = 0;
+  #settled: (() => void)[] = [];
+
+  constructor(deps: PresenceDeps) {
+    this.#deps = deps;
+  }
+
+  connect({ clientId, connectionId, listener }: ConnectInfo): void {
+    this.#come({ clientId, connectionId, listener, at: Date.now() });
+  }
+
+  disconnect({ connectionId, cause }: DisconnectInfo): void {
+    this.#gone?.add(connectionId);
+    if (this.#arrivals.delete(connectionId)) this.#settle();
+    this.#deps.table.disconnected(connectionId, cause);
+  }
+
+  /** Who is connected already. Events must come by now. */
+  async list(): Promise<void> {
+    this.#gone = new Set();
+    const { clients, table } = this.#deps;
+    for (let cursor: string | undefined; ; ) {
+      const page = await clients({ limit: kPage, cursor });
+      for (const { clientId, connectionId, connected, listener, connectedAt } of page.items) {
+        if (!connected || connectionId === '') continue;
+        const id = BigInt(connectionId);
+        if (this.#gone.has(id) || this.#arrivals.has(id) || table.ofConnection(id)) continue;
+        this.#come({ clientId, connectionId: id, listener, at: connectedAt ?? Date.now() });
+      }
+      cursor = page.next;
+      if (cursor === undefined) break;
+    }
+    this.#gone = undefined;
+    await this.#known();
+  }
+
+  /** Resolves when all that has happened until now is in the table. */
+  async settled(): Promise<void> {
+    await this.#deps.ping();
+    await this.#known();
+  }
+
+  #known(): Promise<void> {
+    if (this.#arrivals.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#settled.push(resolve));
+  }
+
+  #come(arrival: Arrival): void {
+    const { clientId, connectionId, listener, at } = arrival;
+    if (this.#isNamed(listener) && !this.#deps.hasTenants) {
+      this.#take({ id: clientId, tenant: undefined }, clientId, connectionId, at);
+      return;
+    }
+    this.#arrivals.set(connectionId, arrival);
+    this.#waiting.push(arrival);
+    this.#next();
+  }
+
+  #take(name: DeviceName, clientId: string, connectionId: bigint, at: number): void {
+    if (isFitDeviceId(name.id)) this.#deps.table.connected(name, clientId, connectionId, at);
+  }
+
+  #next(): void {
+    while (this.#asking < kAtOnce && this.#waiting.length > 0) {
+      const arrival = this.#waiting.shift() as Arrival;
+      if (!this.#arrivals.has(arrival.connectionId)) continue;
+      this.#asking++;
+      this.#look(arrival)
+        .catch(this.#deps.onError)
+        .finally(() => {
+          this.#asking--;
+          this.#arrivals.delete(arrival.connectionId);
+          this.#settle();
+          this.#next();
+        });
+    }
+  }
+
+  #isNamed(listener: string | undefined): boolean {
+    return listener !== undefined && this.#deps.isOpen(listener);
+  }
+
+  async #look({ clientId, connectionId, listener, at }: Arrival): Promise<void> {
+    const detail = await this.#deps.client(clientId);
+    // Gone, or another has this Client Identifier by now: that one is looked up too.
+    if (detail?.connectionId !== String(connectionId)) return;
+    if (!this.#arrivals.has(connectionId)) return;
+    const { identity } = detail;
+    const own = identity === undefined && this.#isNamed(listener) ? clientId : undefined;
+    const id = identity?.deviceId ?? own;
+    const tenant = identity?.tenant;
+    if (id !== undefined) this.#take({ id, tenant }, clientId, connectionId, at);
+  }
+
+  #settle(): void {
+    if (this.#arrivals.size > 0) return;
+    for (const resolve of this.#settled.splice(0)) resolve();
+  }
+}
