@@ -1,48 +1,12 @@
 // Links against a server played by the test: what goes over the wire, when, and how much.
 import type mqttPacket from 'mqtt-packet';
 import { describe, expect, test } from 'vitest';
-import type { Link } from '../../../src/link/link.ts';
-import { Links } from '../../../src/link/links.ts';
 import type { Message } from '../../../src/link/message.ts';
-import type { LinkOptions } from '../../../src/link/options.ts';
-import type { NativeBrokerOptions } from '../../../src/native/addon.ts';
-import { CommandWriter } from '../../../src/native/commands.ts';
-import { Dispatcher } from '../../../src/native/dispatch.ts';
 import { eventually } from '../../harness/eventually.js';
-import { FakeBroker, type Respond, sendPackets, serveLinks } from '../fake-native.ts';
+import { sendPackets } from '../fake-native.ts';
+import { connack, publish, turn, world } from './world.ts';
 
 type Packet = mqttPacket.Packet;
-
-/** A table of links on a fake native half, with everything that links send. */
-function world(respond: Respond = () => undefined) {
-  const native: FakeBroker = new FakeBroker({} as NativeBrokerOptions, () => dispatcher.wake());
-  const sent: Packet[] = [];
-  serveLinks(native, (packet, linkId) => {
-    sent.push(packet);
-    return respond(packet, linkId);
-  });
-  const errors: unknown[] = [];
-  const writer = new CommandWriter((bytes, length) => native.submit(bytes, length));
-  const links = new Links(writer, {
-    onError: (error) => errors.push(error),
-    tellsPublishers: true,
-  });
-  const dispatcher: Dispatcher = new Dispatcher(native, (event) => {
-    if (event.kind === 'link_bytes' || event.kind === 'link_closed') links.handle(event);
-  });
-  const of = (cmd: Packet['cmd']) => sent.filter((packet) => packet.cmd === cmd);
-  const open = (options?: LinkOptions): Promise<Link> => links.open(options ?? {});
-  /** Bytes that links have given back. */
-  const credited = () =>
-    native.sent('link_credit').reduce((sum, { fields }) => sum + Number(fields.consumed_bytes), 0);
-  return { native, sent, of, links, errors, open, credited };
-}
-const turn = () => new Promise<void>((done) => setTimeout(done, 5));
-const connack = (properties: object = {}, sessionPresent = false): Packet[] => [
-  { cmd: 'connack', reasonCode: 0, sessionPresent, properties } as Packet,
-];
-const publish = (topic: string, payload: string | Buffer, more: object = {}): Packet =>
-  ({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false, ...more }) as Packet;
 
 describe('CONNECT', () => {
   test('what is asked for, and what is not said', async () => {
