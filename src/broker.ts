@@ -11,7 +11,7 @@ import { AuthGate } from './auth/gate.js';
 import type { AuthHandler } from './auth/verdict.js';
 import { compose, makeRecorder, type Owner } from './composition/compose.js';
 import { startServices, stopServices } from './composition/services.js';
-import { embeddingDefaults, objectLayer } from './config/layers.js';
+import { objectLayer } from './config/layers.js';
 import type { ConfigTables } from './config/options.js';
 import { type Resolution, resolveConfig } from './config/resolve.js';
 import type { ServiceSource } from './device/device.js';
@@ -34,9 +34,10 @@ import { Counters, type Metrics } from './metrics/counters.js';
 import type { MeterOptions } from './metrics/feeds.js';
 import type { Meters } from './metrics/meters.js';
 import { isMqttText } from './native/commands.js';
+import type { Plugins } from './plugins/plugins.js';
 import type { Resolve } from './reload/reloader.js';
 import type { ReloadReport } from './reload/report.js';
-import { fromFile, fromTables } from './reload/sources.js';
+import { fromFile, fromTables, under } from './reload/sources.js';
 import type { Run } from './run.js';
 import { checkDisconnect, type DisconnectOptions } from './session/disconnect.js';
 import { drain } from './session/drain.js';
@@ -85,7 +86,7 @@ export class Broker extends BrokerDevices {
     const tables = options as ConfigTables;
     this.#resolve = this.#internals.resolve ?? fromTables(tables);
     this.#resolution =
-      this.#internals.resolution ?? resolveConfig([embeddingDefaults, objectLayer(tables)]);
+      this.#internals.resolution ?? resolveConfig([...under(), objectLayer(tables)]);
   }
 
   /** Resolves when every listener accepts connections; rejects, with nothing left open, if one cannot. */
@@ -306,6 +307,11 @@ export class Broker extends BrokerDevices {
     return tracerOf(this.#running('tracing packets'), (Class, deps) => new Class(deps));
   }
 
+  /** What is loaded into it, and can be: see docs/PLUGINS.md. */
+  async plugins(): Promise<Plugins> {
+    return this.#running('looking at plugins').plugins.get();
+  }
+
   async #start(): Promise<void> {
     let recorder: Recorder | undefined;
     let auth: AuthGate | undefined;
@@ -329,12 +335,15 @@ export class Broker extends BrokerDevices {
         hooks: this.hooks,
         deviceHandlers: this.deviceHandlers,
         emit,
+        broker: this,
+        resolve: () => this.#resolve,
         took: (next) => {
           this.#resolution = next;
         },
       });
       this.#run = run;
       (await run.rules.prepare(config)).commit();
+      await run.plugins.begin();
       await run.hooks.begin();
       // Before the listeners, which clients take for the sign that all is there.
       await startServices(run, config, { broker: this, resolve: () => this.#resolve });
@@ -344,6 +353,7 @@ export class Broker extends BrokerDevices {
       this.#state = 'running';
       run.sys.start(config.sysIntervalS);
       run.devices.begin();
+      await run.plugins.ready();
       for (const record of boundRecords(run.listeners.bound)) recorder.write(record);
       if (config.isLoopbackDefault) recorder.write(loopbackRecord);
     } catch (error) {

@@ -84,6 +84,19 @@ const texts = {
     `asking device "${p.device}" for ${p.method}: its answer cannot be read, ${p.why}; cause.payload has it`,
   ST_RPC_BUSY: (p: { device: string; method: string; limit: number }) =>
     `asking device "${p.device}" for ${p.method}: ${p.limit} requests wait for answers already; wait for some of them`,
+  ST_PLUGIN_UNKNOWN: (p: { where: string | undefined; name: string; known: string }) =>
+    `${p.where === undefined ? '' : `${p.where}: `}there is no plugin "${p.name}"; there are ${p.known}; ` +
+    `one of your own is named by [plugins.${p.name}] module = "./FILE.js"`,
+  ST_PLUGIN_LOAD: (p: { name: string; module: string; why: string }) =>
+    `plugin "${p.name}": loading ${p.module}: ${p.why}`,
+  ST_PLUGIN_CONFIG: (p: { where: string | undefined; name: string; why: string }) =>
+    `${p.where === undefined ? '' : `${p.where}: `}plugin "${p.name}": its configuration is refused: ${p.why}`,
+  ST_PLUGIN_START: (p: { name: string; why: string }) =>
+    `plugin "${p.name}" does not start: ${p.why}`,
+  ST_PLUGIN_STATE: (p: { name: string; doing: string; why: string }) =>
+    `plugin "${p.name}": ${p.doing}: ${p.why}`,
+  ST_PLUGIN_FAILED: (p: { name: string; doing: string; why: string }) =>
+    `plugin "${p.name}": ${p.doing}: ${p.why}; the broker goes on`,
 
   ST_AUTH_CONFIG: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,
   ST_AUTH_FILE: (p: { where: string; why: string }) => `${p.where}: ${p.why}`,

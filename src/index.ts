@@ -68,6 +68,15 @@ export type {
   SessionEndCauseName,
 } from './native/contract.js';
 export type { ProtocolVersion } from './native/events.js';
+export { definePlugin } from './plugins/define.js';
+export type { Plugins } from './plugins/plugins.js';
+export type {
+  Plugin,
+  PluginContext,
+  PluginHooks,
+  PluginInfo,
+  PluginLog,
+} from './plugins/types.js';
 export type { ReloadReport } from './reload/report.js';
 export type { DisconnectOptions } from './session/disconnect.js';
 export type {

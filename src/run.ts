@@ -13,6 +13,7 @@ import type { Feeds } from './metrics/feeds.js';
 import type { NativeBroker } from './native/addon.js';
 import type { CommandWriter } from './native/commands.js';
 import type { Dispatcher } from './native/dispatch.js';
+import type { PluginSlot } from './plugins/slot.js';
 import type { Reloader } from './reload/reloader.js';
 import type { Listings } from './session/listings.js';
 import type { NativeRegistry } from './session/native-registry.js';
@@ -37,6 +38,7 @@ export interface Run {
   readonly hooks: HookService;
   readonly devices: DeviceGate;
   readonly router: EventRouter;
+  readonly plugins: PluginSlot;
   readonly reloader: Reloader;
   readonly sys: SysTopics;
   /** Hands the native half what can change while it runs. */
@@ -50,6 +52,8 @@ export interface Run {
 /** What stands beside the broker. */
 export interface Service {
   stop(): Promise<void>;
+  /** Rejects where something is wrong with a configuration that is about to be taken over. */
+  prepare?(config: BrokerConfig): Promise<void>;
   /** Takes over what a reload has changed. Must not fail. */
-  apply?(config: BrokerConfig): void;
+  apply?(config: BrokerConfig): void | Promise<void>;
 }

@@ -29,7 +29,7 @@ export const flags = {
     takes: 'NAME…',
     multiple: true,
     list: true,
-    help: "rmqttd's: the plugins to start instead of the file's (there are none yet)",
+    help: "the plugins to start instead of the file's list",
   },
   'node-grpc-addrs': {
     takes: 'ID@HOST:PORT…',

@@ -11,6 +11,10 @@ export async function checkFiles(config: BrokerConfig): Promise<readonly string[
   await readRules(config);
   const { checkAuth } = await import('../auth/build.js');
   await checkAuth(config);
+  if (config.plugins !== undefined) {
+    const { checkPlugins } = await import('../plugins/check.js');
+    await checkPlugins(config.plugins);
+  }
   const open = openWarning(config, false);
   return open === undefined ? [] : [open];
 }

@@ -1,5 +1,6 @@
 /** Makes what one run of the broker consists of. Nothing is started here: broker.ts keeps the order. */
 import type { AuthGate } from '../auth/gate.js';
+import type { Broker } from '../broker.js';
 import { placedLike } from '../config/places.js';
 import type { BrokerConfig, Resolution } from '../config/resolve.js';
 import { DirectWrites } from '../device/direct-write.js';
@@ -19,7 +20,8 @@ import { CommandWriter } from '../native/commands.js';
 import { Dispatcher } from '../native/dispatch.js';
 import { loadAddon } from '../native/load.js';
 import { linkLimits, nativeBrokerOptions, nativeLiveOptions } from '../native/options.js';
-import { Reloader } from '../reload/reloader.js';
+import { PluginSlot } from '../plugins/slot.js';
+import { Reloader, type Resolve } from '../reload/reloader.js';
 import type { Run, Service } from '../run.js';
 import { eventMask } from '../session/event-mask.js';
 import type { BrokerEvents } from '../session/events.js';
@@ -43,6 +45,9 @@ export interface Owner {
   /** Outlive the run. */
   readonly deviceHandlers: DeviceHandlers;
   readonly emit: Emit;
+  readonly broker: Broker;
+  /** How the configuration is read anew, at that time. */
+  readonly resolve: () => Resolve;
   /** A reload has taken effect. */
   readonly took: (next: Resolution) => void;
 }
@@ -210,16 +215,24 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     onError: (error) => recorder.error('broker', error),
   });
   isWatched = () => sys.watched || hooks.watches || devices.watches;
-  const services: Service[] = [sys];
+  const plugins = new PluginSlot(config.plugins, {
+    broker: owner.broker,
+    resolve: async () => (await owner.resolve()([])).config.plugins,
+    say: (level, text, fields) => recorder.say(level, 'plugin', text, fields),
+  });
+  const services: Service[] = [sys, plugins];
   const reloader = new Reloader(resolution, {
     recorder,
     listeners,
     complete,
-    prepare: (next) => prepareAccess(next.config, { auth, rules, native, listeners }),
-    apply: (next) => {
+    prepare: async (next) => {
+      for (const service of services) await service.prepare?.(next.config);
+      return prepareAccess(next.config, { auth, rules, native, listeners });
+    },
+    apply: async (next) => {
       owner.took(next);
       applyNative(next.config);
-      for (const service of services) service.apply?.(next.config);
+      for (const service of services) await service.apply?.(next.config);
     },
   });
   return {
@@ -239,6 +252,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     hooks,
     devices,
     router,
+    plugins,
     reloader,
     sys,
     applyNative,

@@ -14,6 +14,7 @@ import type {
 } from './access-config.js';
 import type { ListenAddress } from './address.js';
 import type { BrokerTable, LogConfig, MqttConfig, RouterConfig } from './options.js';
+import type { PluginsConfig } from './plugin-options.js';
 import type { ConsoleRole } from './service-options.js';
 
 export type * from './access-config.js';
@@ -109,6 +110,8 @@ export interface BrokerConfig {
   readonly limits: LimitsConfig;
   readonly tenants: TenantsConfig;
   readonly device: DeviceConfig;
+  /** undefined = no plugin is named: nothing of them is loaded. */
+  readonly plugins: PluginsConfig | undefined;
   /** Nobody asked for a listener: the one on loopback was put in. */
   readonly isLoopbackDefault: boolean;
 }

@@ -45,21 +45,18 @@ export interface Flags {
   readonly id?: string | undefined;
   /** How many -v. */
   readonly verbose: number;
-  /** rmqttd's, which mean plugins and a cluster; undefined = not given. */
+  /** The plugins to start, instead of the file's; undefined = not given. */
   readonly startups?: readonly string[] | undefined;
+  /** rmqttd's, which mean a cluster. */
   readonly grpcAddresses?: readonly string[] | undefined;
   readonly raftPeers?: readonly string[] | undefined;
   readonly raftLeader?: string | undefined;
 }
 
 /** rmqttd's flags for what this version does not have: a broker without it would be another one. */
-function refuseUnserved({ startups, grpcAddresses, raftPeers, raftLeader }: Flags): void {
+function refuseUnserved({ grpcAddresses, raftPeers, raftLeader }: Flags): void {
   const cluster = 'the clustered mode is not there yet; start each broker for itself, without it';
-  const plugins =
-    'plugins are not there yet; give an empty list (--plugins-default-startups=) or leave it out';
-  const wanted = (startups ?? []).filter((name) => name !== '');
   for (const [key, isGiven, why] of [
-    ['--plugins-default-startups', wanted.length > 0, plugins],
     ['--node-grpc-addrs', grpcAddresses !== undefined, cluster],
     ['--raft-peer-addrs', raftPeers !== undefined, cluster],
     ['--raft-leader-id', raftLeader !== undefined, cluster],
@@ -68,11 +65,20 @@ function refuseUnserved({ startups, grpcAddresses, raftPeers, raftLeader }: Flag
   }
 }
 
+const flagOf: Readonly<Record<string, string>> = {
+  id: '--id',
+  log: '-v',
+  plugins: '--plugins-default-startups',
+};
+
 /** Each --listen is one more unified listener. */
 export function flagLayer(flags: Flags): Layer | undefined {
   refuseUnserved(flags);
   const root = emptyTable();
   if (flags.id !== undefined) root.id = flags.id;
+  if (flags.startups !== undefined) {
+    root.plugins = { default_startups: flags.startups.join(',') };
+  }
   if (flags.verbose > 0) {
     root.log = { level: flags.verbose === 1 ? 'info' : flags.verbose === 2 ? 'debug' : 'trace' };
   }
@@ -92,7 +98,7 @@ export function flagLayer(flags: Flags): Layer | undefined {
     root,
     textual: true,
     locate: () => 'the command line',
-    nameOf: (path) => (path[0] === 'id' ? '--id' : path[0] === 'log' ? '-v' : '--listen'),
+    nameOf: ([table = '']) => flagOf[table] ?? '--listen',
   };
 }
 

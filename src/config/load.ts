@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail } from '../errors.js';
 import { readConfigFile } from './files.js';
+import { hostLayer } from './host-package.js';
 import { environmentLayer, type Flags, flagLayer } from './layers.js';
 import type { Environment } from './references.js';
 import { type Resolution, resolveConfig } from './resolve.js';
@@ -39,7 +40,8 @@ export async function loadConfig(sources: Sources): Promise<Resolution> {
   const named = await read(files);
   const notes: string[] = [];
   const kept = (await read(found)).map((layer) => withoutOtherListeners(layer, named, notes));
-  const layers = [...kept, ...named];
+  const host = hostLayer();
+  const layers = [...(host === undefined ? [] : [host]), ...kept, ...named];
   for (const layer of [environmentLayer(environment), flagLayer(flags), ...extra]) {
     if (layer !== undefined) layers.push(layer);
   }

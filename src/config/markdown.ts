@@ -19,6 +19,7 @@ import {
   routerRows,
   topRows,
 } from './options.js';
+import { pluginRows, pluginsRows } from './plugin-options.js';
 import { defaultText } from './report.js';
 import type { Row, Rows } from './rows.js';
 import { consoleRows, prometheusRows, tokenRows } from './service-options.js';
@@ -102,6 +103,10 @@ export function optionsMarkdown(): string {
     ...section('`[limits.flapping]`', 'LIMITS__FLAPPING__', flappingRows),
     ...section('`[tenants]`', 'TENANTS__', tenantsRows),
     ...section('`[device]`', 'DEVICE__', deviceRows),
+    ...section('`[plugins]`', 'PLUGINS__', pluginsRows, ['See [PLUGINS.md](PLUGINS.md).']),
+    ...section('`[plugins.NAME]`', 'PLUGINS__NAME__', pluginRows, [
+      '`[plugins.NAME.config]` is the configuration of the plugin itself; a changed one takes effect with a reload.',
+    ]),
     ...section('`[broker]`', 'BROKER__', brokerRows),
     ...section('`[router]`', 'ROUTER__', routerRows),
     ...section('`[router.custom_segment.FILTER]`', undefined, segmentRows, [

@@ -9,6 +9,7 @@ import type { deviceRows, tenantsRows } from './identity-options.js';
 import { type flappingRows, type limitsRows, rateRows } from './limits-options.js';
 import { type connectionsOwnRows, listenerRows, type webSocketRows } from './listener-options.js';
 import { routerLogRows, type segmentRows } from './log-options.js';
+import type { PluginsOptions } from './plugin-options.js';
 import {
   allVersions,
   boolean,
@@ -389,6 +390,7 @@ export interface ConfigTables extends WrittenTable<typeof topRows> {
   readonly limits?: LimitsOptions | undefined;
   readonly tenants?: WrittenTable<typeof tenantsRows> | undefined;
   readonly device?: WrittenTable<typeof deviceRows> | undefined;
+  readonly plugins?: PluginsOptions | undefined;
 }
 
 /** ST-RMQTT's names of options that have another name here, by the table they stand in. */

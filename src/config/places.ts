@@ -4,7 +4,7 @@
  * file, line, column and key, or with the variable or the flag.
  */
 import { StMqttdError } from '../errors.js';
-import { keyOf, type TableNode, whereOf } from './tree.js';
+import { indexStep, keyOf, type TableNode, type TreeNode, whereOf } from './tree.js';
 
 /** Not properties: a table that has only moved within its file is the same to a reload. */
 const nodes = new WeakMap<object, TableNode>();
@@ -38,6 +38,24 @@ export function placeOf(part: object, key?: string): string | undefined {
   const written = key === undefined ? undefined : node.children.get(key);
   if (written !== undefined) return `${whereOf(written)}: ${keyOf(written)}`;
   return `${whereOf(node)}: ${keyOf(node)}${key === undefined ? '' : ` ${key}`}`;
+}
+
+/** The place of something within the part, or of what is nearest around it; steps of a list are numbers. */
+export function placeWithin(part: object, steps: readonly string[]): string | undefined {
+  const node = nodes.get(part);
+  if (node === undefined) return lines.get(part);
+  let at: TreeNode = node;
+  const rest = [...steps];
+  for (let [step] = rest; step !== undefined && at.kind === 'table'; [step] = rest) {
+    const child = at.children.get(step);
+    if (child === undefined) break;
+    at = child;
+    rest.shift();
+  }
+  const { layer } = at.source;
+  const list = rest.map((step) => (/^\d+$/.test(step) ? indexStep(Number(step)) : step));
+  const path = [...at.source.path, ...list];
+  return `${layer.locate(path)}: ${keyOf({ kind: 'value', source: { layer, path }, value: '' })}`;
 }
 
 /** The error with its place before it. What is no error of the operator's stays what it is. */

@@ -25,7 +25,7 @@ export interface EffectiveEntry {
 const tablesIn: Partial<Record<Scope, readonly string[]>> = {
   top: [
     ...['broker', 'router', 'mqtt', 'log', 'v4', 'v5', 'unified', 'ws', 'console', 'prometheus'],
-    ...['auth', 'acl', 'limits', 'tenants', 'device'],
+    ...['auth', 'acl', 'limits', 'tenants', 'device', 'plugins'],
   ],
   console: ['tokens', 'tls'],
   prometheus: ['tls'],
@@ -38,6 +38,7 @@ const tablesIn: Partial<Record<Scope, readonly string[]>> = {
   acl: ['rules'],
   limits: ['flapping'],
   router: ['custom_segment'],
+  plugin: ['config'],
 };
 
 export class Reader {
@@ -179,6 +180,7 @@ function closes(scope: Scope, key: string): boolean {
 const closingScopes: ReadonlySet<Scope> = new Set<Scope>([
   ...(['tls', 'sni', 'auth', 'failed_logins', 'static', 'password_file', 'certificate'] as const),
   ...(['jwt', 'http', 'scram', 'handler', 'acl', 'rule', 'tenants', 'limits', 'flapping'] as const),
+  ...(['plugins', 'plugin'] as const),
 ]);
 const closingKeys: ReadonlySet<string> = new Set([
   ...[

@@ -16,6 +16,7 @@ import {
   routerRows,
   topRows,
 } from './options.js';
+import { readPlugins } from './plugin-options.js';
 import { type EffectiveEntry, Reader } from './reader.js';
 import { readAcl, readDevice, readLimits, readSegments, readTenants } from './resolve-access.js';
 import { readAuth } from './resolve-auth.js';
@@ -84,6 +85,7 @@ export function resolveConfig(layers: readonly Layer[], options: ResolveOptions 
   const device = readDevice(reader, root, broker);
   const customSegments = readSegments(reader, root, router);
   const acl = readAcl(reader, root);
+  const plugins = readPlugins(reader, root);
 
   const configured = readListeners(reader, root, mqtt, tenants);
   const mentioned = listenerKinds.some((kind) => root.children.has(kind));
@@ -113,6 +115,7 @@ export function resolveConfig(layers: readonly Layer[], options: ResolveOptions 
       limits,
       tenants,
       device,
+      plugins,
     },
     warnings: reader.warnings,
     effective: reader.effective,

@@ -29,7 +29,9 @@ export type Scope =
   | 'rule'
   | 'limits'
   | 'flapping'
-  | 'tenants';
+  | 'tenants'
+  | 'plugins'
+  | 'plugin';
 
 export interface UnsupportedKey {
   readonly answer: 'refuse' | 'not-yet' | 'no-effect';
@@ -67,7 +69,6 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
     persistence: refuse(
       'this version keeps sessions and messages in memory only, and would lose what the file wants on disk',
     ),
-    plugins: refuse('this version has no plugins, and they may decide about access'),
     quic: notYet('not yet supported in this version: QUIC listeners; skipped'),
     metrics: notYet('not yet supported in this version: pushed metrics and alerts; skipped'),
     bridge: notYet('not yet supported in this version: the bridge; skipped'),
@@ -113,6 +114,10 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
   limits: {},
   flapping: {},
   tenants: {},
+  plugins: {
+    dir: refuse('the configuration of a plugin is [plugins.NAME.config], in this file'),
+  },
+  plugin: {},
 };
 
 /** Keys that ST-RMQTT's shipped files have and nothing there reads, wherever they stand. */

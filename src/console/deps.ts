@@ -8,6 +8,7 @@ import type { MessageProperties, Qos } from '../link/packets.js';
 import type { LogRecord } from '../log/logger.js';
 import type { Metrics } from '../metrics/counters.js';
 import type { HistogramSample } from '../metrics/sample.js';
+import type { Plugins } from '../plugins/plugins.js';
 import type { ReloadReport } from '../reload/report.js';
 import type { ConnectInfo, DisconnectInfo } from '../session/events.js';
 import type { Registry } from '../session/registry.js';
@@ -75,6 +76,8 @@ export interface ConsoleDeps {
   stopTrace(id: number): Promise<boolean>;
   /** Of the broker that runs. */
   bans(): Pick<Bans, 'add' | 'remove' | 'list'>;
+  /** Loaded with the first call. */
+  plugins(): Promise<Pick<Plugins, 'list' | 'load' | 'unload' | 'reload'>>;
   /** A client inside the process: the live page's subscriptions. */
   openLink(options: LinkOptions): Promise<Link>;
   /** Until the returned function is called. */

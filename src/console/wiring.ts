@@ -26,6 +26,7 @@ export interface BrokerSide {
     | 'link'
     | 'directWriteMany'
     | 'tracer'
+    | 'plugins'
     | 'on'
     | 'off'
   >;
@@ -81,6 +82,7 @@ export function consoleDeps(side: BrokerSide): ConsoleDeps {
     },
     stopTrace: async (id) => (await broker.tracer()).stop(id),
     bans: () => broker.bans,
+    plugins: () => broker.plugins(),
     openLink: (options) => broker.link(options),
     onConnect: (listener) => on('connect', listener),
     onDisconnect: (listener) => on('disconnect', listener),

@@ -12,6 +12,7 @@ export const logModules = [
   'listener',
   'log',
   'metrics',
+  'plugin',
   'reload',
   'route',
   'session',

@@ -31,7 +31,7 @@ export interface ReloaderParts {
   /** Reads what authentication and rules need; takes effect with the rest, or is discarded. */
   readonly prepare: (next: Resolution) => Promise<Prepared>;
   /** Everything else that takes over values while it runs. Must not fail. */
-  readonly apply: (next: Resolution) => void;
+  readonly apply: (next: Resolution) => void | Promise<void>;
 }
 
 export class Reloader {
@@ -106,7 +106,7 @@ export class Reloader {
     const opened = listeners.bound.filter((bound) => !before.has(bound));
     for (const record of boundRecords(opened)) recorder.write(record);
     await recorder.logger.reconfigure(config.log);
-    apply(next);
+    await apply(next);
     return [...(prepared.reread ?? []), ...secured.map((name) => `certificates of ${name}`)];
   }
 }

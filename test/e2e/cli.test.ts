@@ -233,12 +233,12 @@ describe.skipIf(standIn)('the command line', () => {
     );
   });
 
-  test("rmqttd's flags for a cluster and for plugins are refused in one line", async () => {
+  test("rmqttd's flags for a cluster and for plugins that are not there are refused in one line", async () => {
     for (const [args, why] of [
       [['--node-grpc-addrs', '1@127.0.0.1:5363', '2@127.0.0.1:5364'], 'the clustered mode'],
       [['--raft-peer-addrs', '1@127.0.0.1:6003'], 'the clustered mode'],
       [['--raft-leader-id', '1'], 'the clustered mode'],
-      [['--plugins-default-startups', 'rmqtt-acl', 'rmqtt-retainer'], 'plugins are not there'],
+      [['--plugins-default-startups', 'rmqtt-acl', 'rmqtt-retainer'], 'no plugin "rmqtt-acl"'],
     ] as const) {
       const { code, errors } = await runToEnd(['--listen', '127.0.0.1:0', ...args]);
       expect(code).toBe(1);

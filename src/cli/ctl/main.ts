@@ -13,6 +13,7 @@ import * as filters from './filters.js';
 import * as listings from './listings.js';
 import { type Output, safe, standardOutput } from './output.js';
 import { type Parsed, parseCtl } from './parse.js';
+import * as plugins from './plugins.js';
 import * as traces from './traces.js';
 
 const kDefaultUrl = 'http://127.0.0.1:3030';
@@ -47,6 +48,10 @@ const run: Readonly<Record<CommandName, (call: listings.Call) => Promise<void>>>
   unban: bans.unban,
   filters_list: filters.listFilters,
   filters_delete: filters.deleteFilter,
+  plugins_list: plugins.listPlugins,
+  plugins_load: plugins.loadPlugin,
+  plugins_unload: plugins.unloadPlugin,
+  plugins_reload: plugins.reloadPlugin,
   metrics: actions.metrics,
 };
 

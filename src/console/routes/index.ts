@@ -8,6 +8,7 @@ import { filterRoutes } from './filters.js';
 import { messageRoutes } from './messages.js';
 import { indexRoute, nodeRoutes } from './nodes.js';
 import { numberRoutes } from './numbers.js';
+import { pluginRoutes } from './plugins.js';
 import { probeRoutes } from './probes.js';
 import { retainedRoutes } from './retained.js';
 import { rumqttdRoutes } from './rumqttd.js';
@@ -31,6 +32,7 @@ export function allRoutes(context: Context): readonly Route[] {
     ...configRoutes(context),
     ...traceRoutes(context),
     ...banRoutes(context),
+    ...pluginRoutes(context),
   ];
   return routes;
 }

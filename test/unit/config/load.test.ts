@@ -149,7 +149,6 @@ describe('files', () => {
 
 describe("rmqttd's flags", () => {
   test.each([
-    [{ startups: ['rmqtt-acl'] }, '--plugins-default-startups: plugins are not there yet'],
     [{ grpcAddresses: ['1@a:1'] }, '--node-grpc-addrs: the clustered mode is not there yet'],
     [{ raftPeers: ['1@a:1'] }, '--raft-peer-addrs: the clustered mode is not there yet'],
     [{ raftLeader: '1' }, '--raft-leader-id: the clustered mode is not there yet'],

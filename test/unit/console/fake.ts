@@ -11,12 +11,14 @@ import { allRoutes } from '../../../src/console/routes/index.ts';
 import { Scanner } from '../../../src/console/scan.ts';
 import { buildServer } from '../../../src/console/server.ts';
 import type { DirectWriteManyOptions } from '../../../src/device/direct-write.ts';
+import { fail } from '../../../src/errors.ts';
 import { Bans } from '../../../src/limits/bans.ts';
 import { matches } from '../../../src/link/filters.ts';
 import { parseFilter } from '../../../src/log/filter.ts';
 import type { LogRecord } from '../../../src/log/logger.ts';
 import { Counters } from '../../../src/metrics/counters.ts';
 import type { NativeBrokerOptions } from '../../../src/native/addon.ts';
+import type { PluginInfo } from '../../../src/plugins/types.ts';
 import type { ReloadReport } from '../../../src/reload/report.ts';
 import type { ConnectInfo, DisconnectInfo } from '../../../src/session/events.ts';
 import type {
@@ -248,6 +250,13 @@ export class FakeDeps implements ConsoleDeps {
   readonly disconnectListeners = new Set<(info: DisconnectInfo) => void>();
   readonly logListeners = new Set<(record: LogRecord) => void>();
   readonly running: TraceInfo[] = [];
+  readonly pluginRows: readonly PluginInfo[] = [
+    {
+      ...{ name: 'topic-rewrite', state: 'loaded', from: 'shipped' },
+      ...{ version: undefined, description: 'gives messages another topic by rules' },
+      ...{ defaultStartup: true, immutable: false, error: undefined },
+    },
+  ];
   readonly banTable = new Bans(new FakeBroker({} as NativeBrokerOptions, () => {}));
   filter = 'warn';
   ready = true;
@@ -340,6 +349,20 @@ export class FakeDeps implements ConsoleDeps {
   }
   bans() {
     return this.banTable;
+  }
+  plugins() {
+    return Promise.resolve({
+      list: () => this.pluginRows,
+      load: (name: string) => this.#changed(name, 'loaded'),
+      unload: (name: string) => this.#changed(name, 'not loaded'),
+      reload: (name: string) => this.#changed(name, 'loaded'),
+    });
+  }
+  #changed(name: string, state: PluginInfo['state']): Promise<PluginInfo> {
+    const found = this.pluginRows.find((row) => row.name === name);
+    if (found !== undefined) return Promise.resolve({ ...found, state });
+    const known = 'topic-rewrite';
+    return Promise.reject(fail('ST_PLUGIN_UNKNOWN', { where: undefined, name, known }));
   }
   openLink(): Promise<never> {
     return Promise.reject(new Error('the fake has no links'));

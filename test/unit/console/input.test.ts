@@ -137,7 +137,7 @@ describe('what is not a request of this API', () => {
   });
 
   it('a path that does not exist is 404, one with other methods 405 and names them', async () => {
-    for (const url of ['/nope', '/api/v1/plugins', '/api/v2', '/api/v1/clients/a/b/c', '//']) {
+    for (const url of ['/nope', '/api/v1/plugin', '/api/v2', '/api/v1/clients/a/b/c', '//']) {
       const response = await ask('GET', url);
       expect(response.statusCode, url).toBe(404);
       expect(response.json().error.code).toBe('not_found');

@@ -1,0 +1,182 @@
+/** What one loaded plugin has made: its hooks, links and timers, which end with it. */
+import type { Broker } from '../broker.js';
+import { fail, messageOf } from '../errors.js';
+import type { Link } from '../link/link.js';
+import type { LinkOptions } from '../link/options.js';
+import type { RecordLevel } from '../log/logger.js';
+import type { PluginContext, PluginHooks, PluginLog } from './types.js';
+
+export const hookMethods = ['onPublish', 'onDisconnect', 'onSessionExpire', 'onAlert'] as const;
+
+export type Say = (
+  level: RecordLevel,
+  text: string,
+  fields: Readonly<Record<string, unknown>>,
+) => void;
+
+/** For one function of onStop. */
+const kStopMs = 5_000;
+const kMaxTimerMs = 2 ** 31 - 1;
+
+type Task = () => void | Promise<void>;
+
+export class OwnedContext {
+  readonly name: string;
+  readonly #broker: Broker;
+  readonly #say: Say;
+  readonly #ends = new Set<() => void>();
+  readonly #stops: Task[] = [];
+  readonly #links = new Set<Link>();
+  readonly #abort = new AbortController();
+  #readies: Task[] = [];
+  #isReady = false;
+
+  constructor(name: string, broker: Broker, say: Say) {
+    this.name = name;
+    this.#broker = broker;
+    this.#say = say;
+  }
+
+  /** What the plugin is given. */
+  face(config: unknown): PluginContext<never> {
+    const broker = this.#broker;
+    return Object.freeze({
+      ...this.#hooks(),
+      name: this.name,
+      config: config as never,
+      log: this.#log(),
+      signal: this.#abort.signal,
+      broker,
+      link: (options?: LinkOptions) => this.#link(options),
+      onReady: (fn: Task) => this.#onReady(fn),
+      onStop: (fn: Task) => {
+        this.#mustBeLoaded('onStop()');
+        this.#stops.unshift(fn);
+      },
+      setTimeout: (fn: Task, ms: number) => this.#timer('setTimeout', fn, ms),
+      setInterval: (fn: Task, ms: number) => this.#timer('setInterval', fn, ms),
+    });
+  }
+
+  /** Clients can come. Rejects with what a function of onReady has thrown. */
+  async ready(): Promise<void> {
+    this.#isReady = true;
+    const readies = this.#readies;
+    this.#readies = [];
+    for (const fn of readies) await fn();
+  }
+
+  /** Ends all that it owns. Never rejects. */
+  async dispose(): Promise<void> {
+    if (this.#abort.signal.aborted) return;
+    // It may still publish what it holds back.
+    for (const fn of this.#stops) await this.#within(fn);
+    this.#abort.abort();
+    for (const end of this.#ends) end();
+    this.#ends.clear();
+    for (const link of this.#links) await link.close().catch(() => undefined);
+    this.#links.clear();
+  }
+
+  failed(doing: string, cause: unknown): void {
+    const error = fail('ST_PLUGIN_FAILED', { name: this.name, doing, why: messageOf(cause) });
+    this.#say('error', error.message, { plugin: this.name, err: cause });
+  }
+
+  #hooks(): PluginHooks {
+    const made: Record<string, unknown> = {};
+    for (const method of hookMethods) {
+      made[method] = (...given: unknown[]) => {
+        this.#mustBeLoaded(`${method}()`);
+        const at = typeof given[0] === 'function' ? 0 : 1;
+        const handler = given[at] as (() => unknown) | undefined;
+        const options = (given[at + 1] ?? {}) as { readonly name?: string };
+        const own = options.name ?? handler?.name;
+        const name = own === undefined || own === '' ? this.name : `${this.name}: ${own}`;
+        const register = this.#broker[method] as (...all: unknown[]) => () => void;
+        return this.#own(
+          register.call(this.#broker, ...given.slice(0, at + 1), { ...options, name }),
+        );
+      };
+    }
+    return made as unknown as PluginHooks;
+  }
+
+  #log(): PluginLog {
+    const at =
+      (level: RecordLevel) =>
+      (text: string, fields: Readonly<Record<string, unknown>> = {}) =>
+        this.#say(level, `${this.name}: ${text}`, { ...fields, plugin: this.name });
+    return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') };
+  }
+
+  async #link(options: LinkOptions | undefined): Promise<Link> {
+    this.#mustBeLoaded('link()');
+    if (!this.#isReady && !this.#broker.ready) {
+      const doing = `plugin "${this.name}" opening a link`;
+      throw fail('ST_BROKER_STATE', { doing, state: 'starting', next: 'do it in onReady()' });
+    }
+    const link = await this.#broker.link(options);
+    if (this.#abort.signal.aborted) await link.close();
+    else this.#links.add(link);
+    return link;
+  }
+
+  #onReady(fn: Task): void {
+    this.#mustBeLoaded('onReady()');
+    if (this.#isReady) void this.#guard('onReady', fn)();
+    else this.#readies.push(fn);
+  }
+
+  #timer(kind: 'setTimeout' | 'setInterval', fn: Task, ms: number): () => void {
+    this.#mustBeLoaded(`${kind}()`);
+    const run = this.#guard(kind, fn);
+    const wait = Math.min(Math.max(ms, 1), kMaxTimerMs);
+    const timer =
+      kind === 'setInterval'
+        ? setInterval(run, wait)
+        : setTimeout(() => {
+            this.#ends.delete(end);
+            void run();
+          }, wait);
+    timer.unref();
+    const end = () => clearTimeout(timer);
+    return this.#own(end);
+  }
+
+  #own(end: () => void): () => void {
+    this.#ends.add(end);
+    return () => {
+      this.#ends.delete(end);
+      end();
+    };
+  }
+
+  #guard(doing: string, fn: Task): () => Promise<void> {
+    return async () => {
+      try {
+        await fn();
+      } catch (error) {
+        this.failed(doing, error);
+      }
+    };
+  }
+
+  async #within(fn: Task): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((done) => {
+      timer = setTimeout(() => {
+        this.failed('onStop', `it is not done after ${kStopMs} ms`);
+        done();
+      }, kStopMs);
+    });
+    await Promise.race([this.#guard('onStop', fn)(), late]);
+    clearTimeout(timer);
+  }
+
+  #mustBeLoaded(doing: string): void {
+    if (!this.#abort.signal.aborted) return;
+    const why = 'it has been unloaded';
+    throw fail('ST_PLUGIN_STATE', { name: this.name, doing, why });
+  }
+}

@@ -1,0 +1,6 @@
+/** The plugins of this package. Each is loaded when it is started. */
+import type { Plugin } from './types.js';
+
+export const shipped: Readonly<Record<string, () => Promise<Plugin<never>>>> = {
+  'topic-rewrite': async () => (await import('./builtin/topic-rewrite/plugin.js')).plugin,
+};

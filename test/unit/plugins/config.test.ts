@@ -1,0 +1,169 @@
+// [plugins]: what is read, what is refused and where, and what the host package adds.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { hostLayer } from '../../../src/config/host-package.ts';
+import { effectiveText } from '../../../src/config/report.ts';
+import { resolveConfig } from '../../../src/config/resolve.ts';
+import { checkPlugins } from '../../../src/plugins/check.ts';
+import { refusal, resolveText } from '../config/resolving.ts';
+
+const listener = '[unified.1]\nlisten = "127.0.0.1:1883"\n';
+const folder = mkdtempSync(join(tmpdir(), 'st-mqttd-host-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function checked(text: string, given = {}): Promise<unknown> {
+  const { config } = await resolveText(`${listener}${text}`, given);
+  if (config.plugins === undefined) throw new Error('no plugins');
+  return checkPlugins(config.plugins).then(
+    () => 'fits',
+    (error: Error) => error.message.replaceAll(/\S*a\.toml/g, 'a.toml'),
+  );
+}
+
+describe('check', () => {
+  const rules = (text: string) =>
+    `[plugins.topic-rewrite]\ndefault_startup = true\n[plugins.topic-rewrite.config]\n${text}`;
+  const refused = 'plugin "topic-rewrite": its configuration is refused: ';
+  test.each([
+    ['rules = []\n', 'fits'],
+    [
+      '\nruls = []\n',
+      `a.toml:5:1: plugins.topic-rewrite.config: ${refused}config must have required property 'rules'`,
+    ],
+    [
+      'rules = []\nx = "secret"\n',
+      `a.toml:7:1: plugins.topic-rewrite.config.x: ${refused}config.x is not known`,
+    ],
+    [
+      '[[plugins.topic-rewrite.config.rules]]\nsource_topic_filter = "a"\ndest_topic = 7\n',
+      /^a\.toml:8:1: plugins\.topic-rewrite\.config\.rules\[0\]\.dest_topic: .* must be string$/,
+    ],
+    [
+      'rules = [{ source_topic_filter = "a", dest_topic = "$1" }]\n',
+      `a.toml:5:1: plugins.topic-rewrite.config: ${refused}dest_topic "$1": nothing is captured as $1`,
+    ],
+    ['rules = [{ source_topic_filter = "a", dest_topic = "b/+" }]\n', /"b\/\+" is no Topic Name$/],
+    [
+      'rules = [{ source_topic_filter = "a", dest_topic = "b", regex = "(" }]\n',
+      /regex "\(" is none$/,
+    ],
+    [
+      'rules = [{ source_topic_filter = "a/#/b", dest_topic = "b" }]\n',
+      /source_topic_filter|filter/,
+    ],
+  ])('%j', async (text, message) => {
+    const found = await checked(rules(text));
+    if (typeof message === 'string') expect(found).toBe(message);
+    else expect(found).toMatch(message);
+  });
+
+  test('a name that nothing stands behind, at its place', async () => {
+    expect(await checked('[plugins]\ndefault_startups = ["rmqtt-acl"]\n')).toMatch(
+      /^a\.toml:4:1: plugins\.default_startups: there is no plugin "rmqtt-acl"; there are topic-rewrite/,
+    );
+    expect(await checked('', { flags: { startups: ['nope'] } })).toMatch(
+      /^the command line: --plugins-default-startups: there is no plugin "nope"/,
+    );
+  });
+});
+
+describe('[plugins]', () => {
+  test('nothing named: nothing there', async () => {
+    for (const text of ['', '[plugins]\n', '[plugins]\ndefault_startups = []\n']) {
+      expect((await resolveText(`${listener}${text}`)).config.plugins).toBeUndefined();
+    }
+    const flags = { startups: [''] };
+    const { config } = await resolveText(`${listener}[plugins]\ndefault_startups = ["x"]\n`, {
+      flags,
+    });
+    expect(config.plugins).toBeUndefined();
+  });
+
+  test('the flag replaces the list of the file', async () => {
+    const flags = { startups: ['a', 'b'] };
+    const { config } = await resolveText(`${listener}[plugins]\ndefault_startups = ["x"]\n`, {
+      flags,
+    });
+    expect(config.plugins?.startups).toEqual(['a', 'b']);
+  });
+
+  test('a configuration is never shown, its references are expanded', async () => {
+    const text =
+      '[plugins.mine]\nmodule = "./m.mjs"\n[plugins.mine.config]\nkey = "$' + '{KEY_OF_TEST}"\n';
+    process.env.KEY_OF_TEST = 'open sesame';
+    const read = await resolveText(`${listener}${text}`);
+    delete process.env.KEY_OF_TEST;
+    expect(read.config.plugins?.tables[0]).toMatchObject({ config: { key: 'open sesame' } });
+    expect(effectiveText(read)).toContain('config = "(secret)"');
+    expect(effectiveText(read)).not.toContain('sesame');
+    expect(read.warnings).toEqual([
+      'a.toml:3:1: [plugins.mine]: the plugin is not started; name it in plugins.default_startups, or say default_startup = true or false here',
+    ]);
+    const missing = await refusal(`${listener}${text}`);
+    expect(missing).toMatchObject({ code: 'ST_CONFIG_REFERENCE' });
+    expect(missing.message).toMatch(/^a\.toml:6:1: plugins\.mine\.config\.key refers/);
+  });
+
+  test.each([
+    ['[plugins]\ndefault_startup = ["x"]\n', 'ST_CONFIG_UNSUPPORTED'],
+    ['[plugins.x]\nimutable = true\n', 'ST_CONFIG_UNSUPPORTED'],
+    ['[plugins.x]\nmodule = ""\n', 'ST_CONFIG_VALUE'],
+    ['[plugins."../x"]\n', 'ST_CONFIG_VALUE'],
+    ['[plugins.x]\nconfig = 1\n', 'ST_CONFIG_VALUE'],
+    ['plugins = 1\n', 'ST_CONFIG_VALUE'],
+  ])('%j is refused', async (text, code) => {
+    const whole = text.startsWith('plugins') ? `${text}${listener}` : `${listener}${text}`;
+    expect((await refusal(whole)).code).toBe(code);
+  });
+});
+
+describe('the host package', () => {
+  const host = (name: string, text: string) => {
+    const at = join(folder, name);
+    mkdirSync(join(at, 'deep', 'er'), { recursive: true });
+    writeFileSync(join(at, 'package.json'), text);
+    return at;
+  };
+
+  test('names plugins, under every other layer', () => {
+    const plugins = {
+      own: { module: './own.mjs', default_startup: true, immutable: true },
+      'a-package': {},
+    };
+    const at = host('a', JSON.stringify({ name: 'host', 'st-mqttd': { plugins } }));
+    const layer = hostLayer([join(at, 'deep', 'er')]);
+    if (layer === undefined) throw new Error('not found');
+    const { config } = resolveConfig([layer]);
+    expect(config.plugins?.tables).toMatchObject([
+      {
+        name: 'own',
+        module: join(at, 'own.mjs'),
+        folder: at,
+        defaultStartup: true,
+        immutable: true,
+      },
+      { name: 'a-package', module: '', defaultStartup: false, immutable: false },
+    ]);
+  });
+
+  test('without them it says nothing; the next folder is asked', () => {
+    const none = host('none', '{"name": "none"}');
+    const some = host('some', '{"st-mqttd": {"plugins": {"x": {}}}}');
+    expect(hostLayer([none])).toBeUndefined();
+    expect(hostLayer([none, some])?.name).toBe(join(some, 'package.json'));
+  });
+
+  test.each([
+    ['{"st-mqttd": {"plugins": 1}}', 'it is no object of plugins'],
+    ['{"st-mqttd": {"plugins": {"x": 1}}}', 'plugins.x: it is no object'],
+    [
+      '{"st-mqttd": {"plugins": {"x": {"default_startups": true}}}}',
+      '"default_startups" is none of',
+    ],
+    ['{"st-mqttd": ', 'JSON'],
+  ])('%s', (text, why) => {
+    expect(() => hostLayer([host('wrong', text)])).toThrow(why);
+  });
+});
