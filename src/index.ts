@@ -33,19 +33,32 @@ export {
 } from './device/types.js';
 export { type ErrorCode, StMqttdError } from './errors.js';
 export type {
+  AckHook,
+  AckInfo,
   AlertHook,
+  ConnectChange,
+  ConnectHook,
   DisconnectHook,
+  DropHook,
+  DropInfo,
   HookClient,
+  HookConnect,
   HookMessage,
   HookOptions,
   HookPolicy,
+  HookSubscription,
   MessageChange,
   MessageDrop,
   MessageVerdict,
   NoticeOptions,
   PublishHook,
+  Refusal,
   SessionExpireHook,
+  SubscribeHook,
+  SubscriptionChange,
   Unregister,
+  UnsubscribeHook,
+  UnsubscribeInfo,
 } from './hooks/types.js';
 export type { BanInfo, BanKind, BanOptions, BanPage, Bans } from './limits/bans.js';
 export type { Link } from './link/link.js';
@@ -64,6 +77,7 @@ export type {
   AlertName,
   CloseCauseName,
   CounterName,
+  DropCauseName,
   LogLevelName,
   SessionEndCauseName,
 } from './native/contract.js';

@@ -103,6 +103,15 @@ void records(std::string& out) {
         F(PublishHook, client_id_bytes), F(PublishHook, username_bytes),
         F(PublishHook, tenant_bytes), F(PublishHook, device_id_bytes), F(PublishHook, topic_bytes),
         F(PublishHook, properties_bytes), F(PublishHook, payload_bytes));
+  EVENT(SubscribeHook, subscribe_hook, F(SubscribeHook, connection_id),
+        F(SubscribeHook, listener_id), F(SubscribeHook, subscription_id), F(SubscribeHook, flags),
+        F(SubscribeHook, protocol_level), F(SubscribeHook, padding),
+        F(SubscribeHook, client_id_bytes), F(SubscribeHook, username_bytes),
+        F(SubscribeHook, tenant_bytes), F(SubscribeHook, device_id_bytes),
+        F(SubscribeHook, filters_bytes));
+  EVENT(Notice, notice, F(Notice, connection_id), F(Notice, left_out), F(Notice, notice),
+        F(Notice, cause), F(Notice, packet_id), F(Notice, qos), F(Notice, reason_code),
+        F(Notice, client_id_bytes), F(Notice, topic_bytes));
   COMMAND(HookVerdict, hook_verdict, F(HookVerdict, hook_id), F(HookVerdict, action),
           F(HookVerdict, reason_code), F(HookVerdict, flags), F(HookVerdict, qos),
           F(HookVerdict, retain), F(HookVerdict, padding), F(HookVerdict, reason_text_bytes),

@@ -117,9 +117,11 @@ namespace stmqtt::contract {
   X(dropped_log_filters)         X(dropped_log_bytes)           X(dropped_log_memory)              \
   X(dropped_log_overrun)         X(dropped_log_deleted)         X(log_replayed)                    \
   X(log_handovers)                                                                                 \
-  X(logs)                        X(log_messages)                X(log_bytes)                                     \
+  X(logs)                        X(log_messages)                X(log_bytes)                     \
   /* DirectWrites, by outcome */                                                                    \
-  X(direct_writes_delivered)     X(direct_writes_dropped)       X(direct_writes_queued)
+  X(direct_writes_delivered)     X(direct_writes_dropped)       X(direct_writes_queued)            \
+  /* hooks again */                                                                                \
+  X(hook_subscribes)             X(hook_notices)                X(hook_notices_left_out)
 // clang-format on
 
 /// Index of a counter in a thread's block.

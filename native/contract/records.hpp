@@ -35,6 +35,8 @@ enum class EventKind : std::uint16_t {
   auth_request = 14,    ///< an AUTH packet waits for a verdict command
   publish_hook = 16,    ///< a PUBLISH, or a Will, waits for a hook_verdict command
   written = 15,         ///< answers a direct_write command; never left out
+  subscribe_hook = 17,  ///< a SUBSCRIBE waits for one
+  notice = 19,          ///< what hooks are told; left out where TypeScript is far behind
 };
 
 enum class CommandKind : std::uint16_t {
@@ -47,8 +49,8 @@ enum class CommandKind : std::uint16_t {
   drain = 7,        ///< stop accepting, DISCONNECT 0x8B, flush, close; answered by drained
   query = 8,        ///< asks for a page of a listing, or for a change of a session; answered by reply
   publish = 9,      ///< an Application Message of the broker's own: no client sent it
-  hook_verdict = 11,  ///< answers publish_hook; one that comes too late is counted
   direct_write = 10,  ///< a message for one client by name; answered by written
+  hook_verdict = 11,  ///< answers publish_hook and subscribe_hook; one that comes too late is counted
 };
 
 /// Bits of ConnectRequest::flags, Connected::flags.
@@ -60,6 +62,7 @@ enum ConnectFlag : std::uint8_t {
   kConnectSessionPresent = 16,
   kConnectIsLink = 32,
   kConnectAssignedId = 64,
+  kConnectIsHooked = 128,  ///< accepted already: the verdict is of hooks
 };
 
 /// What a client came by.
@@ -356,7 +359,54 @@ struct PublishHook {
   std::uint32_t payload_bytes;
 };
 
-enum class HookAction : std::uint8_t { pass = 0, drop = 1, change = 2 };
+struct SubscribeHook {
+  RecordHeader header;
+  std::uint64_t connection_id;    ///< the hook_id of the verdict
+  std::uint32_t listener_id;
+  std::uint32_t subscription_id;  ///< Subscription Identifier; 0 = none
+  std::uint8_t flags;             ///< HookFlag
+  std::uint8_t protocol_level;    ///< 3, 4 or 5
+  std::uint16_t padding;
+  std::uint32_t client_id_bytes;
+  std::uint32_t username_bytes;
+  std::uint32_t tenant_bytes;
+  std::uint32_t device_id_bytes;
+  std::uint32_t filters_bytes;    ///< the packet's payload: filters with their options
+};
+
+enum class NoticeKind : std::uint16_t { ack = 1, drop = 2, unsubscribe = 3 };
+
+/// Why a message did not get to its receiver.
+enum class DropCause : std::uint16_t {
+  none = 0,
+  outbound_watermark = 1,
+  queue_full_newest = 2,
+  queue_full_oldest = 3,
+  queue_bytes = 4,
+  expired = 5,
+  packet_too_large = 6,
+  offline_qos0 = 7,
+  shared_no_member = 8,
+  memory_budget = 9,
+  hook = 10,
+};
+
+struct Notice {
+  RecordHeader header;
+  std::uint64_t connection_id;  ///< of the receiver, or of who unsubscribed; 0 = none
+  std::uint32_t left_out;       ///< notices of this thread since the last one
+  std::uint16_t notice;         ///< NoticeKind
+  std::uint16_t cause;          ///< DropCause
+  std::uint16_t packet_id;      ///< of an ack
+  std::uint8_t qos;
+  std::uint8_t reason_code;     ///< of an ack
+  std::uint32_t client_id_bytes;
+  std::uint32_t topic_bytes;    ///< in its internal form; of an unsubscribe the filter as it came
+};
+
+/// subscribe: payload has for each filter of the SUBSCRIBE u8 Reason Code (0 = as it may be), u8 the
+/// largest QoS, u16 little-endian length and text of another filter.
+enum class HookAction : std::uint8_t { pass = 0, drop = 1, change = 2, subscribe = 3 };
 
 /// Bits of HookVerdict::flags.
 enum HookVerdictFlag : std::uint8_t {

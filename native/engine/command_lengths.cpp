@@ -68,7 +68,7 @@ std::size_t claimed_bytes(contract::CommandKind kind, const std::uint8_t* record
     case CommandKind::hook_verdict:
       return claimed<HookVerdict>(record, room, [](const HookVerdict& v) {
         const std::size_t bytes = texts({v.reason_text_bytes, v.topic_bytes});
-        return bytes == SIZE_MAX || v.qos > 2 || v.action > 2 ||
+        return bytes == SIZE_MAX || v.qos > 2 || v.action > 3 ||
                        v.properties_bytes > wire::kMaxRemainingLength
                    ? SIZE_MAX
                    : bytes + v.properties_bytes + v.payload_bytes;

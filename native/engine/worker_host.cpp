@@ -33,6 +33,8 @@ bool may_be_dropped(EventKind kind) noexcept {
     case EventKind::alert:
     case EventKind::trace:
     case EventKind::publish_hook:
+    case EventKind::subscribe_hook:
+    case EventKind::notice:
       return true;
     case EventKind::disconnected:
     case EventKind::link_bytes:
@@ -85,7 +87,8 @@ bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fi
   // A trace was asked for by its own call.
   const bool always = kind == EventKind::connect_request || kind == EventKind::auth_request ||
                       kind == EventKind::trace || kind == EventKind::trace_end ||
-                      kind == EventKind::publish_hook;
+                      kind == EventKind::publish_hook ||
+                      kind == EventKind::subscribe_hook || kind == EventKind::notice;
   if (!wanted && !always) return false;
   if (kind == EventKind::log &&
       !admit_log(reinterpret_cast<contract::Log&>(fixed), *strings.begin())) {
@@ -103,7 +106,9 @@ bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fi
             .count());
   }
   if (may_be_dropped(kind) && events_.crowded()) {
-    if (kind == EventKind::publish_hook) return false;  // not left out: its client waits
+    if (kind == EventKind::publish_hook || kind == EventKind::subscribe_hook) {
+      return false;  // not left out: its client waits
+    }
     counters_.add(Counter::events_dropped);
     return false;
   }

@@ -22,8 +22,9 @@ enum HookKind : std::uint8_t {
   kHookAck = 8,
   kHookDrop = 16,
   kHookUnsubscribe = 32,
+  kHookConnect = 64,  ///< of every client: its filter is '#'
 };
-inline constexpr std::uint8_t kAllHookKinds = 63;
+inline constexpr std::uint8_t kAllHookKinds = 127;
 
 /// What becomes of what a hook has not answered about in time.
 struct HookWait {

@@ -53,6 +53,7 @@ struct ConnectState {
   std::uint16_t tenant_prefix_bytes = 0;  ///< of client_id: "<tenant>.", which clients do not see
   bool authenticated = false;    ///< a verdict stands behind the username
   bool connect_counted = false;  ///< by FlapTable
+  bool hooked = false;           ///< accepted, and hooks are asked
   bool judged = false;           ///< a verdict says who it is, or that nobody knows
   Identity* identity = nullptr;  ///< owned, until the session has it; null = nothing is known
 

@@ -15,6 +15,7 @@
 #include "base/message.hpp"
 #include "base/ring_queue.hpp"
 #include "base/timer_wheel.hpp"
+#include "base/vec.hpp"
 #include "contract/records.hpp"
 #include "route/decision_cache.hpp"
 #include "route/hook_set.hpp"
@@ -79,6 +80,16 @@ struct HeldQueue : TimerNode {
   bool paused_for_any = false;  ///< read from again as soon as one item has gone
 };
 
+/// A SUBSCRIBE that waits in its connection's read buffer.
+struct SubscribeWait : TimerNode {
+  ClientRef client;
+  PoolVector<std::uint8_t> answers;  ///< one for each filter, as the verdict has them
+  std::uint32_t read = 0;            ///< of answers
+  bool answered = false;
+  bool refused = false;              ///< all of it: there was no answer in time
+  bool drops_late = false;
+};
+
 class HookDesk {
  public:
   /// Bounds of one FIFO; one message always fits.
@@ -129,6 +140,20 @@ class HookDesk {
     }
   }
 
+  // --- SUBSCRIBE
+  /// One waits, of whomever.
+  [[nodiscard]] bool holds_subscribes() const noexcept { return !subscribes_.empty(); }
+  [[nodiscard]] SubscribeWait* find_subscribe(ClientRef client) const noexcept {
+    const auto found = subscribes_.find(name_of(client));
+    return found == subscribes_.end() ? nullptr : found->second.get();
+  }
+  SubscribeWait& open_subscribe(ClientRef client) {
+    auto& wait = subscribes_[name_of(client)] = std::make_unique<SubscribeWait>();
+    wait->client = client;
+    return *wait;
+  }
+  void close_subscribe(ClientRef client) noexcept { subscribes_.erase(name_of(client)); }
+
   /// Clients that wait until there is room for events.
   std::vector<ClientRef> crowded_out;
   /// An item is on its way out: its acknowledgement does not queue again.
@@ -137,6 +162,9 @@ class HookDesk {
  private:
   [[nodiscard]] static std::uint64_t name_of(const SessionRef& session) noexcept {
     return std::uint64_t{session.slot} << 32 | session.generation;
+  }
+  [[nodiscard]] static std::uint64_t name_of(ClientRef client) noexcept {
+    return std::uint64_t{client.slot} << 32 | client.generation;
   }
   void look() noexcept { awake_ = (kinds_ & kHookPublish) != 0 || queues_.count() > 0; }
 
@@ -153,6 +181,7 @@ class HookDesk {
   SlotTable<HeldQueue> queues_;
   std::vector<std::uint32_t> numbers_;  ///< by slot: of the item that comes next
   std::unordered_map<std::uint64_t, HeldQueue*> by_session_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<SubscribeWait>> subscribes_;
 };
 
 }  // namespace stmqtt

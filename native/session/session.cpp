@@ -1,5 +1,6 @@
 // Session: acknowledgements, connections coming and going, the end.
 #include "session/asks.hpp"
+#include "session/hook_notices.hpp"
 #include "session/session.hpp"
 
 #include <algorithm>
@@ -96,6 +97,7 @@ bool Session::on_puback(SendContext& cx, std::uint16_t packet_id,
   // A refusal acknowledges, and discards the message too [MQTT-4.4.0-2], [MQTT-4.8.2-6]; it is
   // never offered to another member.
   if (wire::is_error(reason)) cx.counters.add(Counter::dropped_refused_by_receiver);
+  cx.notices.acknowledged(*this, d->message, 1, packet_id, reason);
   finish(cx, *d, WriteEnd::answered(reason));
   pump(cx);
   return true;
@@ -121,6 +123,7 @@ bool Session::on_pubrec(SendContext& cx, std::uint16_t packet_id,
     case DeliveryState::sent:
       break;
   }
+  cx.notices.acknowledged(*this, d->message, 2, packet_id, reason);
   if (wire::is_error(reason)) {  // frees the Packet Identifier [MQTT-4.3.3-4]
     cx.counters.add(Counter::dropped_refused_by_receiver);
     finish(cx, *d, WriteEnd::answered(reason));
@@ -235,6 +238,7 @@ void Session::detach(SendContext& cx) noexcept {
   if (queued_qos0_ == 0) return;
   queue_.erase_if([&](Delivery& d) {
     if (d.qos != 0) return false;
+    cx.notices.dropped(this, d.message->topic(), 0, contract::DropCause::offline_qos0);
     leave_queue(cx, d);
     drop_delivery(d);
     cx.counters.add(Counter::dropped_offline_qos0);

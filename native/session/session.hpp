@@ -28,6 +28,7 @@ class AccessChecks;
 namespace wire {
 struct PublishOut;
 }
+class HookNotices;
 
 /// Bits of Session::device.
 enum DeviceFlag : std::uint8_t {
@@ -59,6 +60,7 @@ struct SendContext {
   PoolVector<SessionRef>& losers;  ///< sessions that lost messages by overflow since last asked
   AccessChecks& access;
   DirectWrites& writes;
+  HookNotices& notices;
   std::uint64_t now_ms;
   TurnDeliveries deliveries{};
 };
@@ -265,6 +267,7 @@ class Session : public TimerNode {
   [[nodiscard]] Sent write_parts(SendContext& cx, const MessageParts& parts, Message* message,
                                  std::uint8_t qos, bool retain, bool dup, std::uint16_t packet_id,
                                  std::span<const std::uint32_t> ids) noexcept;
+  void drop_too_large(SendContext& cx, Bytes topic, std::uint8_t qos) noexcept;
   void write_pubrel(SendContext& cx, std::uint16_t packet_id) noexcept;
   /// Asks the store for this step of QoS 2, send_publish or send_pubrel.
   void commit(SendContext& cx, Delivery& delivery, PromiseKind step) noexcept;
@@ -293,11 +296,9 @@ class Session : public TimerNode {
   }
   /// Packet Identifiers of the window, oldest first.
   void oldest_first(PoolVector<std::uint16_t>& out) noexcept;
-  [[nodiscard]] bool keeps_message(const DeliveryOptions& options) const noexcept {
-    // A message is only ever needed again for a resend to the same session on another
-    // connection, or for another member of its group.
-    return persistent() || options.group != nullptr;
-  }
+  /// A message is only ever needed again for a resend to the same session on another connection,
+  /// for another member of its group, or for who asked for acknowledgements.
+  [[nodiscard]] bool keeps_message(const SendContext& cx, SharedState* group) const noexcept;
 
   std::uint32_t dropped_ = 0;
   std::uint32_t queued_qos0_ = 0;  ///< how many in the queue are of QoS 0

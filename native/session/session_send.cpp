@@ -4,12 +4,14 @@
 #include "base/hash.hpp"
 #include "session/access.hpp"
 #include "session/asks.hpp"
+#include "session/hook_notices.hpp"
 #include "session/session.hpp"
 #include "wire/encode.hpp"
 
 namespace stmqtt {
 
 using contract::Counter;
+using contract::DropCause;
 using contract::WriteCause;
 
 void Session::deliver(SendContext& cx, Publication& publication,
@@ -28,6 +30,7 @@ void Session::deliver_qos0(SendContext& cx, Publication& publication,
                            const DeliveryOptions& options) noexcept {
   if (!can_send()) [[unlikely]] {
     cx.counters.add(Counter::dropped_offline_qos0);
+    cx.notices.dropped(this, publication.parts().topic, 0, DropCause::offline_qos0);
     return;
   }
   // Behind those that wait already, for a scan or below the watermark [MQTT-4.6.0-6].
@@ -37,6 +40,7 @@ void Session::deliver_qos0(SendContext& cx, Publication& publication,
   }
   if (client_->outlet->above_high()) [[unlikely]] {
     cx.counters.add(Counter::dropped_outbound_watermark);
+    cx.notices.dropped(this, publication.parts().topic, 0, DropCause::outbound_watermark);
     ++dropped_;
     return;
   }
@@ -62,11 +66,18 @@ Session::Sent Session::send_qos0(SendContext& cx, Publication& publication,
             : write_parts(cx, publication.parts(),
                           publication.payload_is_shared() ? &publication.block() : nullptr, 0,
                           options.retain, false, 0, options.subscription_ids);
-  if (sent == Sent::too_large) {
-    cx.counters.add(Counter::dropped_packet_too_large);
-    ++dropped_;
-  }
+  if (sent == Sent::too_large) drop_too_large(cx, publication.parts().topic, 0);
   return sent;
+}
+
+bool Session::keeps_message(const SendContext& cx, SharedState* group) const noexcept {
+  return persistent() || group != nullptr || cx.notices.wants_acks();
+}
+
+void Session::drop_too_large(SendContext& cx, Bytes topic, std::uint8_t qos) noexcept {
+  cx.counters.add(Counter::dropped_packet_too_large);
+  cx.notices.dropped(this, topic, qos, DropCause::packet_too_large);
+  ++dropped_;
 }
 
 /// Opens a place in the window and sends, with DUP 0 [MQTT-4.3.2-2], [MQTT-4.3.3-2]. The window is
@@ -80,7 +91,7 @@ void Session::send_first(SendContext& cx, Publication& publication,
   d.state = DeliveryState::sent;
   const bool committed = options.qos < 2 || !persistent() ||
                          !asks_store(cx.gate, CommitKind::outbound_id);
-  if (keeps_message(options) || !committed) {
+  if (keeps_message(cx, options.group) || !committed) {
     d.message = &publication.block();
     d.message->acquire();
   }
@@ -105,8 +116,7 @@ void Session::send_first(SendContext& cx, Publication& publication,
                           options.qos, options.retain, false, d.packet_id, ids);
   if (sent == Sent::too_large) {
     // Counts as delivered: the client will never see it [MQTT-3.1.2-25].
-    cx.counters.add(Counter::dropped_packet_too_large);
-    ++dropped_;
+    drop_too_large(cx, publication.parts().topic, options.qos);
     drop_delivery(d);
     return;
   }
@@ -261,9 +271,15 @@ bool Session::enqueue(SendContext& cx, Publication& publication,
       cx.counters.add(queue_.size() >= limits_->max_queued_messages
                           ? Counter::dropped_queue_full_newest
                           : Counter::dropped_queue_bytes);
+      cx.notices.dropped(this, publication.parts().topic, options.qos,
+                         queue_.size() >= limits_->max_queued_messages
+                             ? DropCause::queue_full_newest
+                             : DropCause::queue_bytes);
       return false;
     }
     cx.counters.add(Counter::dropped_queue_full_oldest);
+    cx.notices.dropped(this, queue_.front().message->topic(), queue_.front().qos,
+                       DropCause::queue_full_oldest);
     drop_front(cx, WriteEnd::dropped(WriteCause::queue_full));
   }
   Delivery d;
@@ -305,10 +321,10 @@ void Session::pump_qos0(SendContext& cx) noexcept {
       cx.counters.add(Counter::denied_delivery);
     } else if (d.message->expires_at_ms() != 0 && d.message->expires_at_ms() <= cx.now_ms) {
       cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
+      cx.notices.dropped(this, d.message->topic(), 0, DropCause::expired);
       end = WriteEnd::dropped(WriteCause::expired);
     } else if (write_delivery(cx, d) == Sent::too_large) {
-      cx.counters.add(Counter::dropped_packet_too_large);
-      ++dropped_;
+      drop_too_large(cx, d.message->topic(), 0);
       end = WriteEnd::dropped(WriteCause::too_large);
     }
     leave_queue(cx, d);
@@ -340,6 +356,7 @@ void Session::pump(SendContext& cx) noexcept {
     Delivery& front = queue_.front();
     if (front.message->expires_at_ms() != 0 && front.message->expires_at_ms() <= cx.now_ms) {
       cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
+      cx.notices.dropped(this, front.message->topic(), front.qos, DropCause::expired);
       drop_front(cx, WriteEnd::dropped(WriteCause::expired));
       continue;
     }
@@ -351,8 +368,7 @@ void Session::pump(SendContext& cx) noexcept {
     if (front.qos == 0) {
       WriteEnd end = WriteEnd::delivered();
       if (write_delivery(cx, front) == Sent::too_large) {
-        cx.counters.add(Counter::dropped_packet_too_large);
-        ++dropped_;
+        drop_too_large(cx, front.message->topic(), 0);
         end = WriteEnd::dropped(WriteCause::too_large);
       }
       drop_front(cx, end);
@@ -385,12 +401,11 @@ void Session::send_in_window(SendContext& cx, std::uint16_t packet_id) noexcept 
   }
   d->state = DeliveryState::sent;  // first: finish() must not count it as unsent once more
   if (write_delivery(cx, *d) == Sent::too_large) {
-    cx.counters.add(Counter::dropped_packet_too_large);
-    ++dropped_;
+    drop_too_large(cx, d->message->topic(), d->qos);
     finish(cx, *d, WriteEnd::dropped(WriteCause::too_large));
     return;
   }
-  if (!persistent() && shared_group(*d) == nullptr) drop_message(*d);
+  if (!keeps_message(cx, shared_group(*d))) drop_message(*d);
 }
 
 std::uint16_t Session::take_packet_id() noexcept {

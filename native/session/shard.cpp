@@ -127,6 +127,7 @@ void Shard::bury(Client& client) noexcept {
     AuthState::destroy(client.auth);
     client.auth = nullptr;
   }
+  if (hooks_.holds_subscribes()) hooks_.close_subscribe(client.ref);
   dead_.push_back(&client);
 }
 
@@ -217,6 +218,12 @@ Shard::Handled Shard::on_packet(Client& client, const wire::Scan& scan, Bytes fr
       on_ack(client, scan.first_byte, body);
       break;
     case PacketType::subscribe:
+      if ((hooks_.wants(kHookSubscribe) || hooks_.holds_subscribes()) &&
+          !pass_subscribe_hooks(client, scan.first_byte, body)) [[unlikely]] {
+        counters_.add(Counter::packets_received, -1);
+        counters_.add(received_counter(type), -1);
+        return Handled::later;
+      }
       on_subscribe(client, scan.first_byte, body);
       break;
     case PacketType::unsubscribe:
@@ -301,6 +308,9 @@ void Shard::on_timers() noexcept {
         break;
       case kBanTimer:
         step_ban_check();
+        break;
+      case kSubscribeHookTimer:
+        on_subscribe_hook_timer(static_cast<SubscribeWait&>(node));
         break;
       case kHookTimer:
         on_hook_timer(static_cast<HeldQueue&>(node));

@@ -235,6 +235,8 @@ class Shard : private ShardState {
   void on_connect(Client& client, const wire::Scan& scan, Bytes body) noexcept;
   [[nodiscard]] Closing check_connect(const Client& client, ConnectState& state) const noexcept;
   void request_verdict(Client& client) noexcept;
+  [[nodiscard]] bool apply_verdict_limits(Client& client,
+                                          const contract::Verdict& verdict) noexcept;
   void place(Client& client) noexcept;
   void admit(Client& client, Session* existing) noexcept;
   [[nodiscard]] Session* make_session(Client& client, SessionRef resting) noexcept;
@@ -336,6 +338,17 @@ class Shard : private ShardState {
   [[nodiscard]] bool orphan_held(Session& session) noexcept;
   void adopt_held(const Session& session) noexcept;
   void drop_held() noexcept;
+
+  // shard_subscribe_hooks.cpp
+  [[nodiscard]] bool pass_subscribe_hooks(Client& client, std::uint8_t first_byte,
+                                          Bytes body) noexcept;
+  [[nodiscard]] bool ask_subscribe_hooks(const Client& client,
+                                         const wire::SubscribeView& view) noexcept;
+  void on_subscribe_verdict(const contract::HookVerdict& verdict, Bytes answers) noexcept;
+  void on_subscribe_hook_timer(SubscribeWait& wait) noexcept;
+  [[nodiscard]] wire::ReasonCode hooked_subscription(SubscribeWait& wait,
+                                                     wire::SubscriptionView& one) noexcept;
+  [[nodiscard]] bool ask_connect_hooks(Client& client) noexcept;
 
   // shard_acks.cpp: acknowledgements both ways
   void on_ack(Client& client, std::uint8_t first_byte, Bytes body) noexcept;

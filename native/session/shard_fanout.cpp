@@ -135,6 +135,8 @@ void Shard::deliver_shared(Publication& publication, SharedMembers& members,
     ++tried;
   }
   counters_.add(Counter::dropped_shared_no_member);
+  notices_.dropped(nullptr, publication.parts().topic, publication.parts().qos,
+                   contract::DropCause::shared_no_member);
 }
 
 /// False if the member is gone, so that another one is picked.

@@ -205,7 +205,7 @@ bool Shard::ask_hooks(const Client* client, const Session& session, const Messag
   if (session.is_link) event.flags |= contract::kHookIsLink;
   const Bytes username{session.username, session.username_bytes};
   const Bytes tenant = session.identity == nullptr ? Bytes{} : session.identity->tenant();
-  const Bytes device = session.identity == nullptr ? Bytes{} : session.identity->device_id();
+  const Bytes device = session.device_id();
   event.client_id_bytes = static_cast<std::uint32_t>(session.client_id().size());
   event.username_bytes = static_cast<std::uint32_t>(username.size());
   event.tenant_bytes = static_cast<std::uint32_t>(tenant.size());
@@ -224,6 +224,9 @@ bool Shard::ask_hooks(const Client* client, const Session& session, const Messag
 
 void Shard::on_hook_verdict(const contract::HookVerdict& verdict,
                             const HookVerdictTexts& texts) noexcept {
+  if (static_cast<HookAction>(verdict.action) == HookAction::subscribe) {
+    return on_subscribe_verdict(verdict, texts.payload);
+  }
   std::uint32_t index = 0;
   HeldQueue* queue = hooks_.find(verdict.hook_id, index);
   HeldItem* item = queue == nullptr ? nullptr : &queue->items[index];
@@ -249,6 +252,7 @@ void Shard::apply_verdict(HeldQueue& queue, HeldItem& item, const contract::Hook
   item.state = HeldItem::State::pass;
   switch (static_cast<HookAction>(verdict.action)) {
     case HookAction::pass:
+    case HookAction::subscribe:  // answers another event
       return;
     case HookAction::drop:
       item.state = HeldItem::State::drop;
@@ -351,6 +355,8 @@ void Shard::release_one(const HeldQueue& queue, HeldItem& item) noexcept {
   }
   if (item.state == HeldItem::State::drop) {
     counters_.add(Counter::dropped_by_hook);
+    notices_.dropped(nullptr, item.message->topic(), item.message->qos(),
+                     contract::DropCause::hook);
     if (client != nullptr && item.qos == 2 && !wire::is_error(item.reason)) {
       // To its client it was taken: it sends PUBREL, and must not send the message again.
       InboundId id;

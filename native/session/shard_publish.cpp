@@ -127,6 +127,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
       counters_.add(Counter::packets_received);
       counters_.add(Counter::publish_received_qos0);
       counters_.add(Counter::dropped_memory_budget);
+      notices_.dropped(nullptr, view.topic, 0, contract::DropCause::memory_budget);
       return Handled::done;
     }
     if (pressure == MemoryPressure::pause) {

@@ -15,6 +15,7 @@
 #include "session/access.hpp"
 #include "session/device_scope.hpp"
 #include "session/hook_desk.hpp"
+#include "session/hook_notices.hpp"
 #include "session/host.hpp"
 #include "session/log_rules.hpp"
 #include "session/packet_tap.hpp"
@@ -45,7 +46,8 @@ class ShardState {
  protected:
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
                                    kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6, kAuthTimer = 7,
-                                   kBanTimer = 8, kHookTimer = 9, kLogTimer = 10 };
+                                   kBanTimer = 8, kHookTimer = 9, kLogTimer = 10,
+                                   kSubscribeHookTimer = 11 };
 
   ShardState(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
              ShardOptions options, std::uint64_t now_ms) noexcept
@@ -58,7 +60,9 @@ class ShardState {
         wheel_(now_ms),
         access_(host),
         writes_(host, counters),
-        cx_{counters, gate, promises_, scratch_, losers_, access_, writes_, now_ms},
+        notices_(hooks_, host, counters),
+        cx_{counters, gate,    promises_, scratch_, losers_,
+            access_,  writes_, notices_,  now_ms},
         logs_(tables.logs, host, counters, {wheel_, log_timer_, cx_.now_ms}, options_.thread,
               options_.threads),
         tap_(host) {
@@ -91,6 +95,7 @@ class ShardState {
   DirectWrites writes_;
   DeviceScope device_;
   HookDesk hooks_;
+  HookNotices notices_;
   SendContext cx_;
   TopicLogs logs_;
 

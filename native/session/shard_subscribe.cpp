@@ -56,11 +56,21 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
   PoolVector<ReasonCode> codes;
   PoolVector<SubscriptionName> made;
   Ticket ticket = kGranted;
+  SubscribeWait* const hooked =
+      hooks_.holds_subscribes() ? hooks_.find_subscribe(client.ref) : nullptr;
   for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {  // [MQTT-3.8.4-5]
+    if (hooked != nullptr) [[unlikely]] {
+      const ReasonCode said = hooked_subscription(*hooked, one);
+      if (said != ReasonCode::success) {
+        codes.push_back(said);
+        continue;
+      }
+    }
     codes.push_back(subscribe_one(*client.session, client.max_qos, one,
                                   view.subscription_identifier, made, ticket));
     if (may_log(contract::LogLevel::debug)) [[unlikely]] log_subscribe(client, one, codes.back());
   }
+  if (hooked != nullptr) hooks_.close_subscribe(client.ref);
   if (ticket != kGranted) {
     return promise_codes(client, PromiseKind::suback, view.packet_id,
                          {codes.data(), codes.size()}, std::move(made), ticket);
@@ -157,6 +167,9 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
           "UNSUBSCRIBE '" + std::string(as_text(topic_filter)) + "'");
     }
     codes.push_back(unsubscribe_one(session, topic_filter, filter, ticket));
+    if (codes.back() == ReasonCode::success) {
+      notices_.unsubscribed(session, filter.filter, topic_filter);
+    }
   }
   session.pump(cx_);  // what waited behind a scan that was dropped
   if (ticket != kGranted) {

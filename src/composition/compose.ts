@@ -163,6 +163,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     registry: owner.hooks,
     native,
     answer: (verdict) => writer.hookVerdict(verdict),
+    admit: (verdict) => writer.verdict(verdict),
     listenerName: (id) => listeners.nameOf(id),
     log: (error, suppressed) => {
       const more = suppressed === 0 ? {} : { suppressed };

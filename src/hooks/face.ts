@@ -3,14 +3,30 @@ import { EventEmitter } from 'node:events';
 import type { BrokerEvents } from '../session/events.js';
 import { HookRegistry } from './registry.js';
 import type {
+  AckHook,
   AlertHook,
+  ConnectHook,
   DisconnectHook,
+  DropHook,
   HookOptions,
   NoticeOptions,
   PublishHook,
   SessionExpireHook,
+  SubscribeHook,
   Unregister,
+  UnsubscribeHook,
 } from './types.js';
+
+/** A filter may stand before the handler. */
+function withFilter<H>(
+  first: string | H,
+  second?: H | HookOptions,
+  third?: HookOptions,
+): [string, H, HookOptions | undefined] {
+  return typeof first === 'function'
+    ? ['#', first, second as HookOptions | undefined]
+    : [first as string, second as H, third];
+}
 
 export abstract class BrokerHooks extends EventEmitter<BrokerEvents> {
   protected readonly hooks = new HookRegistry();
@@ -23,6 +39,59 @@ export abstract class BrokerHooks extends EventEmitter<BrokerEvents> {
    */
   onPublish(filter: string, handler: PublishHook, options?: HookOptions): Unregister {
     return this.hooks.add('publish', filter, handler, options);
+  }
+
+  /**
+   * Asks about each client whose CONNECT was accepted, before CONNACK: it may be refused ('drop',
+   * `{ refuse: reasonCode }`), or get less (`{ maxQos }`). Links are not asked about. All hooks
+   * together have broker.verdict_timeout_ms; then the client is refused with 0x88. Throws ST_ARGUMENT.
+   */
+  onConnect(handler: ConnectHook, options?: HookOptions): Unregister {
+    return this.hooks.add('connect', '#', handler, options);
+  }
+
+  /**
+   * Asks about each filter of a SUBSCRIBE that can match topics of `filter`, after which the access
+   * rules are asked: it may be refused ('drop' = 0x87, `{ refuse: reasonCode }`), or changed. The
+   * client's later packets wait. Throws ST_ARGUMENT.
+   */
+  onSubscribe(filter: string, handler: SubscribeHook, options?: HookOptions): Unregister;
+  onSubscribe(handler: SubscribeHook, options?: HookOptions): Unregister;
+  onSubscribe(
+    first: string | SubscribeHook,
+    second?: SubscribeHook | HookOptions,
+    third?: HookOptions,
+  ): Unregister {
+    return this.hooks.add('subscribe', ...withFilter(first, second, third));
+  }
+
+  /** Tells of each filter of an UNSUBSCRIBE that was subscribed to. Throws ST_ARGUMENT. */
+  onUnsubscribe(filter: string, handler: UnsubscribeHook, options?: NoticeOptions): Unregister;
+  onUnsubscribe(handler: UnsubscribeHook, options?: NoticeOptions): Unregister;
+  onUnsubscribe(
+    first: string | UnsubscribeHook,
+    second?: UnsubscribeHook | HookOptions,
+    third?: HookOptions,
+  ): Unregister {
+    return this.hooks.add('unsubscribe', ...withFilter(first, second, third));
+  }
+
+  /** Tells of each message of QoS 1 or 2 that a receiver has acknowledged. Throws ST_ARGUMENT. */
+  onAck(filter: string, handler: AckHook, options?: NoticeOptions): Unregister;
+  onAck(handler: AckHook, options?: NoticeOptions): Unregister;
+  onAck(first: string | AckHook, second?: AckHook | HookOptions, third?: HookOptions): Unregister {
+    return this.hooks.add('ack', ...withFilter(first, second, third));
+  }
+
+  /** Tells of each message that did not get to a receiver, and why. Throws ST_ARGUMENT. */
+  onDrop(filter: string, handler: DropHook, options?: NoticeOptions): Unregister;
+  onDrop(handler: DropHook, options?: NoticeOptions): Unregister;
+  onDrop(
+    first: string | DropHook,
+    second?: DropHook | HookOptions,
+    third?: HookOptions,
+  ): Unregister {
+    return this.hooks.add('drop', ...withFilter(first, second, third));
   }
 
   /** Tells of each client whose connection has ended, links too. Throws ST_ARGUMENT. */

@@ -3,7 +3,16 @@ import { fail } from '../errors.js';
 import { checkFilter } from '../link/topics.js';
 import type { HookOptions, HookPolicy, Unregister } from './types.js';
 
-export type HookName = 'publish' | 'disconnect' | 'sessionExpire' | 'alert';
+export type HookName =
+  | 'publish'
+  | 'connect'
+  | 'subscribe'
+  | 'unsubscribe'
+  | 'ack'
+  | 'drop'
+  | 'disconnect'
+  | 'sessionExpire'
+  | 'alert';
 
 /** One registration. */
 export interface Hook {
@@ -61,7 +70,7 @@ export class HookRegistry {
     kind: HookName,
     filter: string,
     handler: Hook['handler'],
-    options: HookOptions = {},
+    options: HookOptions | undefined = {},
   ): Unregister {
     const method = `on${kind[0]?.toUpperCase()}${kind.slice(1)}()`;
     const doing = `registering a hook by ${method}`;

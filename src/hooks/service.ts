@@ -1,17 +1,25 @@
 /** The hooks of one run: what is asked of the native half, and what comes from it. */
 import type { StMqttdError } from '../errors.js';
+import { matches } from '../link/filters.js';
 import type { NativeBroker } from '../native/addon.js';
-import type { HookVerdictCommand } from '../native/commands.js';
-import type { PublishHookEvent } from '../native/events.js';
-import { encodeHooks, type NativeHook } from '../native/hooks.js';
+import type { HookVerdictCommand, VerdictCommand } from '../native/commands.js';
+import type {
+  ConnectRequestEvent,
+  NoticeEvent,
+  PublishHookEvent,
+  SubscribeHookEvent,
+} from '../native/events.js';
+import { encodeHooks, type NativeHook, type NativeHookKind } from '../native/hooks.js';
 import type { BrokerEvents } from '../session/events.js';
-import type { HookName, HookRegistry, HookUser } from './registry.js';
+import { overlap, plainLevels } from './overlap.js';
+import type { Hook, HookName, HookRegistry, HookUser } from './registry.js';
 import type { HookRunner } from './runner.js';
 
 export interface HookServiceDeps {
   readonly registry: HookRegistry;
   readonly native: Pick<NativeBroker, 'setHooks'>;
   readonly answer: (verdict: HookVerdictCommand) => void;
+  readonly admit: (verdict: VerdictCommand) => void;
   readonly listenerName: (id: number) => string;
   readonly log: (error: StMqttdError, suppressed: number) => void;
   /** Resolves when every I/O thread has done what it was told before. */
@@ -57,8 +65,15 @@ export class HookService implements HookUser {
     await this.#applying;
   }
 
-  handle(event: PublishHookEvent): void {
-    this.#runner?.publish(event);
+  handle(event: PublishHookEvent | SubscribeHookEvent | NoticeEvent): void {
+    if (event.kind === 'publish_hook') this.#runner?.publish(event);
+    else if (event.kind === 'subscribe_hook') this.#runner?.subscribe(event);
+    else this.#tellNotice(event);
+  }
+
+  /** A CONNECT that was accepted. */
+  judge(event: ConnectRequestEvent, listener: string): void {
+    this.#runner?.connect(event, listener);
   }
 
   tell<K extends keyof BrokerEvents>(event: K, values: BrokerEvents[K]): void {
@@ -73,12 +88,33 @@ export class HookService implements HookUser {
     this.#deps.registry.user = undefined;
   }
 
+  #tellNotice(event: NoticeEvent): void {
+    if (this.#runner === undefined) return;
+    const { notice, topic, clientId, connectionId, leftOut, qos, cause } = event;
+    const levels = notice === 'unsubscribe' ? plainLevels(topic) : [];
+    const hooks = this.#deps.registry.of(notice).filter(({ filter }) => {
+      const own = filter.split('/');
+      return notice === 'unsubscribe' ? overlap(own, levels) : matches(own, topic);
+    });
+    const { packetId, reasonCode } = event;
+    const told = {
+      ack: { clientId, connectionId, topic, qos, packetId, reasonCode, leftOut },
+      drop: { clientId, connectionId, topic, qos, cause, leftOut },
+      unsubscribe: { clientId, connectionId, filter: topic, leftOut },
+    }[notice];
+    this.#runner.notify(hooks, told);
+  }
+
   async #apply(): Promise<void> {
     this.#runner ??= await this.#load();
     this.#scheduled = false;
     if (this.#ended) return;
     this.#runner.reread();
-    this.#deps.native.setHooks(encodeHooks(this.#deps.registry.of('publish').map(nativeHook)));
+    const { registry } = this.#deps;
+    const native = nativeKinds.flatMap((kind) =>
+      registry.of(kind).map((hook) => nativeHook(kind, hook)),
+    );
+    this.#deps.native.setHooks(encodeHooks(native));
     if (this.watches === this.#watches) return;
     this.#watches = this.watches;
     this.#deps.watchedChanged();
@@ -97,14 +133,9 @@ function noticeOf(event: keyof BrokerEvents, value: unknown): HookName | undefin
   return isExpiry ? 'sessionExpire' : undefined;
 }
 
-function nativeHook({
-  filter,
-  timeoutMs,
-  onTimeout,
-}: {
-  readonly filter: string;
-  readonly timeoutMs: number;
-  readonly onTimeout: 'pass' | 'drop';
-}): NativeHook {
-  return { kind: 'publish', filter, timeoutMs, drops: onTimeout === 'drop' };
+/** Those that the native half must know of. */
+const nativeKinds = ['publish', 'connect', 'subscribe', 'unsubscribe', 'ack', 'drop'] as const;
+
+function nativeHook(kind: NativeHookKind, { filter, timeoutMs, onTimeout }: Hook): NativeHook {
+  return { kind, filter, timeoutMs, drops: onTimeout === 'drop' };
 }

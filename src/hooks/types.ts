@@ -1,5 +1,6 @@
 /** What hooks are given and what they answer. Nothing here runs. */
 import type { MessageProperties, Qos } from '../link/packets.js';
+import type { DropCauseName } from '../native/contract.js';
 import type { ProtocolVersion } from '../native/events.js';
 import type { AlertInfo, DisconnectInfo, SessionEndInfo } from '../session/events.js';
 
@@ -80,6 +81,100 @@ export type MessageVerdict = undefined | 'pass' | 'drop' | MessageChange | Messa
 
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook that returns nothing passes
 type Answer<T> = void | T | Promise<void | T>;
+
+/** A client whose CONNECT was accepted, and not answered yet. */
+export interface HookConnect {
+  /** Final. */
+  readonly clientId: string;
+  readonly username: string | undefined;
+  readonly address: string;
+  readonly listener: string;
+  readonly protocolVersion: ProtocolVersion;
+  readonly cleanStart: boolean;
+  /** Seconds. */
+  readonly keepAlive: number;
+  readonly sessionExpiry: number | 'never';
+  /** Its Will's topic; undefined = it has none. */
+  readonly willTopic: string | undefined;
+}
+
+/** Lower limits for one client; what is not given stays as it is. */
+export interface ConnectChange {
+  /** Seconds. */
+  readonly maxSessionExpiry?: number | undefined;
+  /** Server Keep Alive in seconds (3.x clients are held to it as well), 1 to 65,534. */
+  readonly serverKeepAlive?: number | undefined;
+  readonly maxQos?: Qos | undefined;
+}
+
+export interface Refusal {
+  /** A CONNACK code of MQTT 5.0 from 0x80 on; 3.x gets the one nearest to it. */
+  readonly refuse: number;
+  readonly reason?: string | undefined;
+}
+
+export type ConnectHook = (
+  client: HookConnect,
+) => Answer<undefined | 'pass' | 'drop' | ConnectChange | Refusal>;
+
+/** One filter of a SUBSCRIBE, as the hooks before this one left it. */
+export interface HookSubscription extends HookClient {
+  /** With `$share/<ShareName>/`. */
+  readonly filter: string;
+  /** That the client asked for. */
+  readonly qos: Qos;
+  /** 0 = none. */
+  readonly subscriptionId: number;
+  /** undefined for a link. */
+  readonly listener: string | undefined;
+  readonly protocolVersion: ProtocolVersion;
+}
+
+export interface SubscriptionChange {
+  /** Another filter instead. Its client must unsubscribe from this one. */
+  readonly filter?: string | undefined;
+  /** At most what was asked for. */
+  readonly qos?: Qos | undefined;
+}
+
+/** 'drop' refuses with 0x87. `refuse`: 0x80, 0x83, 0x87, 0x8f, 0x97, 0x9e, 0xa1, 0xa2. */
+export type SubscribeHook = (
+  subscription: HookSubscription,
+) => Answer<undefined | 'pass' | 'drop' | SubscriptionChange | { readonly refuse: number }>;
+
+export interface UnsubscribeInfo {
+  readonly clientId: string;
+  readonly filter: string;
+  readonly connectionId: bigint | undefined;
+  /** Notices that were left out since the last one, because this process was far behind. */
+  readonly leftOut: number;
+}
+export type UnsubscribeHook = (unsubscribed: UnsubscribeInfo) => Answer<unknown>;
+
+/** A receiver has acknowledged a message of QoS 1 or 2, with PUBACK or PUBREC. */
+export interface AckInfo {
+  /** The receiver. */
+  readonly clientId: string;
+  readonly connectionId: bigint | undefined;
+  readonly topic: string;
+  readonly qos: Qos;
+  readonly packetId: number;
+  /** From 0x80 on it refused the message. */
+  readonly reasonCode: number;
+  readonly leftOut: number;
+}
+export type AckHook = (ack: AckInfo) => Answer<unknown>;
+
+export interface DropInfo {
+  /** The receiver; '' = it got to nobody. */
+  readonly clientId: string;
+  readonly connectionId: bigint | undefined;
+  readonly topic: string;
+  readonly qos: Qos;
+  readonly cause: DropCauseName;
+  readonly leftOut: number;
+}
+export type DropHook = (dropped: DropInfo) => Answer<unknown>;
 
 export type PublishHook = (message: HookMessage) => Answer<MessageVerdict>;
 export type DisconnectHook = (client: DisconnectInfo) => Answer<unknown>;

@@ -27,8 +27,7 @@ export function checkTopic(topic: unknown, doing = 'publishing', name = 'topic')
 }
 
 export function checkFilter(filter: unknown, doing = 'subscribing'): void {
-  const fits = isText(filter) && filter.split('/').every(isLevel);
-  if (!fits) {
+  if (!isFilter(filter)) {
     refuse(
       doing,
       'filter',
@@ -36,6 +35,10 @@ export function checkFilter(filter: unknown, doing = 'subscribing'): void {
       'a Topic Filter: 1 to 65535 bytes without NUL, + alone in its level, # alone in the last one',
     );
   }
+}
+
+export function isFilter(filter: unknown): filter is string {
+  return isText(filter) && filter.split('/').every(isLevel);
 }
 
 function isText(text: unknown): text is string {

@@ -26,6 +26,17 @@ export const hookSection: Section = {
       'Messages that wait for hooks, or behind one of their client that does.',
       ({ counters }) => counters.hook_held,
     ),
+    counter(
+      'hook_subscribes_total',
+      'SUBSCRIBE packets that were shown to hooks.',
+      'hook_subscribes',
+    ),
+    counter('hook_notices_total', 'Times that hooks were told something.', 'hook_notices'),
+    counter(
+      'hook_notices_left_out_total',
+      'Times that hooks were not told, because JavaScript was far behind.',
+      'hook_notices_left_out',
+    ),
     counter('hook_changes_total', 'Messages that hooks have changed.', 'hook_changes'),
     counter('hook_drops_total', 'Messages that hooks have dropped.', 'dropped_by_hook'),
     counter(

@@ -4,7 +4,17 @@
  * encoding in commands.ts.
  */
 
+import {
+  DropCause,
+  HookVerdict,
+  Notice,
+  NoticeKind,
+  PublishHook,
+  SubscribeHook,
+} from './hook-contract.js';
 import { type Layout, layout } from './layout.js';
+
+export * from './hook-contract.js';
 
 export type { Layout } from './layout.js';
 
@@ -25,6 +35,8 @@ export const EventKind = {
   auth_request: 14,
   publish_hook: 16,
   written: 15,
+  subscribe_hook: 17,
+  notice: 19,
 } as const;
 
 export const CommandKind = {
@@ -49,6 +61,7 @@ export const ConnectFlag = {
   session_present: 16,
   is_link: 32,
   assigned_id: 64,
+  is_hooked: 128,
 } as const;
 
 export const CloseCause = {
@@ -89,11 +102,6 @@ export const CloseCause = {
 /** What a client came by. */
 export const Transport = { tcp: 0, unix_socket: 1, tls: 2, ws: 3, wss: 4 } as const;
 export const AuthFlag = { again: 1 } as const;
-export const HookFlag = { is_link: 1, is_will: 2 } as const;
-export const HookAction = { pass: 0, drop: 1, change: 2 } as const;
-export const HookVerdictFlag = { timed_out: 1, failed: 2 } as const;
-/** In a publish_hook: the message does not expire. */
-export const kNoExpiry = 0xffffffff;
 export const Role = { unset: 0, device: 1, service: 2 } as const;
 
 export const SessionEndCause = {
@@ -313,37 +321,6 @@ export const Verdict = layout('Verdict', {
   auth_data_bytes: 'u32',
 });
 
-export const PublishHook = layout('PublishHook', {
-  hook_id: 'u64',
-  connection_id: 'u64',
-  listener_id: 'u32',
-  expiry_s: 'u32',
-  qos: 'u8',
-  retain: 'u8',
-  flags: 'u8',
-  protocol_level: 'u8',
-  client_id_bytes: 'u32',
-  username_bytes: 'u32',
-  tenant_bytes: 'u32',
-  device_id_bytes: 'u32',
-  topic_bytes: 'u32',
-  properties_bytes: 'u32',
-  payload_bytes: 'u32',
-});
-
-export const HookVerdict = layout('HookVerdict', {
-  hook_id: 'u64',
-  action: 'u8',
-  reason_code: 'u8',
-  flags: 'u8',
-  qos: 'u8',
-  retain: 'u8',
-  reason_text_bytes: 'u32',
-  topic_bytes: 'u32',
-  properties_bytes: 'u32',
-  payload_bytes: 'u32',
-});
-
 export const LinkOpen = layout('LinkOpen', {
   link_id: 'u32',
   credit_bytes: 'u32',
@@ -432,6 +409,8 @@ export const eventLayouts = {
   auth_request: AuthRequest,
   publish_hook: PublishHook,
   written: Written,
+  subscribe_hook: SubscribeHook,
+  notice: Notice,
 } as const satisfies Record<keyof typeof EventKind, Layout>;
 
 export const commandLayouts = {
@@ -486,6 +465,8 @@ export const alertNames = inverse(AlertKind);
 export const logsBudgetCauseNames = inverse(LogsBudgetCause);
 export const nativeModuleNames = inverse(NativeModule);
 export const traceEndCauseNames = inverse(TraceEndCause);
+export const noticeNames = inverse(NoticeKind);
+export const dropCauseNames = inverse(DropCause);
 export const queryStatusNames = inverse(QueryStatus);
 export const writeOutcomeNames = inverse(WriteOutcome);
 export const writeCauseNames = inverse(WriteCause);

@@ -230,6 +230,9 @@ export const counterNames = [
   'direct_writes_delivered',
   'direct_writes_dropped',
   'direct_writes_queued',
+  'hook_subscribes',
+  'hook_notices',
+  'hook_notices_left_out',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

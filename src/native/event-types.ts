@@ -2,9 +2,11 @@
 import type {
   AlertName,
   CloseCauseName,
+  DropCauseName,
   LogLevelName,
   LogsBudgetCauseName,
   NativeModuleName,
+  NoticeName,
   QueryStatusName,
   SessionEndCauseName,
   TraceEndCauseName,
@@ -23,6 +25,8 @@ export interface ConnectFlags {
   readonly sessionPresent: boolean;
   readonly isLink: boolean;
   readonly assignedId: boolean;
+  /** In a connect_request: it was accepted, and hooks are asked. */
+  readonly isHooked: boolean;
 }
 
 export interface ConnectRequestEvent {
@@ -204,6 +208,29 @@ export interface WrittenEvent {
   readonly reasonCode: number;
 }
 
+/** A SUBSCRIBE that waits for hooks; likewise. */
+export interface SubscribeHookEvent {
+  readonly kind: 'subscribe_hook';
+  readonly buffer: Buffer;
+  readonly at: number;
+}
+
+/** What hooks are only told. */
+export interface NoticeEvent {
+  readonly kind: 'notice';
+  readonly notice: NoticeName;
+  /** undefined: nobody has one. */
+  readonly connectionId: bigint | undefined;
+  /** Notices that were left out since the last one. */
+  readonly leftOut: number;
+  readonly cause: DropCauseName;
+  readonly packetId: number;
+  readonly qos: 0 | 1 | 2;
+  readonly reasonCode: number;
+  readonly clientId: string;
+  readonly topic: string;
+}
+
 export type NativeEvent =
   | ConnectRequestEvent
   | AuthRequestEvent
@@ -220,4 +247,6 @@ export type NativeEvent =
   | DrainedEvent
   | ReplyEvent
   | PublishHookEvent
-  | WrittenEvent;
+  | WrittenEvent
+  | SubscribeHookEvent
+  | NoticeEvent;

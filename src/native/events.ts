@@ -12,6 +12,7 @@ import {
   closeCauseNames,
   Disconnected,
   Drained,
+  dropCauseNames,
   EventKind,
   eventKindNames,
   LinkBytes,
@@ -19,7 +20,9 @@ import {
   Log,
   logLevelNames,
   logsBudgetCauseNames,
+  Notice,
   nativeModuleNames,
+  noticeNames,
   queryStatusNames,
   Refused,
   Reply,
@@ -176,7 +179,25 @@ export class EventReader {
         };
       }
       case 'publish_hook':
+      case 'subscribe_hook':
         return { kind, buffer: this.#buffer, at };
+      case 'notice': {
+        const l = Notice.at;
+        this.#text = at + Notice.bytes;
+        const connectionId = this.#u64(at + l.connection_id);
+        return {
+          kind,
+          notice: noticeNames[this.#u16(at + l.notice)] ?? 'drop',
+          connectionId: connectionId === 0n ? undefined : connectionId,
+          leftOut: this.#u32(at + l.left_out),
+          cause: dropCauseNames[this.#u16(at + l.cause)] ?? 'none',
+          packetId: this.#u16(at + l.packet_id),
+          qos: this.#u8(at + l.qos) as 0 | 1 | 2,
+          reasonCode: this.#u8(at + l.reason_code),
+          clientId: this.#string(at + l.client_id_bytes),
+          topic: this.#string(at + l.topic_bytes),
+        };
+      }
       case undefined:
         // Both halves are versioned together (ST_ADDON_VERSION): only a defect gets here.
         throw new TypeError(`event kind ${this.#view.getUint16(at + 4, true)} is unknown`);
@@ -317,6 +338,7 @@ function connectFlags(bits: number): ConnectFlags {
     sessionPresent: (bits & ConnectFlag.session_present) !== 0,
     isLink: (bits & ConnectFlag.is_link) !== 0,
     assignedId: (bits & ConnectFlag.assigned_id) !== 0,
+    isHooked: (bits & ConnectFlag.is_hooked) !== 0,
   };
 }
 

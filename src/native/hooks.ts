@@ -10,6 +10,7 @@ export const HookKind = {
   ack: 8,
   drop: 16,
   unsubscribe: 32,
+  connect: 64,
 } as const;
 export type NativeHookKind = keyof typeof HookKind;
 

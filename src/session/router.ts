@@ -5,9 +5,12 @@ import type { Links } from '../link/links.js';
 import type { Listeners } from '../listener/listeners.js';
 import type { LogRecord, RecordLevel } from '../log/logger.js';
 import type {
+  ConnectRequestEvent,
   NativeEvent,
+  NoticeEvent,
   PublishHookEvent,
   ReplyEvent,
+  SubscribeHookEvent,
   TraceEndEvent,
   TraceEvent,
   WrittenEvent,
@@ -28,7 +31,10 @@ interface Outlets {
   readonly listeners: Pick<Listeners, 'nameOf'>;
   readonly links: Pick<Links, 'handle'>;
   readonly registry: { handle(reply: ReplyEvent): void };
-  readonly hooks: { handle(event: PublishHookEvent): void };
+  readonly hooks: {
+    handle(event: PublishHookEvent | SubscribeHookEvent | NoticeEvent): void;
+    judge(event: ConnectRequestEvent, listener: string): void;
+  };
   readonly writes: { handle(event: WrittenEvent): void };
   readonly auth: Pick<AuthGate, 'judge' | 'handleAuth'>;
   /** Whether anyone sees records about sessions of this level. */
@@ -56,6 +62,10 @@ export class EventRouter {
         links.handle(event);
         return;
       case 'connect_request':
+        if (event.flags.isHooked) {
+          this.#to.hooks.judge(event, listeners.nameOf(event.listenerId));
+          return;
+        }
         auth.judge(event, listeners.nameOf(event.listenerId));
         return;
       case 'auth_request':
@@ -101,6 +111,8 @@ export class EventRouter {
         this.#to.registry.handle(event);
         return;
       case 'publish_hook':
+      case 'subscribe_hook':
+      case 'notice':
         this.#to.hooks.handle(event);
         return;
       case 'written':

@@ -84,12 +84,23 @@ class Net::Logical final : public Host {
         listener.on_alert(first.empty() && strings.size() > 1 ? as_text(strings.begin()[1]) : first,
                           as<contract::Alert>(fixed));
         return true;
-      case EventKind::publish_hook: {
+      case EventKind::publish_hook:
+      case EventKind::subscribe_hook: {
         if (self().crowded) return false;
         std::string fields[7];
         std::size_t at = 0;
         for (const Bytes text : strings) fields[at++] = as_text(text);
-        listener.on_publish_hook(as<contract::PublishHook>(fixed), fields);
+        if (kind == EventKind::publish_hook) {
+          listener.on_publish_hook(as<contract::PublishHook>(fixed), fields);
+        } else {
+          listener.on_subscribe_hook(as<contract::SubscribeHook>(fixed));
+        }
+        return true;
+      }
+      case EventKind::notice: {
+        if (self().crowded) return false;
+        const Bytes topic = *(strings.begin() + 1);
+        listener.on_notice(as<contract::Notice>(fixed), first, as_text(topic));
         return true;
       }
       case EventKind::link_bytes:

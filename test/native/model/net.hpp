@@ -54,6 +54,8 @@ class NetListener {
   virtual void on_alert(std::string_view, const contract::Alert&) {}
   /// `fields`: the record's strings in their order.
   virtual void on_publish_hook(const contract::PublishHook&, const std::string (&)[7]) {}
+  virtual void on_subscribe_hook(const contract::SubscribeHook&) {}
+  virtual void on_notice(const contract::Notice&, std::string_view, std::string_view) {}
   virtual void on_answer(std::uint64_t, wire::ReasonCode) {}
   virtual void on_written(const contract::Written&) {}
   virtual void on_closed(Conn&, CloseMode, contract::CloseCause) {}

@@ -58,6 +58,7 @@ export function requestOf(
       sessionPresent: false,
       isLink: false,
       assignedId: false,
+      isHooked: false,
     },
     clientId: asked.clientId ?? 'client-1',
     username: username ?? '',

@@ -121,6 +121,8 @@ describe('enums', () => {
     HookAction: contract.HookAction,
     WriteOutcome: contract.WriteOutcome,
     WriteCause: contract.WriteCause,
+    NoticeKind: contract.NoticeKind,
+    DropCause: contract.DropCause,
   };
   test.each(Object.entries(enums))('%s', (name, mine) => {
     expect(mine).toEqual(parseEnum(name));

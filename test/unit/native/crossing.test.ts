@@ -194,6 +194,7 @@ describe('events', () => {
         sessionPresent: false,
         isLink: false,
         assignedId: false,
+        isHooked: false,
       },
       clientId: 'gerät',
       username: 'u',
