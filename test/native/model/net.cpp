@@ -99,8 +99,7 @@ class Net::Logical final : public Host {
       }
       case EventKind::notice: {
         if (self().crowded) return false;
-        const Bytes topic = *(strings.begin() + 1);
-        listener.on_notice(as<contract::Notice>(fixed), first, as_text(topic));
+        listener.on_notice(as<contract::Notice>(fixed), first, as_text(*(strings.begin() + 1)));
         return true;
       }
       case EventKind::link_bytes:
@@ -347,9 +346,7 @@ void Net::hook_verdict(const contract::HookVerdict& verdict, const HookVerdictTe
       [&](Shard& self) { self.on_hook_verdict(verdict, texts); });
 }
 
-void Net::end_holds(unsigned shard) {
-  act(shard, [](Shard& self) { self.end_holds(); });
-}
+void Net::end_holds(unsigned shard) { act(shard, [](Shard& self) { self.end_holds(); }); }
 
 void Net::set_device(unsigned shard, std::shared_ptr<const DeviceOptions> options) {
   act(shard, [&](Shard& self) { self.set_device(std::move(options)); });
