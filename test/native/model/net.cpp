@@ -88,8 +88,7 @@ class Net::Logical final : public Host {
       case EventKind::subscribe_hook: {
         if (self().crowded) return false;
         std::string fields[7];
-        std::size_t at = 0;
-        for (const Bytes text : strings) fields[at++] = as_text(text);
+        for (std::string* to = fields; const Bytes text : strings) *to++ = as_text(text);
         if (kind == EventKind::publish_hook) {
           listener.on_publish_hook(as<contract::PublishHook>(fixed), fields);
         } else {
@@ -97,11 +96,10 @@ class Net::Logical final : public Host {
         }
         return true;
       }
-      case EventKind::notice: {
+      case EventKind::notice:
         if (self().crowded) return false;
         listener.on_notice(as<contract::Notice>(fixed), first, as_text(*(strings.begin() + 1)));
         return true;
-      }
       case EventKind::link_bytes:
       case EventKind::link_closed:
       case EventKind::log:
@@ -342,8 +340,7 @@ void Net::set_hooks(unsigned shard, std::shared_ptr<const HookSet> hooks) {
 }
 
 void Net::hook_verdict(const contract::HookVerdict& verdict, const HookVerdictTexts& texts) {
-  act(static_cast<unsigned>(verdict.hook_id >> 56),
-      [&](Shard& self) { self.on_hook_verdict(verdict, texts); });
+  act(verdict.hook_id >> 56 & 0xFF, [&](Shard& self) { self.on_hook_verdict(verdict, texts); });
 }
 
 void Net::end_holds(unsigned shard) { act(shard, [](Shard& self) { self.end_holds(); }); }
