@@ -332,10 +332,11 @@ struct Verdict {
   std::uint32_t auth_data_bytes;         ///< of CONNACK, or of the AUTH packet
 };
 
-/// Bits of PublishHook::flags.
+/// Bits of PublishHook::flags and SubscribeHook::flags.
 enum HookFlag : std::uint8_t {
   kHookIsLink = 1,
-  kHookIsWill = 2,  ///< its connection has ended
+  kHookIsWill = 2,      ///< its connection has ended
+  kHookIsInTenant = 4,  ///< of a SUBSCRIBE: the filters stand behind its tenant inside
 };
 /// In PublishHook: the message does not expire.
 inline constexpr std::uint32_t kNoExpiry = 0xFFFFFFFF;
@@ -401,7 +402,7 @@ struct Notice {
   std::uint8_t qos;
   std::uint8_t reason_code;     ///< of an ack
   std::uint32_t client_id_bytes;
-  std::uint32_t topic_bytes;    ///< in its internal form; of an unsubscribe the filter as it came
+  std::uint32_t topic_bytes;    ///< in its internal form, a filter with its $share part
 };
 
 /// subscribe: payload has for each filter of the SUBSCRIBE u8 Reason Code (0 = as it may be), u8 the

@@ -34,7 +34,7 @@ class HookNotices {
                contract::DropCause cause) noexcept {
     if (desk_.wants(kHookDrop)) [[unlikely]] tell_drop(to, topic, qos, cause);
   }
-  /// `filter` without its $share part is what hooks are chosen by; `text` is as it came.
+  /// Both in their internal form; `filter` is `text` without its $share part.
   void unsubscribed(const Session& session, Bytes filter, Bytes text) noexcept {
     if (desk_.wants(kHookUnsubscribe)) [[unlikely]] tell_unsubscribed(session, filter, text);
   }

@@ -348,6 +348,8 @@ class Shard : private ShardState {
   void on_subscribe_hook_timer(SubscribeWait& wait) noexcept;
   [[nodiscard]] wire::ReasonCode hooked_subscription(SubscribeWait& wait,
                                                      wire::SubscriptionView& one) noexcept;
+  [[nodiscard]] Bytes inner_filter(const Session& session, Bytes filter) noexcept;
+  void tell_unsubscribed(const Session& session, const wire::FilterView& filter) noexcept;
   [[nodiscard]] bool ask_connect_hooks(Client& client) noexcept;
 
   // shard_acks.cpp: acknowledgements both ways

@@ -167,8 +167,8 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
           "UNSUBSCRIBE '" + std::string(as_text(topic_filter)) + "'");
     }
     codes.push_back(unsubscribe_one(session, topic_filter, filter, ticket));
-    if (codes.back() == ReasonCode::success) {
-      notices_.unsubscribed(session, filter.filter, topic_filter);
+    if (codes.back() == ReasonCode::success && hooks_.wants(kHookUnsubscribe)) [[unlikely]] {
+      tell_unsubscribed(session, filter);
     }
   }
   session.pump(cx_);  // what waited behind a scan that was dropped

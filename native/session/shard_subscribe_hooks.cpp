@@ -2,6 +2,7 @@
 // buffer, with all that comes behind it, and is read again when the verdict is there.
 // Thread: the shard's.
 #include <algorithm>
+#include <string>
 
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
@@ -28,7 +29,7 @@ bool Shard::pass_subscribe_hooks(Client& client, std::uint8_t first_byte, Bytes 
   bool hooked = false;
   wire::SubscriptionView one;
   for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {
-    const HookNeeds needs = hooks_.needs_of_filter(one.filter.filter);
+    const HookNeeds needs = hooks_.needs_of_filter(inner_filter(*client.session, one.filter.filter));
     if ((needs.kinds & kHookSubscribe) == 0) continue;
     hooked = true;
     longest.timeout_ms = std::max(longest.timeout_ms, needs.subscribe.timeout_ms);
@@ -54,10 +55,13 @@ bool Shard::ask_subscribe_hooks(const Client& client, const wire::SubscribeView&
   event.connection_id = client.connection_id;
   event.listener_id = client.listener_id;
   event.subscription_id = view.subscription_identifier;
-  if (session.is_link) event.flags = contract::kHookIsLink;
   event.protocol_level = static_cast<std::uint8_t>(client.version);
   const Bytes username{session.username, session.username_bytes};
   const Bytes tenant = session.identity == nullptr ? Bytes{} : session.identity->tenant();
+  if (session.is_link) event.flags |= contract::kHookIsLink;
+  if (!tenant.empty() && session.limits().tenant_mode == TenantMode::transparent) {
+    event.flags |= contract::kHookIsInTenant;
+  }
   const Bytes device = session.device_id();
   event.client_id_bytes = static_cast<std::uint32_t>(session.client_id().size());
   event.username_bytes = static_cast<std::uint32_t>(username.size());
@@ -108,6 +112,25 @@ ReasonCode Shard::hooked_subscription(SubscribeWait& wait, wire::SubscriptionVie
   if (bytes == 0) return ReasonCode::success;
   one.topic_filter = rest.subspan(kHead, bytes);
   return wire::parse_topic_filter(one.topic_filter, one.filter);
+}
+
+/// What a filter without its $share part is inside, where it is one. Valid until the next call.
+Bytes Shard::inner_filter(const Session& session, Bytes filter) noexcept {
+  if ((session.device & kDeviceMe) != 0) {
+    static_cast<void>(device_.enter(session, filter, MeUse::unsubscribe));
+  }
+  if (!wire::is_system_topic(filter)) {
+    static_cast<void>(to_internal(session.identity, session.limits(), filter));
+  }
+  return filter;
+}
+
+void Shard::tell_unsubscribed(const Session& session, const wire::FilterView& filter) noexcept {
+  const Bytes inner = inner_filter(session, filter.filter);
+  std::string text;
+  if (filter.shared) text.append("$share/").append(as_text(filter.share_name)).append("/");
+  text += as_text(inner);
+  notices_.unsubscribed(session, inner, as_bytes(text));
 }
 
 /// CONNECT was accepted: hooks may still refuse it, or lower what it gets. True: they are asked.

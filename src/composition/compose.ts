@@ -6,6 +6,7 @@ import type { BrokerConfig, Resolution } from '../config/resolve.js';
 import { DirectWrites } from '../device/direct-write.js';
 import { DeviceGate } from '../device/gate.js';
 import type { DeviceHandlers } from '../device/handlers.js';
+import { DeviceTopics } from '../hooks/device-topics.js';
 import type { HookRegistry } from '../hooks/registry.js';
 import { HookService } from '../hooks/service.js';
 import type { Internals } from '../internal.js';
@@ -162,6 +163,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
   const hooks = new HookService({
     registry: owner.hooks,
     native,
+    devices: new DeviceTopics(config.device.meTopics),
     answer: (verdict) => writer.hookVerdict(verdict),
     admit: (verdict) => writer.verdict(verdict),
     listenerName: (id) => listeners.nameOf(id),

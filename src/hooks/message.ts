@@ -5,6 +5,7 @@ import { encodeMessageProperties } from '../link/encode.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
 import { HookFlag, kNoExpiry, PublishHook } from '../native/contract.js';
 import { type ProtocolVersion, versions } from '../native/events.js';
+import type { DeviceTopics, ShownTopic } from './device-topics.js';
 import type { HookMessage } from './types.js';
 
 const l = PublishHook.at;
@@ -12,7 +13,8 @@ const l = PublishHook.at;
 /** A copy of a publish_hook record's values; its texts are decoded when they are asked for. */
 export class Held {
   readonly hookId: bigint;
-  readonly topic: string;
+  /** In its internal form. */
+  readonly innerTopic: string;
   readonly qos: Qos;
   readonly retain: boolean;
   readonly isLink: boolean;
@@ -23,8 +25,10 @@ export class Held {
   /** The record's byte strings, and where each begins. */
   readonly #strings: Buffer;
   readonly #starts: number[] = [];
+  readonly #devices: DeviceTopics;
+  readonly #shown: ShownTopic;
 
-  constructor(buffer: Buffer, at: number) {
+  constructor(buffer: Buffer, at: number, devices: DeviceTopics) {
     this.hookId = buffer.readBigUInt64LE(at + l.hook_id);
     this.listenerId = buffer.readUInt32LE(at + l.listener_id);
     const expiry = buffer.readUInt32LE(at + l.expiry_s);
@@ -43,7 +47,19 @@ export class Held {
     this.#starts.push(bytes);
     const start = at + PublishHook.bytes;
     this.#strings = Buffer.from(buffer.subarray(start, start + bytes));
-    this.topic = this.#text(4);
+    this.innerTopic = this.#text(4);
+    this.#devices = devices;
+    this.#shown = devices.show(this.innerTopic);
+  }
+
+  /** As hooks see it. */
+  get topic(): string {
+    return this.#shown.topic;
+  }
+  /** What a hook calls `topic`, in its internal form; undefined: it can be nobody's. */
+  enter(topic: string): string | undefined {
+    if (topic === this.topic) return this.innerTopic;
+    return this.#devices.enter(topic, this.deviceId);
   }
 
   get clientId(): string {
@@ -56,7 +72,7 @@ export class Held {
     return this.#text(2) || undefined;
   }
   get deviceId(): string | undefined {
-    return this.#text(3) || undefined;
+    return this.#shown.deviceId ?? (this.#text(3) || undefined);
   }
   get encodedProperties(): Buffer {
     return this.#part(5);

@@ -13,8 +13,13 @@ export function overlap(a: readonly string[], b: readonly string[]): boolean {
   }
 }
 
+/** `$share/<ShareName>/` or nothing, and the rest. */
+export function splitShared(filter: string): readonly [string, string] {
+  const share = /^\$share\/[^/]*\//.exec(filter)?.[0] ?? '';
+  return [share, filter.slice(share.length)];
+}
+
 /** Without `$share/<ShareName>/`. */
 export function plainLevels(filter: string): readonly string[] {
-  const levels = filter.split('/');
-  return levels[0] === '$share' && levels.length > 2 ? levels.slice(2) : levels;
+  return splitShared(filter)[1].split('/');
 }

@@ -43,6 +43,10 @@ export class PublishStep implements Step {
       case 'pass':
         return 'next';
       case 'change':
+        if (this.#held.enter(checked.shape.topic) === undefined) {
+          const { topic } = checked.shape;
+          return { wrong: `${JSON.stringify(topic)} is no device's: the message has no device id` };
+        }
         this.#shape = checked.shape;
         this.#changed = true;
         return 'next';
@@ -65,7 +69,8 @@ export class PublishStep implements Step {
       this.#answer({ hookId, action: 'pass', timedOut, failed });
       return;
     }
-    const { topic, qos, retain, payload } = this.#shape;
+    const { qos, retain, payload } = this.#shape;
+    const topic = this.#held.enter(this.#shape.topic) ?? this.#held.innerTopic;
     this.#answer({
       ...{ hookId, action: 'change', timedOut, failed, topic, qos, retain, payload },
       properties: propertiesOf(this.#held, this.#shape),

@@ -9,8 +9,9 @@ import type {
 } from '../native/events.js';
 import { Chains } from './chain.js';
 import { ConnectStep } from './connect-step.js';
+import type { DeviceTopics } from './device-topics.js';
 import { Held } from './message.js';
-import { overlap, plainLevels } from './overlap.js';
+import { overlap } from './overlap.js';
 import { PublishStep } from './publish-step.js';
 import type { Hook, HookName, HookRegistry } from './registry.js';
 import {
@@ -26,6 +27,7 @@ export interface RunnerDeps {
   readonly admit: (verdict: VerdictCommand) => void;
   readonly listenerName: (id: number) => string;
   readonly log: (error: StMqttdError, suppressed: number) => void;
+  readonly devices: DeviceTopics;
 }
 
 /** Topics whose hooks are known. */
@@ -56,11 +58,11 @@ export class HookRunner {
   }
 
   publish({ buffer, at }: PublishHookEvent): void {
-    const held = new Held(buffer, at);
+    const held = new Held(buffer, at, this.#deps.devices);
     const isRemote = !held.isLink && !held.isWill;
     const listener = isRemote ? this.#deps.listenerName(held.listenerId) : undefined;
     const step = new PublishStep(held, listener, this.#deps.answer);
-    this.#chains.run(this.#hooksOf(held.topic), step);
+    this.#chains.run(this.#hooksOf(held.innerTopic), step);
   }
 
   connect(event: ConnectRequestEvent, listener: string): void {
@@ -70,7 +72,7 @@ export class HookRunner {
 
   /** Hooks look at all filters at the same time; the client waits for the last answer. */
   subscribe({ buffer, at }: SubscribeHookEvent): void {
-    const asked = new AskedSubscribe(buffer, at, this.#deps.listenerName);
+    const asked = new AskedSubscribe(buffer, at, this.#deps);
     const answers: FilterAnswer[] = [];
     let left = asked.filters.length;
     for (const [index, one] of asked.filters.entries()) {
@@ -78,7 +80,7 @@ export class HookRunner {
         answers[index] = answer;
         if (--left === 0) this.#answerSubscribe(asked, answers);
       };
-      const levels = plainLevels(one.filter);
+      const levels = one.inner.split('/');
       const hooks = this.#subscribe
         .filter((entry) => overlap(entry.levels, levels))
         .map(({ hook }) => hook);
@@ -102,7 +104,10 @@ export class HookRunner {
   }
 
   #entries(kind: HookName): readonly Entry[] {
-    return this.#deps.registry.of(kind).map((hook) => ({ hook, levels: hook.filter.split('/') }));
+    const { registry, devices } = this.#deps;
+    return registry
+      .of(kind)
+      .map((hook) => ({ hook, levels: devices.inner(hook.filter).split('/') }));
   }
 
   #hooksOf(topic: string): readonly Hook[] {

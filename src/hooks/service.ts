@@ -11,6 +11,7 @@ import type {
 } from '../native/events.js';
 import { encodeHooks, type NativeHook, type NativeHookKind } from '../native/hooks.js';
 import type { BrokerEvents } from '../session/events.js';
+import type { DeviceTopics } from './device-topics.js';
 import { overlap, plainLevels } from './overlap.js';
 import type { Hook, HookName, HookRegistry, HookUser } from './registry.js';
 import type { HookRunner } from './runner.js';
@@ -22,6 +23,7 @@ export interface HookServiceDeps {
   readonly admit: (verdict: VerdictCommand) => void;
   readonly listenerName: (id: number) => string;
   readonly log: (error: StMqttdError, suppressed: number) => void;
+  readonly devices: DeviceTopics;
   /** Resolves when every I/O thread has done what it was told before. */
   readonly ping: () => Promise<void>;
   /** Whether somebody looks at events has changed. */
@@ -90,17 +92,19 @@ export class HookService implements HookUser {
 
   #tellNotice(event: NoticeEvent): void {
     if (this.#runner === undefined) return;
-    const { notice, topic, clientId, connectionId, leftOut, qos, cause } = event;
-    const levels = notice === 'unsubscribe' ? plainLevels(topic) : [];
-    const hooks = this.#deps.registry.of(notice).filter(({ filter }) => {
-      const own = filter.split('/');
-      return notice === 'unsubscribe' ? overlap(own, levels) : matches(own, topic);
+    const { registry, devices } = this.#deps;
+    const { notice, topic: inner, clientId, connectionId, leftOut, qos, cause } = event;
+    const levels = notice === 'unsubscribe' ? plainLevels(inner) : [];
+    const hooks = registry.of(notice).filter(({ filter }) => {
+      const own = devices.inner(filter).split('/');
+      return notice === 'unsubscribe' ? overlap(own, levels) : matches(own, inner);
     });
     const { packetId, reasonCode } = event;
+    const { topic, deviceId } = devices.show(inner);
     const told = {
-      ack: { clientId, connectionId, topic, qos, packetId, reasonCode, leftOut },
-      drop: { clientId, connectionId, topic, qos, cause, leftOut },
-      unsubscribe: { clientId, connectionId, filter: topic, leftOut },
+      ack: { clientId, connectionId, topic, deviceId, qos, packetId, reasonCode, leftOut },
+      drop: { clientId, connectionId, topic, deviceId, qos, cause, leftOut },
+      unsubscribe: { clientId, connectionId, filter: inner, leftOut },
     }[notice];
     this.#runner.notify(hooks, told);
   }
@@ -110,9 +114,9 @@ export class HookService implements HookUser {
     this.#scheduled = false;
     if (this.#ended) return;
     this.#runner.reread();
-    const { registry } = this.#deps;
+    const { registry, devices } = this.#deps;
     const native = nativeKinds.flatMap((kind) =>
-      registry.of(kind).map((hook) => nativeHook(kind, hook)),
+      registry.of(kind).map((hook) => nativeHook(kind, hook, devices)),
     );
     this.#deps.native.setHooks(encodeHooks(native));
     if (this.watches === this.#watches) return;
@@ -136,6 +140,7 @@ function noticeOf(event: keyof BrokerEvents, value: unknown): HookName | undefin
 /** Those that the native half must know of. */
 const nativeKinds = ['publish', 'connect', 'subscribe', 'unsubscribe', 'ack', 'drop'] as const;
 
-function nativeHook(kind: NativeHookKind, { filter, timeoutMs, onTimeout }: Hook): NativeHook {
-  return { kind, filter, timeoutMs, drops: onTimeout === 'drop' };
+function nativeHook(kind: NativeHookKind, hook: Hook, devices: DeviceTopics): NativeHook {
+  const { timeoutMs, onTimeout } = hook;
+  return { kind, filter: devices.inner(hook.filter), timeoutMs, drops: onTimeout === 'drop' };
 }

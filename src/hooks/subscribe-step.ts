@@ -3,6 +3,8 @@ import { isFilter } from '../link/topics.js';
 import { HookFlag, SubscribeHook as Record } from '../native/contract.js';
 import { type ProtocolVersion, versions } from '../native/events.js';
 import type { Step } from './chain.js';
+import type { DeviceTopics } from './device-topics.js';
+import { splitShared } from './overlap.js';
 import type { Hook } from './registry.js';
 import type { HookClient, HookSubscription, SubscribeHook, SubscriptionChange } from './types.js';
 
@@ -14,7 +16,10 @@ const codes: ReadonlySet<unknown> = new Set([0x80, 0x83, 0x87, 0x8f, 0x97, 0x9e,
 const words = { pass: 'the subscription stays as it was', drop: 'the subscription is refused' };
 
 export interface AskedFilter {
+  /** As hooks see it: with its tenant. */
   readonly filter: string;
+  /** What hooks are chosen by: in its internal form, without its $share part. */
+  readonly inner: string;
   readonly qos: 0 | 1 | 2;
 }
 
@@ -27,10 +32,17 @@ export class AskedSubscribe {
     readonly subscriptionId: number;
   };
   readonly filters: readonly AskedFilter[];
+  /** What stands before its topics, and its client does not write. */
+  readonly prefix: string;
 
-  constructor(buffer: Buffer, at: number, listenerName: (id: number) => string) {
+  constructor(
+    buffer: Buffer,
+    at: number,
+    deps: { readonly listenerName: (id: number) => string; readonly devices: DeviceTopics },
+  ) {
     this.connectionId = buffer.readBigUInt64LE(at + l.connection_id);
-    const isLink = (buffer.readUInt8(at + l.flags) & HookFlag.is_link) !== 0;
+    const flags = buffer.readUInt8(at + l.flags);
+    const isLink = (flags & HookFlag.is_link) !== 0;
     let start = at + Record.bytes;
     const text = (lengthAt: number) => {
       const end = start + buffer.readUInt32LE(at + lengthAt);
@@ -46,16 +58,23 @@ export class AskedSubscribe {
     ];
     this.client = {
       ...{ clientId, username, tenant, deviceId, isLink },
-      listener: isLink ? undefined : listenerName(buffer.readUInt32LE(at + l.listener_id)),
+      listener: isLink ? undefined : deps.listenerName(buffer.readUInt32LE(at + l.listener_id)),
       protocolVersion: versions[buffer.readUInt8(at + l.protocol_level)] ?? '5.0',
       subscriptionId: buffer.readUInt32LE(at + l.subscription_id),
     };
+    this.prefix = (flags & HookFlag.is_in_tenant) === 0 ? '' : `/tenants/${tenant}/`;
     const filters: AskedFilter[] = [];
     const end = start + buffer.readUInt32LE(at + l.filters_bytes);
     while (start < end) {
       const bytes = buffer.readUInt16BE(start);
-      const filter = buffer.toString('utf8', start + 2, start + 2 + bytes);
-      filters.push({ filter, qos: ((buffer[start + 2 + bytes] as number) & 3) as 0 | 1 | 2 });
+      const [share, own] = splitShared(buffer.toString('utf8', start + 2, start + 2 + bytes));
+      const plain = own.startsWith('$') ? own : `${this.prefix}${own}`;
+      const inner = deviceId === undefined ? deps.devices.inner(plain) : deps.devices.enter(plain, deviceId);
+      filters.push({
+        filter: `${share}${plain}`,
+        inner: inner ?? plain,
+        qos: ((buffer[start + 2 + bytes] as number) & 3) as 0 | 1 | 2,
+      });
       start += 3 + bytes;
     }
     this.filters = filters;
@@ -121,7 +140,12 @@ export class FilterStep implements Step {
     }
     if (qos !== undefined && qos !== 0 && qos !== 1 && qos !== 2)
       return { wrong: 'the QoS is none' };
-    if (filter !== undefined) this.#filter = filter;
+    if (filter !== undefined) {
+      if (!splitShared(filter)[1].startsWith(this.#asked.prefix)) {
+        return { wrong: `${JSON.stringify(filter)} is outside the client's tenant` };
+      }
+      this.#filter = filter;
+    }
     if (qos !== undefined && qos < this.#qos) this.#qos = qos;
     return 'next';
   }
@@ -136,7 +160,9 @@ export class FilterStep implements Step {
 
   #end(code: number): 'end' {
     const { failed, timedOut } = this;
-    const filter = this.#filter === this.about ? '' : this.#filter;
+    const [share, plain] = splitShared(this.#filter);
+    const own = `${share}${plain.slice(this.#asked.prefix.length)}`;
+    const filter = this.#filter === this.about ? '' : own;
     this.#done({ code, qos: this.#qos, filter, failed, timedOut });
     return 'end';
   }

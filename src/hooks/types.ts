@@ -32,7 +32,7 @@ export interface HookClient {
   /** undefined: none was given, or nobody stands behind it. */
   readonly username: string | undefined;
   readonly tenant: string | undefined;
-  /** As the verdict said. */
+  /** On a device's topic whose it is, also where a service publishes there; else the client's own. */
   readonly deviceId: string | undefined;
   /** A link of this process. */
   readonly isLink: boolean;
@@ -40,6 +40,7 @@ export interface HookClient {
 
 /** A message on its way, as the hooks before this one left it. Payload and properties are read lazily. */
 export interface HookMessage extends HookClient {
+  /** Of a device's messages `v1/devices/me/…`, as links see them; a tenant's begin with `/tenants/<tenant>/`. */
   readonly topic: string;
   readonly payload: Buffer;
   readonly qos: Qos;
@@ -58,7 +59,10 @@ export interface HookMessage extends HookClient {
 
 /** What is given is changed, the rest stays. The message is not shown to hooks of the new topic. */
 export interface MessageChange {
-  /** A Topic Name that does not begin with $SYS. Access rules are not asked about it. */
+  /**
+   * A Topic Name that does not begin with $SYS. Access rules are not asked about it. By
+   * `v1/devices/me/…` it is that of `deviceId`.
+   */
   readonly topic?: string | undefined;
   readonly payload?: string | Uint8Array | undefined;
   readonly qos?: Qos | undefined;
@@ -119,7 +123,7 @@ export type ConnectHook = (
 
 /** One filter of a SUBSCRIBE, as the hooks before this one left it. */
 export interface HookSubscription extends HookClient {
-  /** With `$share/<ShareName>/`. */
+  /** As its client wrote it, behind `$share/<ShareName>/` with what its tenant puts before it. */
   readonly filter: string;
   /** That the client asked for. */
   readonly qos: Qos;
@@ -144,6 +148,7 @@ export type SubscribeHook = (
 
 export interface UnsubscribeInfo {
   readonly clientId: string;
+  /** In its internal form: `v1/devices/<device id>/…` where its client wrote `me`, with the tenant. */
   readonly filter: string;
   readonly connectionId: bigint | undefined;
   /** Notices that were left out since the last one, because this process was far behind. */
@@ -156,7 +161,10 @@ export interface AckInfo {
   /** The receiver. */
   readonly clientId: string;
   readonly connectionId: bigint | undefined;
+  /** As in HookMessage. */
   readonly topic: string;
+  /** Of a device's topic: whose it is. */
+  readonly deviceId: string | undefined;
   readonly qos: Qos;
   readonly packetId: number;
   /** From 0x80 on it refused the message. */
@@ -169,7 +177,10 @@ export interface DropInfo {
   /** The receiver; '' = it got to nobody. */
   readonly clientId: string;
   readonly connectionId: bigint | undefined;
+  /** As in HookMessage. */
   readonly topic: string;
+  /** Of a device's topic: whose it is. */
+  readonly deviceId: string | undefined;
   readonly qos: Qos;
   readonly cause: DropCauseName;
   readonly leftOut: number;

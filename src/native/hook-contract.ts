@@ -1,7 +1,7 @@
 /** What contract.ts has of hooks: the shape of native/contract/records.hpp. */
 import { layout } from './layout.js';
 
-export const HookFlag = { is_link: 1, is_will: 2 } as const;
+export const HookFlag = { is_link: 1, is_will: 2, is_in_tenant: 4 } as const;
 export const HookAction = { pass: 0, drop: 1, change: 2, subscribe: 3 } as const;
 export const NoticeKind = { ack: 1, drop: 2, unsubscribe: 3 } as const;
 /** Why a message did not get to its receiver. */
