@@ -59,43 +59,37 @@ class Net::Logical final : public Host {
         listener.on_connected(find(record.connection_id), first, record);
         return true;
       }
-      case EventKind::disconnected: {
-        const auto& record = as<contract::Disconnected>(fixed);
-        listener.on_disconnected(record.connection_id, record);
+      case EventKind::disconnected:
+        listener.on_disconnected(as<contract::Disconnected>(fixed).connection_id,
+                                 as<contract::Disconnected>(fixed));
+        return true;
+      case EventKind::refused:
+        listener.on_refused(as<contract::Refused>(fixed).connection_id,
+                            as<contract::Refused>(fixed));
+        return true;
+      case EventKind::session_ended: {
+        using contract::SessionEndCause;
+        const auto cause = static_cast<SessionEndCause>(as<contract::SessionEnded>(fixed).cause);
+        if (cause == SessionEndCause::with_connection) return true;  // what follows tells it
+        listener.on_session_ended(index_, first, cause);
         return true;
       }
-      case EventKind::refused: {
-        const auto& record = as<contract::Refused>(fixed);
-        listener.on_refused(record.connection_id, record);
-        return true;
-      }
-      case EventKind::session_ended:
-        // Its end with the connection is told by what follows.
-        if (as<contract::SessionEnded>(fixed).cause ==
-            static_cast<std::uint16_t>(contract::SessionEndCause::with_connection)) {
-          return true;
-        }
-        listener.on_session_ended(
-            index_, first,
-            static_cast<contract::SessionEndCause>(as<contract::SessionEnded>(fixed).cause));
-        return true;
       case EventKind::alert:
         // Of a client, or of a filter.
         listener.on_alert(first.empty() && strings.size() > 1 ? as_text(strings.begin()[1]) : first,
                           as<contract::Alert>(fixed));
         return true;
-      case EventKind::publish_hook:
-      case EventKind::subscribe_hook: {
+      case EventKind::publish_hook: {
         if (self().crowded) return false;
         std::string fields[7];
         for (std::string* to = fields; const Bytes text : strings) *to++ = as_text(text);
-        if (kind == EventKind::publish_hook) {
-          listener.on_publish_hook(as<contract::PublishHook>(fixed), fields);
-        } else {
-          listener.on_subscribe_hook(as<contract::SubscribeHook>(fixed));
-        }
+        listener.on_publish_hook(as<contract::PublishHook>(fixed), fields);
         return true;
       }
+      case EventKind::subscribe_hook:
+        if (self().crowded) return false;
+        listener.on_subscribe_hook(as<contract::SubscribeHook>(fixed));
+        return true;
       case EventKind::notice:
         if (self().crowded) return false;
         listener.on_notice(as<contract::Notice>(fixed), first, as_text(*(strings.begin() + 1)));
