@@ -69,7 +69,8 @@ export class AskedSubscribe {
       const bytes = buffer.readUInt16BE(start);
       const [share, own] = splitShared(buffer.toString('utf8', start + 2, start + 2 + bytes));
       const plain = own.startsWith('$') ? own : `${this.prefix}${own}`;
-      const inner = deviceId === undefined ? deps.devices.inner(plain) : deps.devices.enter(plain, deviceId);
+      const inner =
+        deviceId === undefined ? deps.devices.inner(plain) : deps.devices.enter(plain, deviceId);
       filters.push({
         filter: `${share}${plain}`,
         inner: inner ?? plain,
