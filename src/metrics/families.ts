@@ -20,16 +20,9 @@ import { hookSection, pauseCauses } from './hook-families.js';
 import { logSection } from './log-families.js';
 import { processSection } from './process-families.js';
 import type { Sample } from './sample.js';
+import { transportFamilies } from './transport-families.js';
 
 const causes = closeCauseNames.filter((name): name is CloseCauseName => name !== undefined);
-const tlsFailures = [
-  'unfinished',
-  'not_tls',
-  'version',
-  'certificate',
-  'refused',
-  'protocol',
-] as const;
 const versions = ['3.1', '3.1.1', '5.0'] as const;
 const connects = [
   'clients_connected_v31',
@@ -56,16 +49,6 @@ const publishRefused = [
   'publish_refused_rate',
 ] as const;
 const publishSent = ['publish_sent_qos0', 'publish_sent_qos1', 'publish_sent_qos2'] as const;
-
-const websocketRefusals = [
-  'malformed',
-  'too_large',
-  'not_upgrade',
-  'version',
-  'subprotocol',
-  'path',
-  'origin',
-] as const;
 
 /** Clients that are connected: the two counters are read one after the other. */
 function connected({ counters }: Sample, version: number): number {
@@ -177,29 +160,7 @@ export const sections: readonly Section[] = [
         'HTTP requests that became WebSocket connections.',
         'websocket_upgrades',
       ),
-      byLabel(
-        'websocket_refused_total',
-        'HTTP requests that did not become WebSocket connections, by cause.',
-        'cause',
-        each('websocket_refused_', websocketRefusals),
-      ),
-      counter('tls_handshakes_total', 'TLS handshakes done.', 'tls_handshakes'),
-      counter(
-        'tls_resumed_total',
-        'TLS handshakes that resumed a session, among those done.',
-        'tls_resumed',
-      ),
-      counter(
-        'tls_handshakes_failed_total',
-        'TLS handshakes that failed.',
-        'tls_handshakes_failed',
-      ),
-      byLabel(
-        'tls_failures_total',
-        'TLS handshakes that failed, by cause.',
-        'cause',
-        each('tls_failed_', tlsFailures),
-      ),
+      ...transportFamilies,
       byLabel(
         'access_denied_total',
         'What rules and tenants did not allow: PUBLISH, SUBSCRIBE (each filter), Wills, deliveries, and topics or sessions outside the client’s tenant.',
