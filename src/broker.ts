@@ -344,6 +344,7 @@ export class Broker extends BrokerDevices {
       this.#run = run;
       (await run.rules.prepare(config)).commit();
       await run.plugins.begin();
+      await run.devices.prepare();
       await run.hooks.begin();
       // Before the listeners, which clients take for the sign that all is there.
       await startServices(run, config, { broker: this, resolve: () => this.#resolve });
@@ -352,7 +353,7 @@ export class Broker extends BrokerDevices {
       run.native.start();
       this.#state = 'running';
       run.sys.start(config.sysIntervalS);
-      run.devices.begin();
+      await run.devices.begin();
       await run.plugins.ready();
       for (const record of boundRecords(run.listeners.bound)) recorder.write(record);
       if (config.isLoopbackDefault) recorder.write(loopbackRecord);

@@ -177,11 +177,12 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
   const devices = new DeviceGate({
     handlers: owner.deviceHandlers,
     isScoped: config.device.meTopics === 'scoped',
+    hasGateways: () => reloader.current.config.device.gateways.length > 0,
     load: async () => {
       const { openDevices } = await import('./devices.js');
       const current = () => reloader.current.config;
       const handlers = owner.deviceHandlers;
-      const parts = { started: config, current, recorder, links, registry, auth, handlers };
+      const parts = { started: config, current, recorder, links, registry, auth, handlers, writes };
       return openDevices({ ...parts, hooks: owner.hooks });
     },
     watchedChanged: () => applyNative(reloader.current.config),
@@ -235,6 +236,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     apply: async (next) => {
       owner.took(next);
       applyNative(next.config);
+      devices.apply();
       for (const service of services) await service.apply?.(next.config);
     },
   });

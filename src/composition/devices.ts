@@ -1,6 +1,7 @@
 /** What devices' requests and states are made of: loaded when somebody needs them. */
 import type { AuthGate } from '../auth/gate.js';
 import type { BrokerConfig } from '../config/resolve.js';
+import type { DirectWrites } from '../device/direct-write.js';
 import type { Handlers } from '../device/inbound.js';
 import { DeviceService } from '../device/service.js';
 import type { HookRegistry } from '../hooks/registry.js';
@@ -18,10 +19,11 @@ export interface DeviceParts {
   readonly auth: AuthGate;
   readonly hooks: HookRegistry;
   readonly handlers: Handlers;
+  readonly writes: DirectWrites;
 }
 
 export function openDevices(parts: DeviceParts): DeviceService {
-  const { started, current, recorder, links, registry, auth, hooks, handlers } = parts;
+  const { started, current, recorder, links, registry, auth, hooks, handlers, writes } = parts;
   const { deviceIdFrom } = started.device;
   const isOfClient = deviceIdFrom === undefined || deviceIdFrom === 'client_id';
   return new DeviceService({
@@ -31,7 +33,11 @@ export function openDevices(parts: DeviceParts): DeviceService {
     isOpen: (listener) => isOfClient && auth.admission(listener) === 'open',
     hasTenants: started.tenants.mode !== 'off',
     handlers,
-    hook: (filter, handler, name) => hooks.add('publish', filter, handler, { name }),
+    showsTenant: started.tenants.mode === 'enforced',
+    gateways: () => current().device.gateways,
+    write: (clientId, topic, payload, options) => writes.write(clientId, topic, payload, options),
+    warn: (text) => recorder.say('warn', 'auth', text),
+    hook: (filter, handler, options) => hooks.add('publish', filter, handler, options),
     maxKnown: () => current().device.maxKnown,
     log: (error, suppressed) => {
       const more = suppressed === 0 ? {} : { suppressed };

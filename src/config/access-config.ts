@@ -187,6 +187,8 @@ export interface DeviceConfig {
   readonly mePatterns: readonly string[];
   /** Devices whose state is known; those that are online in any case. */
   readonly maxKnown: number;
+  /** Device ids, with `*`, of those that may speak for others. */
+  readonly gateways: readonly string[];
   readonly dynamicReplay: 'tail' | 'backlog';
   readonly maxDynamicFilters: number;
   readonly maxDynamicBytes: number;

@@ -74,6 +74,13 @@ export const deviceRows = {
     help: 'Topics under v1/devices/me/ besides telemetry, attributes, attributes/request/{id}, attributes/response/{id}, rpc/request/{id} and rpc/response/{id}. Others are refused.',
   }),
   ...deviceLogRows,
+  gateways: strings({
+    default: [],
+    allowed: 'device ids, with * for any characters; within tenants "tenant/id"',
+    check: (value) => value !== '',
+    reload: 'live',
+    help: 'Clients that may speak for other devices by v1/gateway/connect, disconnect, telemetry, attributes and rpc, as ThingsBoard’s gateways do. Where there are some, nobody else may publish to v1/gateway/#.',
+  }),
   max_known: integer({
     default: 100_000,
     min: 1,

@@ -117,6 +117,7 @@ export function readDevice(
     deviceIdFrom: rows.device_id_from as DeviceConfig['deviceIdFrom'],
     meTopics: rows.me_topics as DeviceConfig['meTopics'],
     mePatterns: mePatterns(rows.me_patterns as readonly string[]),
+    gateways: rows.gateways as readonly string[],
     maxKnown: rows.max_known as number,
     dynamicReplay: rows.dynamic_replay as DeviceConfig['dynamicReplay'],
     maxDynamicFilters: rows.max_dynamic_filters as number,

@@ -16,6 +16,12 @@ export abstract class BrokerDevices extends BrokerHooks {
   protected readonly deviceHandlers = new DeviceHandlers();
   protected abstract readonly deviceService: ServiceSource;
 
+  /** Of handlers for what devices ask too. See BrokerHooks. */
+  override async hooksReady(): Promise<void> {
+    await this.deviceHandlers.taken;
+    await super.hooksReady();
+  }
+
   /** One device, connected or not. Throws ST_ARGUMENT where the id cannot be a level of a topic. */
   device(id: string, { tenant }: DeviceOptions = {}): Device {
     const doing = 'naming a device';

@@ -8,6 +8,8 @@ export interface DeviceGateDeps {
   readonly handlers: DeviceHandlers;
   /** [device] me_topics = "scoped": only then has each device topics of its own. */
   readonly isScoped: boolean;
+  /** [device] gateways says that there are some. */
+  readonly hasGateways: () => boolean;
   readonly load: () => Promise<DeviceService>;
   /** Whether somebody looks at events has changed. */
   readonly watchedChanged: () => void;
@@ -26,14 +28,21 @@ export class DeviceGate {
 
   /** It wants to be told of clients. */
   get watches(): boolean {
-    return this.#loading !== undefined;
+    return this.#service !== undefined;
+  }
+
+  /** Before listeners open: from the first client on, nothing that is for handlers passes them. */
+  async prepare(): Promise<void> {
+    const { handlers, isScoped, onError } = this.#deps;
+    handlers.changed = () => this.#serve().catch(onError);
+    if (!this.#isWanted) return;
+    if (isScoped) await this.#make();
+    else onError(fail('ST_DEVICE_TOPICS', { doing: 'answering devices' }));
   }
 
   /** Links can be opened: the I/O threads run. */
-  begin(): void {
-    const { handlers, onError } = this.#deps;
-    handlers.changed = () => this.#serve().catch(onError);
-    this.#serve().catch(onError);
+  async begin(): Promise<void> {
+    if (this.#service !== undefined) await this.service('answering devices');
   }
 
   service(doing: string): Promise<DeviceService> {
@@ -44,6 +53,16 @@ export class DeviceGate {
     }
     this.#loading ??= this.#load();
     return this.#loading;
+  }
+
+  /** A reload has taken effect. */
+  apply(): void {
+    this.#serve().catch(this.#deps.onError);
+  }
+
+  get #isWanted(): boolean {
+    const { handlers, hasGateways } = this.#deps;
+    return handlers.methods.size > 0 || handlers.attributes !== undefined || hasGateways();
   }
 
   tell<K extends keyof BrokerEvents>(event: K, [value]: BrokerEvents[K]): void {
@@ -60,17 +79,23 @@ export class DeviceGate {
   }
 
   async #serve(): Promise<void> {
-    const { handlers } = this.#deps;
-    const isAsked = handlers.methods.size > 0 || handlers.attributes !== undefined;
-    if (!isAsked && this.#loading === undefined) return;
+    if (!this.#isWanted && this.#service === undefined) return;
     (await this.service('answering devices')).serve();
+  }
+
+  async #make(): Promise<DeviceService> {
+    if (this.#service === undefined) {
+      const made = await this.#deps.load();
+      this.#service ??= made;
+      this.#service.serve();
+      this.#deps.watchedChanged();
+    }
+    return this.#service;
   }
 
   async #load(): Promise<DeviceService> {
     try {
-      const service = await this.#deps.load();
-      this.#service = service;
-      this.#deps.watchedChanged();
+      const service = await this.#make();
       await service.begin();
       return service;
     } catch (error) {

@@ -11,7 +11,9 @@ export class DeviceHandlers implements Handlers {
   readonly methods = new Map<string, Registered<DeviceRequestHandler>>();
   attributes: Registered<AttributesHandler> | undefined;
   /** The run, while there is one: something was registered or taken back. */
-  changed: (() => void) | undefined;
+  changed: (() => Promise<void>) | undefined;
+  /** Resolves when the run has taken over what is registered now. */
+  taken: Promise<void> = Promise.resolve();
 
   addMethod(
     method: string,
@@ -28,11 +30,11 @@ export class DeviceHandlers implements Handlers {
       throw refused(doing, 'method', JSON.stringify(method), allowed);
     }
     this.methods.set(method, made);
-    this.changed?.();
+    this.#tell();
     return () => {
       if (this.methods.get(method) !== made) return;
       this.methods.delete(method);
-      this.changed?.();
+      this.#tell();
     };
   }
 
@@ -43,12 +45,16 @@ export class DeviceHandlers implements Handlers {
       throw refused(doing, 'handler', 'a second one', 'one at a time');
     }
     this.attributes = made;
-    this.changed?.();
+    this.#tell();
     return () => {
       if (this.attributes !== made) return;
       this.attributes = undefined;
-      this.changed?.();
+      this.#tell();
     };
+  }
+
+  #tell(): void {
+    if (this.changed !== undefined) this.taken = this.changed();
   }
 }
 

@@ -39,6 +39,7 @@ export class Presence {
   /** While clients are listed: who has gone, and may still be listed. */
   #gone: Set<bigint> | undefined;
   #asking = 0;
+  #listing: Promise<void> = Promise.resolve();
   #settled: (() => void)[] = [];
 
   constructor(deps: PresenceDeps) {
@@ -56,7 +57,12 @@ export class Presence {
   }
 
   /** Who is connected already. Events must come by now. */
-  async list(): Promise<void> {
+  list(): Promise<void> {
+    this.#listing = this.#list();
+    return this.#listing;
+  }
+
+  async #list(): Promise<void> {
     this.#gone = new Set();
     const { clients, table } = this.#deps;
     for (let cursor: string | undefined; ; ) {
@@ -77,6 +83,7 @@ export class Presence {
   /** Resolves when all that has happened until now is in the table. */
   async settled(): Promise<void> {
     await this.#deps.ping();
+    await this.#listing;
     await this.#known();
   }
 

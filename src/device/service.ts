@@ -3,11 +3,19 @@
  * published; what devices ask is taken by a hook, so that no device gets its own question.
  */
 import { fail, messageOf, type StMqttdError } from '../errors.js';
-import type { HookMessage, MessageVerdict, PublishHook, Unregister } from '../hooks/types.js';
+import type {
+  HookMessage,
+  HookOptions,
+  MessageVerdict,
+  PublishHook,
+  Unregister,
+} from '../hooks/types.js';
 import type { Link } from '../link/link.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
 import type { ConnectInfo, DisconnectInfo } from '../session/events.js';
 import type { Page, PageRequest, Registry } from '../session/registry.js';
+import type { DirectWriteOptions, DirectWriteResult } from './direct-write.js';
+import { Gateways } from './gateway.js';
 import { type Handlers, Inbound } from './inbound.js';
 import { Presence } from './presence.js';
 import { RpcCalls } from './rpc.js';
@@ -23,7 +31,18 @@ export interface DeviceServiceDeps {
   readonly isOpen: (listener: string) => boolean;
   readonly hasTenants: boolean;
   readonly handlers: Handlers;
-  readonly hook: (filter: string, handler: PublishHook, name: string) => Unregister;
+  readonly hook: (filter: string, handler: PublishHook, options: HookOptions) => Unregister;
+  /** device.gateways, as in force. */
+  readonly gateways: () => readonly string[];
+  /** Tenants are enforced: clients see theirs before their topics. */
+  readonly showsTenant: boolean;
+  readonly write: (
+    clientId: string,
+    topic: string,
+    payload: string,
+    options: DirectWriteOptions,
+  ) => Promise<DirectWriteResult>;
+  readonly warn: (text: string) => void;
   readonly maxKnown: () => number;
   readonly log: (error: StMqttdError, suppressed: number) => void;
   readonly onError: (error: unknown) => void;
@@ -41,10 +60,8 @@ export class DeviceService {
   readonly #presence: Presence;
   readonly #calls: RpcCalls;
   readonly #inbound: Inbound;
-  readonly #hooks: { readonly requests: Unregister[]; readonly attributes: Unregister[] } = {
-    requests: [],
-    attributes: [],
-  };
+  readonly #gateways: Gateways;
+  readonly #hooks = new Map<PublishHook, Unregister[]>();
   #link: Promise<Link> | undefined;
   #linkId: string | undefined;
   #ended = false;
@@ -64,9 +81,18 @@ export class DeviceService {
       settled: () => this.#presence.settled(),
       publish: (topic, payload, options) => this.#publish(topic, payload, options),
       routes: (topic) => registry.routes(topic),
-      throughGateway: async () => false,
+      throughGateway: (gateway, device, request) =>
+        this.#gateways.request(gateway, device, request),
     });
     this.#inbound = new Inbound({ handlers, log });
+    const { gateways, showsTenant, write, warn } = deps;
+    this.#gateways = new Gateways({
+      ...{ table: this.#table, gateways, showsTenant, write, warn },
+      settled: () => this.#presence.settled(),
+      publish: (topic, payload, options) => this.#publish(topic, payload, options),
+      answered: (device, id, payload) => this.#calls.answered(device, id, payload),
+      attributes: (device, keys) => this.#inbound.attributes(device, keys),
+    });
   }
 
   /** Who is connected is known, and answers can come, when this resolves. */
@@ -79,15 +105,19 @@ export class DeviceService {
   /** Takes over which handlers there are. */
   serve(): void {
     const { methods, attributes } = this.#deps.handlers;
-    this.#hook(methods.size > 0, 'requests', 'rpc/request/+', this.#onRequest);
-    this.#hook(attributes !== undefined, 'attributes', 'attributes/request/+', this.#onAttributes);
+    const of = 'v1/devices/+';
+    this.#hook(methods.size > 0, `${of}/rpc/request/+`, this.#onRequest);
+    this.#hook(attributes !== undefined, `${of}/attributes/request/+`, this.#onAttributes);
+    this.#hook(this.#deps.gateways().length > 0, 'v1/gateway/#', this.#onGateway);
   }
 
   connect(client: ConnectInfo): void {
     this.#presence.connect(client);
   }
   disconnect(client: DisconnectInfo): void {
+    const device = this.#table.ofConnection(client.connectionId);
     this.#presence.disconnect(client);
+    this.#gateways.gone(client.clientId, device);
   }
 
   request(
@@ -116,6 +146,8 @@ export class DeviceService {
       const doing = 'setting attributes';
       throw fail('ST_ARGUMENT', { doing, name: 'shared', found: String(shared), allowed });
     }
+    const gateway = this.#table.gatewayOf(device);
+    if (gateway !== undefined) return this.#gateways.setAttributes(gateway, device, shared);
     const topic = deviceTopic(device, 'attributes');
     return (await this.#publish(topic, JSON.stringify(shared), { qos: 1 })) !== 0x10;
   }
@@ -139,13 +171,15 @@ export class DeviceService {
       foreignAnswers: this.#calls.foreign,
       deviceRequests: this.#inbound.requests,
       deviceRequestErrors: this.#inbound.errors,
+      gatewayMessages: this.#gateways.messages,
+      gatewayRefused: this.#gateways.refused,
     };
   }
 
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const unregister of Object.values(this.#hooks).flat()) unregister();
+    for (const unregister of [...this.#hooks.values()].flat()) unregister();
     this.#calls.end();
     this.#inbound.end();
   }
@@ -190,14 +224,20 @@ export class DeviceService {
     return (await link.publish(topic, payload, options)).reasonCode;
   }
 
-  #hook(isWanted: boolean, name: 'requests' | 'attributes', rest: string, handler: PublishHook) {
-    const hooks = this.#hooks[name];
-    if (isWanted === hooks.length > 0) return;
-    for (const unregister of hooks.splice(0)) unregister();
+  #hook(isWanted: boolean, filter: string, handler: PublishHook): void {
+    const known = this.#hooks.get(handler);
+    if (isWanted === (known !== undefined)) return;
+    for (const unregister of known ?? []) unregister();
+    this.#hooks.delete(handler);
     if (!isWanted) return;
-    for (const filter of this.#both(`v1/devices/+/${rest}`)) {
-      hooks.push(this.#deps.hook(filter, handler, `device ${name}`));
-    }
+    // What cannot be told whose it is goes to nobody.
+    const options = {
+      name: `the broker's own of ${filter}`,
+      onError: 'drop',
+      onTimeout: 'drop',
+    } as const;
+    const hooks = this.#both(filter).map((one) => this.#deps.hook(one, handler, options));
+    this.#hooks.set(handler, hooks);
   }
 
   /** Whose request it is; undefined: a service's, for a device. */
@@ -230,6 +270,9 @@ export class DeviceService {
         shared: keysOf(sharedKeys),
       });
     });
+
+  readonly #onGateway = (message: HookMessage): Promise<MessageVerdict> =>
+    this.#gateways.take(message);
 
   async #take(
     message: HookMessage,

@@ -103,6 +103,9 @@ export interface DeviceCounts {
   readonly foreignAnswers: number;
   readonly deviceRequests: number;
   readonly deviceRequestErrors: number;
+  readonly gatewayMessages: number;
+  /** What gateways said for devices that are not theirs, or could not be read, or who was none. */
+  readonly gatewayRefused: number;
 }
 
 /** The cause of ST_RPC_ANSWER. */

@@ -94,7 +94,6 @@ describe.each([
         return Promise.resolve({ utc: 42 });
       }),
     );
-    await broker.devices.page();
     await broker.hooksReady();
     const pump = await device('pump', version);
     await pump.subscribe(`${kRequests}+`, 1);
@@ -212,7 +211,6 @@ test('handlers that fail cost their device an error, and say no more than they m
     broker.onDeviceRequest('slow', () => new Promise(() => {}), { timeoutMs: 20 }),
     broker.onDeviceRequest('nothing', () => undefined),
   );
-  await broker.devices.page();
   await broker.hooksReady();
   const pump = await device('pump', 5);
   expect(await ask(pump, 1, '{"method":"secret"}')).toEqual({ error: 'the request failed' });
@@ -230,7 +228,6 @@ test('handlers that fail cost their device an error, and say no more than they m
 
 test('a service that asks a device by MQTT is not taken for the device', async () => {
   registered.push(broker.onDeviceRequest('*', () => 'the broker'));
-  await broker.devices.page();
   await broker.hooksReady();
   const backend = await service('backend');
   await backend.subscribe('v1/devices/+/rpc/response/+', 1);
@@ -247,7 +244,6 @@ test('attributes: asked for, and pushed', async () => {
       shared: { [sharedKeys.join('+')]: 1 },
     })),
   );
-  await broker.devices.page();
   await broker.hooksReady();
   const pump = await device('pump', 4);
   const text = '{"clientKeys":"a,b","sharedKeys":"limit"}';
