@@ -1,12 +1,16 @@
 /** What one loaded plugin has made: its hooks, links and timers, which end with it. */
 import type { Broker } from '../broker.js';
 import { fail, messageOf } from '../errors.js';
+import { BrokerHooks } from '../hooks/face.js';
 import type { Link } from '../link/link.js';
 import type { LinkOptions } from '../link/options.js';
 import type { RecordLevel } from '../log/logger.js';
-import type { PluginContext, PluginHooks, PluginLog } from './types.js';
+import type { HookMethod, PluginContext, PluginHooks, PluginLog } from './types.js';
 
-export const hookMethods = ['onPublish', 'onDisconnect', 'onSessionExpire', 'onAlert'] as const;
+/** Every method that registers a hook: those that are added come by themselves. */
+const hookMethods = Object.getOwnPropertyNames(BrokerHooks.prototype).filter((name) =>
+  /^on[A-Z]/.test(name),
+) as HookMethod[];
 
 export type Say = (
   level: RecordLevel,

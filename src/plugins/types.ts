@@ -1,11 +1,13 @@
 /** What a plugin is, and what it is given. Nothing here runs. */
 import type { Broker } from '../broker.js';
+import type { BrokerHooks } from '../hooks/face.js';
 import type { Link } from '../link/link.js';
 import type { LinkOptions } from '../link/options.js';
-import type { hookMethods } from './context.js';
 
 /** As for the application, but owned by the plugin: unloading it removes them. */
-export type PluginHooks = Pick<Broker, (typeof hookMethods)[number]>;
+export type PluginHooks = Pick<BrokerHooks, HookMethod>;
+/** onPublish and its like. */
+export type HookMethod = Exclude<Extract<keyof BrokerHooks, `on${string}`>, 'on' | 'once'>;
 
 /** Its records have the target `plugin`, and the plugin's name as field `plugin`. */
 export interface PluginLog {

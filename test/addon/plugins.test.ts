@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { Broker, type BrokerOptions } from '../../src/broker.js';
+import { BrokerHooks } from '../../src/hooks/face.js';
 import type { Message } from '../../src/link/message.js';
 import type { LogRecord } from '../../src/log/logger.js';
 import { eventually } from '../harness/eventually.js';
@@ -211,6 +212,18 @@ describe('what a plugin owns', () => {
     await expect(plugins.load('none')).rejects.toMatchObject({ code: 'ST_PLUGIN_UNKNOWN' });
     await broker.stop();
     expect(seen.plugged?.filter((text) => text === 'stop 1').length).toBe(2);
+  });
+
+  test('has every hook of the broker', async () => {
+    const module = moduleOf(`export default { start(context) {
+      globalThis.plugged = Object.keys(context);
+    } };`);
+    await start({ unified: listener, plugins: { all: { module, default_startup: true } } });
+    const hooks = Object.getOwnPropertyNames(BrokerHooks.prototype).filter((name) =>
+      /^on[A-Z]/.test(name),
+    );
+    expect(hooks).toContain('onPublish');
+    expect(seen.plugged).toEqual(expect.arrayContaining(hooks));
   });
 
   test('order: as named, and back; immutable ones first, and never unloaded', async () => {

@@ -32,6 +32,19 @@ async function ctl(...args: string[]) {
 const kPatienceMs = 60_000;
 
 describe.skipIf(standIn)('ctl', { timeout: kPatienceMs }, () => {
+  test('lists plugins, and says why one is not loaded', async () => {
+    const before = await ctl('plugins');
+    expect(before).toMatchObject({ code: 0, errors: '' });
+    expect(before.output).toMatch(/^topic-rewrite +not loaded +shipped/m);
+    const load = await ctl('plugins', 'load', 'topic-rewrite');
+    expect(load.code).toBe(1);
+    expect(load.errors).toMatch(
+      /^st-mqttd ctl: loading the plugin "topic-rewrite": .*property 'rules'.*\n$/,
+    );
+    expect((await ctl('plugins')).output).toMatch(/^topic-rewrite +failed +shipped .*'rules'/m);
+    expect(await ctl('plugins', 'unload', 'none')).toMatchObject({ code: 1 });
+  });
+
   test('sees clients, and closes a connection', async () => {
     const client = await Client.open(broker.port, 5, { clientId: 'seen', username: 'anna' });
     const { code, output, errors } = await ctl('clients', 'clientid=seen');
