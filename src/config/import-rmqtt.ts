@@ -125,6 +125,7 @@ const measured =
   };
 
 const cluster = note('the clustered mode is not there yet');
+const kRewrite = 'put the rules of its file into [plugins.topic-rewrite.config], with %c, %u';
 const plugins: Rule = ({ value, note: say, unhandled }) => {
   const names = Array.isArray(value) ? value.map(String) : [];
   for (const name of names) {
@@ -133,6 +134,7 @@ const plugins: Rule = ({ value, note: say, unhandled }) => {
     if (/auth|acl/.test(name))
       unhandled(`plugin ${name} decides about access, and is not there yet`);
     else if (/storage/.test(name)) unhandled(`plugin ${name} keeps on disk what is in memory here`);
+    else if (name === 'rmqtt-topic-rewrite') say(`plugin ${name}: ${kRewrite}`);
     else say(`plugin ${name} is not there yet`);
   }
 };
@@ -144,7 +146,7 @@ const globals: Readonly<Record<string, Rule>> = {
   'log.dir': same(['log'], 'dir'),
   'log.file': same(['log'], 'file'),
   'plugins.default_startups': plugins,
-  'plugins.dir': note('plugins are not there yet'),
+  'plugins.dir': note('the configuration of a plugin is [plugins.NAME.config]'),
   rpc: cluster,
   'node.busy': note('connections wait in the backlog of the system where the broker is busy'),
   task: note('there are no tasks to bound: packets are handled on the I/O threads'),

@@ -46,7 +46,7 @@ async function got(broker: Broker, filter: string) {
   const link = await broker.link();
   const messages: Message[] = [];
   void (async () => {
-    for await (const message of await link.subscribe(filter)) messages.push(message);
+    for await (const message of link.subscribe(filter)) messages.push(message);
   })().catch(() => undefined);
   await eventually(async () => {
     const { items } = await broker.subscriptions.page();
@@ -139,8 +139,35 @@ describe('topic-rewrite', () => {
     );
   });
 
+  test('subscriptions are rewritten likewise', async () => {
+    const { broker } = await start(
+      rewriting([
+        { action: 'subscribe', source_topic_filter: 'old/+/state', dest_topic: 'new/$1/state' },
+        { action: 'subscribe', source_topic_filter: 'mine', dest_topic: 'of/%u' },
+        { action: 'publish', source_topic_filter: 'p', dest_topic: 'q' },
+      ]),
+    );
+    const link = await broker.link({ clientId: 'reader' });
+    await link.subscribe('old/+/state').ready;
+    await link.subscribe('$share/g/old/7/state').ready;
+    await link.subscribe(['p', 'else/#']).ready;
+    await expect(link.subscribe('mine').ready).rejects.toMatchObject({ reasonCode: 0x83 });
+    const { items } = await broker.subscriptions.page();
+    expect(
+      items
+        .filter(({ clientId }) => clientId === 'reader')
+        .map(({ filter }) => filter)
+        .sort(),
+    ).toEqual(['$share/g/new/7/state', 'else/#', 'new/+/state', 'p']);
+    const messages = await got(broker, '#');
+    for (const topic of ['p', 'old/1/state']) await publish(broker, topic);
+    await eventually(() => expect(topics(messages)).toEqual(['q', 'old/1/state']));
+  });
+
   test('under its name in rmqttd, and with a new configuration by reload()', async () => {
-    const rule = (dest_topic: string) => [{ source_topic_filter: 'a', dest_topic }];
+    const rule = (dest_topic: string) => [
+      { action: 'publish', source_topic_filter: 'a', dest_topic },
+    ];
     const { broker } = await start(rewriting(rule('b'), 'rmqtt-topic-rewrite'));
     const messages = await got(broker, '#');
     await publish(broker, 'a');

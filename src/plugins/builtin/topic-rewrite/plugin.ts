@@ -22,7 +22,7 @@ export const plugin = definePlugin<Config>({
           required: ['source_topic_filter', 'dest_topic'],
           additionalProperties: false,
           properties: {
-            action: { enum: ['publish'], default: 'publish' },
+            action: { enum: ['publish', 'subscribe', 'all'], default: 'all' },
             source_topic_filter: { type: 'string', minLength: 1 },
             dest_topic: { type: 'string', minLength: 1 },
             regex: { type: 'string', minLength: 1 },
@@ -38,7 +38,24 @@ export const plugin = definePlugin<Config>({
     }
   },
   start: (context) => {
-    const rules = context.config.rules.map(compileRule);
+    const rulesOf = (action: string) =>
+      context.config.rules
+        .filter((rule) => rule.action === 'all' || rule.action === action)
+        .map(compileRule);
+    const subscribing = rulesOf('subscribe');
+    if (subscribing.length > 0) {
+      // All filters are asked about: one by '+' fits rules that no filter of a hook would say.
+      context.onSubscribe(
+        function rewrite(subscription) {
+          const [share, plain] = split(subscription.filter);
+          const rule = firstThatFits(subscribing, plain);
+          if (rule === undefined) return 'pass';
+          return { filter: share + rule.rewrite(plain, subscription) };
+        },
+        { onError: 'drop', onTimeout: 'drop', order: -1000 },
+      );
+    }
+    const rules = rulesOf('publish');
     /** Of messages that have their topic by now, by their payload: it is one object on its way. */
     const done = new WeakSet<Buffer>();
     for (const filter of new Set(rules.map((rule) => rule.filter))) {
@@ -58,6 +75,12 @@ export const plugin = definePlugin<Config>({
     }
   },
 });
+
+/** "$share/<ShareName>/", and the filter behind it. */
+function split(filter: string): readonly [string, string] {
+  const share = /^\$share\/[^/]*\//.exec(filter)?.[0] ?? '';
+  return [share, filter.slice(share.length)];
+}
 
 function firstThatFits(rules: readonly Rule[], topic: string): Rule | undefined {
   return rules.find((rule) => matches(rule.levels, topic) && rule.fits(topic));

@@ -1,6 +1,7 @@
 /** Rules of topic-rewrite, as rmqtt-topic-rewrite has them. Pure. */
 
 export interface RewriteRule {
+  readonly action?: 'publish' | 'subscribe' | 'all';
   readonly source_topic_filter: string;
   readonly dest_topic: string;
   readonly regex?: string;
