@@ -1,6 +1,7 @@
 /** What the console needs of the broker: functions only, so that it can be tested without one. */
 import type { Resolution } from '../config/resolve.js';
 import type { DirectWriteCounts, DirectWriteManyOptions } from '../device/direct-write.js';
+import type { DeviceState } from '../device/types.js';
 import type { Bans } from '../limits/bans.js';
 import type { Link } from '../link/link.js';
 import type { LinkOptions } from '../link/options.js';
@@ -11,7 +12,7 @@ import type { HistogramSample } from '../metrics/sample.js';
 import type { Plugins } from '../plugins/plugins.js';
 import type { ReloadReport } from '../reload/report.js';
 import type { ConnectInfo, DisconnectInfo } from '../session/events.js';
-import type { Registry } from '../session/registry.js';
+import type { Page, PageRequest, Registry } from '../session/registry.js';
 import type { TraceInfo, TraceOptions } from '../trace/tracer.js';
 
 export interface BrokerInfo {
@@ -74,6 +75,8 @@ export interface ConsoleDeps {
   startTrace(options: TraceOptions): Promise<TraceInfo>;
   /** False: there is none of this number. */
   stopTrace(id: number): Promise<boolean>;
+  /** Rejects with ST_DEVICE_TOPICS where devices have no topics of their own. */
+  devices(page: PageRequest): Promise<Page<DeviceState>>;
   /** Of the broker that runs. */
   bans(): Pick<Bans, 'add' | 'remove' | 'list'>;
   /** Loaded with the first call. */

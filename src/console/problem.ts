@@ -57,6 +57,7 @@ const ofBroker: Partial<Record<ErrorCode, ProblemCode>> = {
   ST_CONFIG_VALUE: 'bad_request',
   ST_CONFIG_MISSING: 'bad_request',
   ST_CONFIG_CONFLICT: 'bad_request',
+  ST_DEVICE_TOPICS: 'conflict',
   ST_CONFIG_UNSUPPORTED: 'bad_request',
   ST_CONFIG_NO_LISTENER: 'bad_request',
   ST_CONFIG_REFERENCE: 'bad_request',

@@ -19,6 +19,7 @@ export interface BrokerSide {
     | 'config'
     | 'addresses'
     | 'bans'
+    | 'devices'
     | 'metrics'
     | 'reload'
     | 'logFilter'
@@ -81,6 +82,7 @@ export function consoleDeps(side: BrokerSide): ConsoleDeps {
       return started;
     },
     stopTrace: async (id) => (await broker.tracer()).stop(id),
+    devices: (page) => broker.devices.page(page),
     bans: () => broker.bans,
     plugins: () => broker.plugins(),
     openLink: (options) => broker.link(options),

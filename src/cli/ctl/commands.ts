@@ -237,6 +237,13 @@ export const commandRows = {
     flags: [],
     help: 'ends a packet trace',
   },
+  devices_list: {
+    words: ['devices'],
+    takes: '',
+    count: [0, 0],
+    flags: listing,
+    help: 'devices, connected themselves or behind a gateway',
+  },
   bans_list: {
     words: ['bans'],
     takes: '',

@@ -9,6 +9,7 @@ import { Api } from './api.js';
 import * as bans from './bans.js';
 import { type CommandName, helpText } from './commands.js';
 import * as config from './config.js';
+import * as devices from './devices.js';
 import * as filters from './filters.js';
 import * as listings from './listings.js';
 import { type Output, safe, standardOutput } from './output.js';
@@ -43,6 +44,7 @@ const run: Readonly<Record<CommandName, (call: listings.Call) => Promise<void>>>
   trace_list: traces.listTraces,
   trace_start: traces.startTrace,
   trace_stop: traces.stopTrace,
+  devices_list: devices.listDevices,
   bans_list: bans.listBans,
   ban: bans.ban,
   unban: bans.unban,

@@ -42,6 +42,7 @@ const requests = [
   ['operate', 'GET', '/api/v1/traces', 200],
   ['admin', 'POST', '/api/v1/traces', 200, { clientid: 'a' }],
   ['admin', 'DELETE', '/api/v1/traces/99', 404],
+  ['read', 'GET', '/api/v1/devices', 200],
   ['operate', 'GET', '/api/v1/bans', 200],
   ['admin', 'POST', '/api/v1/bans', 200, { kind: 'user', value: 'a' }],
   ['admin', 'DELETE', '/api/v1/bans?kind=user&value=b', 404],

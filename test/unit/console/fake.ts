@@ -11,6 +11,7 @@ import { allRoutes } from '../../../src/console/routes/index.ts';
 import { Scanner } from '../../../src/console/scan.ts';
 import { buildServer } from '../../../src/console/server.ts';
 import type { DirectWriteManyOptions } from '../../../src/device/direct-write.ts';
+import type { DeviceState } from '../../../src/device/types.ts';
 import { fail } from '../../../src/errors.ts';
 import { Bans } from '../../../src/limits/bans.ts';
 import { matches } from '../../../src/link/filters.ts';
@@ -113,6 +114,11 @@ function pageOf<T>(rows: readonly T[], { cursor, limit }: PageRequest): Page<T> 
   const stop = start + limit;
   return { items: rows.slice(start, stop), next: stop < rows.length ? String(stop) : undefined };
 }
+
+const boiler: DeviceState = {
+  ...{ id: 'Boiler 1', tenant: undefined, online: true, gateway: 'gw-1', clientId: undefined },
+  ...{ connectedAt: 5, disconnectedAt: undefined, lastCause: undefined, lastActivityAt: 6 },
+};
 
 export class FakeRegistry implements Registry {
   rows: ClientRow[] = [];
@@ -346,6 +352,9 @@ export class FakeDeps implements ConsoleDeps {
   }
   stopTrace(id: number) {
     return Promise.resolve(this.running.some((trace) => trace.id === id));
+  }
+  devices() {
+    return Promise.resolve({ items: [boiler], next: undefined });
   }
   bans() {
     return this.banTable;

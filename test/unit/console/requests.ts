@@ -50,6 +50,7 @@ const urls = [
   '/api/v1/log/filter',
   '/api/v1/traces',
   '/api/v1/traces/:x',
+  '/api/v1/devices',
   '/api/v1/bans',
 ];
 const name = fc.oneof(

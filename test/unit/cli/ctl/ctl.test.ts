@@ -115,6 +115,14 @@ describe('clients', () => {
     expect(deps.registry.logRows.map(({ filter }) => filter)).toEqual(['c/#']);
   });
 
+  test('devices: listed with their gateways', async () => {
+    const { ctl } = await runConsole();
+    const { code, output } = await ctl(['devices']);
+    expect(code).toBe(0);
+    expect(output).toMatch(/^DEVICE +TENANT +STATE/);
+    expect(output).toMatch(/Boiler 1 .* online .* gw-1/);
+  });
+
   test('bans: made, listed, taken back', async () => {
     const { ctl } = await runConsole();
     expect((await ctl(['bans'])).code).toBe(0);
