@@ -331,6 +331,7 @@ class Shard : private ShardState {
                                const MessageParts& parts, std::uint64_t id) noexcept;
   void apply_verdict(HeldQueue& queue, HeldItem& item, const contract::HookVerdict& verdict,
                      const HookVerdictTexts& texts) noexcept;
+  void tell_origin(const HeldQueue& queue, MessageParts& parts) noexcept;
   void on_hook_timer(HeldQueue& queue) noexcept;
   void release_held(HeldQueue& queue) noexcept;
   void release_one(const HeldQueue& queue, HeldItem& item) noexcept;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "session/access.hpp"
+#include "session/publisher.hpp"
 #include "session/shard.hpp"
 #include "route/topic_levels.hpp"
 
@@ -98,6 +99,17 @@ bool Shard::may_will_to(const Client& client, Bytes topic, const MeSubject& who)
   }
   log_scope(&client, "Will", topic, kForeign);
   return false;
+}
+
+/// Of a message whose topic a hook has changed: on a device's topic it is told whose that is.
+void Shard::tell_origin(const HeldQueue& queue, MessageParts& parts) noexcept {
+  const bool on_device = may_be_device_topic(parts.topic);
+  const Session* session = find_session(queue.session);
+  if (session == nullptr) {
+    if (on_device) parts.origin = {};
+  } else if ((session->device & kDeviceTold) != 0 && (on_device || !parts.origin.empty())) {
+    parts.origin = write_origin(origin_, *session, parts.topic);
+  }
 }
 
 /// The client may be null: somebody subscribes for a session that has none.

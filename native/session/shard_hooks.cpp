@@ -279,6 +279,7 @@ void Shard::apply_verdict(HeldQueue& queue, HeldItem& item, const contract::Hook
   parts.payload = texts.payload;
   parts.qos = verdict.qos;
   parts.retain = verdict.retain != 0;
+  if (as_text(texts.topic) != as_text(item.message->topic())) tell_origin(queue, parts);
   queue.bytes -= bytes_of(item);
   item.message = MessageRef::adopt(Message::make(parts));
   queue.bytes += bytes_of(item);

@@ -123,6 +123,21 @@ test('a topic that a hook changes to one by me is that of the same device', asyn
     ]),
   );
   expect(own).toEqual(['v1/devices/me/attributes=1!', 'v1/devices/me/attributes=same']);
+  // Whoever is told who published is told whose topic it has become.
+  const watching = await broker.link({ clientId: 'watching' });
+  const telemetry = watching.subscribe('v1/devices/me/telemetry', { qos: 1 });
+  await telemetry.ready;
+  const told = telemetry[Symbol.asyncIterator]();
+  const next = async () => {
+    const { topic, deviceId, publisherClientId } = (await told.next()).value;
+    return [topic, deviceId, publisherClientId];
+  };
+  expect(await outcome(pump, 'raw')).toBe(0);
+  expect(await next()).toEqual(['v1/devices/me/telemetry', 'pump', 'pump']);
+  expect(await outcome(pump, 'away')).toBe(0);
+  expect(await next()).toEqual(['v1/devices/me/telemetry', 'other', 'pump']);
+  await watching.close();
+  await eventually(() => expect(got).toHaveLength(6));
   // A link that is no device has none to put there.
   const link = await broker.link({ clientId: 'a-link' });
   await link.publish('raw', 'x', { qos: 1 }).catch(() => {});
@@ -132,7 +147,7 @@ test('a topic that a hook changes to one by me is that of the same device', asyn
       'hook "namer" on "raw": "v1/devices/me/telemetry" is no device\'s: the message has no device id; the message is dropped',
     ),
   );
-  expect(got).toHaveLength(4);
+  expect(got).toHaveLength(6);
 });
 
 test('SUBSCRIBE, UNSUBSCRIBE, acknowledgements and losses of device topics', async () => {

@@ -34,12 +34,14 @@ class AskBed : public HookBed {
   }
   int subscribes = 0;
   std::uint64_t connection_id = 0;
+  std::uint8_t flags = 0;
   std::vector<std::string> told;  ///< "kind client topic cause"
 
  private:
   void on_subscribe_hook(const contract::SubscribeHook& event) override {
     ++subscribes;
     connection_id = event.connection_id;
+    flags = event.flags;
   }
   void on_notice(const contract::Notice& event, std::string_view client,
                  std::string_view topic) override {
@@ -105,6 +107,45 @@ STMQTT_TEST("subscribe hooks: refused, changed, and what a wildcard would show")
   const auto bad = client.take();
   REQUIRE(bad.size() == 1);
   CHECK(wire::is_error(code_of(bad[0])));
+}
+
+STMQTT_TEST("subscribe hooks: chosen by what filters are inside, of devices and of tenants") {
+  AskBed bed({hook(kHookSubscribe, "v1/devices/pump/#"), hook(kHookSubscribe, "/tenants/red/#"),
+              hook(kHookUnsubscribe, "v1/devices/pump/#"),
+              hook(kHookUnsubscribe, "/tenants/red/#")});
+  DeviceOptions devices;
+  devices.mode = MeMode::scoped;
+  devices.patterns = {"telemetry"};
+  bed.net().set_device(0, std::make_shared<const DeviceOptions>(devices));
+  Limits red;
+  red.tenant_mode = TenantMode::transparent;
+  red.tenant = "red";
+  const std::string me = "v1/devices/me/telemetry";
+  Peer& pump = bed.ready(named("pump"));
+  Peer& fan = bed.ready(named("fan"));
+  Peer& tenant = bed.ready(named("t"), 0, &red);
+  fan.subscribe(me, 0, 1);
+  bed.settle();
+  CHECK_EQ(bed.subscribes, 0);
+  pump.subscribe(me, 0, 1);
+  bed.settle();
+  CHECK_EQ(bed.subscribes, 1);
+  CHECK_EQ(static_cast<int>(bed.flags), 0);
+  bed.answer(said(ReasonCode::success));
+  CHECK(!wire::is_error(code_of(pump.take().at(0))));
+  tenant.subscribe("$share/g/x", 0, 1);
+  bed.settle();
+  CHECK_EQ(bed.subscribes, 2);
+  CHECK_EQ(static_cast<int>(bed.flags), static_cast<int>(contract::kHookIsInTenant));
+  bed.answer(said(ReasonCode::success));
+  CHECK(!wire::is_error(code_of(tenant.take().at(0))));
+  for (Peer* peer : {&pump, &fan, &tenant}) {
+    peer->say(model::unsubscribe_packet(Version::v5, 9, {me, "$share/g/x"}));
+  }
+  bed.settle();
+  REQUIRE(bed.told.size() == 2);
+  CHECK_EQ(bed.told[0], "3 pump v1/devices/pump/telemetry 0");
+  CHECK_EQ(bed.told[1], "3 red.t $share/g//tenants/red/x 0");
 }
 
 STMQTT_TEST("subscribe hooks: no answer in time; the client leaves; hooks are taken away") {
