@@ -64,7 +64,9 @@ void records(std::string& out) {
         F(ConnectRequest, padding));
   EVENT(AuthRequest, auth_request, F(AuthRequest, connection_id), F(AuthRequest, flags),
         F(AuthRequest, padding), F(AuthRequest, auth_method_bytes),
-        F(AuthRequest, auth_data_bytes));
+        F(AuthRequest, auth_data_bytes), F(AuthRequest, client_id_bytes),
+        F(AuthRequest, username_bytes), F(AuthRequest, address_bytes),
+        F(AuthRequest, listener_id));
   EVENT(Connected, connected, F(Connected, connection_id), F(Connected, listener_id),
         F(Connected, session_expiry_s), F(Connected, keep_alive_s), F(Connected, protocol_level),
         F(Connected, flags), F(Connected, client_id_bytes), F(Connected, username_bytes),

@@ -100,6 +100,11 @@ struct AuthRequest {
   std::uint8_t padding[3];
   std::uint32_t auth_method_bytes;
   std::uint32_t auth_data_bytes;
+  // Who re-authenticates; nobody before CONNACK, when TypeScript knows it.
+  std::uint32_t client_id_bytes;  ///< final
+  std::uint32_t username_bytes;
+  std::uint32_t address_bytes;
+  std::uint32_t listener_id;
 };
 
 struct Connected {

@@ -102,4 +102,20 @@ void DeviceScope::settle(const Client& client, Session& session) const noexcept 
   session.dress = dress;
 }
 
+void DeviceScope::change_role(Session& session, contract::Role role) noexcept {
+  std::uint8_t flags = session.device;
+  if (role == contract::Role::service) {
+    flags |= kDeviceService;
+    flags &= static_cast<std::uint8_t>(~(kDeviceScoped | kDeviceWide));
+  } else {
+    flags &= static_cast<std::uint8_t>(~kDeviceService);
+    if ((flags & kDeviceMe) != 0) {
+      const bool was_scoped = (flags & kDeviceScoped) != 0;
+      if (!was_scoped && session.subscriptions.size() > 0) flags |= kDeviceWide;
+      flags |= kDeviceScoped;
+    }
+  }
+  session.device = flags;
+}
+
 }  // namespace stmqtt

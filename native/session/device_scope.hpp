@@ -54,6 +54,8 @@ class DeviceScope {
 
   /// Who the client of this session is from now on, before the session takes its identity over.
   void settle(const Client& client, Session& session) const noexcept;
+  /// At a re-authentication: which device it is stays.
+  static void change_role(Session& session, contract::Role role) noexcept;
 
  private:
   /// DeviceFlag bits of a client that connects.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include "session/identity.hpp"
 #include "session/limits.hpp"
@@ -33,13 +34,23 @@ class OwnLimitsTable {
     }
     if (wanted == base) return &base;
     const std::lock_guard lock(mutex_);
-    if (const Limits* known = find(wanted)) return known;
+    if (const Limits* known = find(base, wanted)) return known;
     if (kept_.size() >= kMaxKept) {
       wanted.max_packet_size = std::max(std::bit_floor(wanted.max_packet_size), kMinPacketSize);
       wanted.max_subscriptions = std::bit_floor(wanted.max_subscriptions);
-      if (const Limits* known = find(wanted)) return known;
+      if (const Limits* known = find(base, wanted)) return known;
     }
-    return kept_.emplace(key_of(wanted), std::make_unique<const Limits>(wanted))->second.get();
+    auto made = std::make_unique<const Kept>(Kept{wanted, &base});
+    return &kept_.emplace(key_of(wanted), std::move(made))->second->limits;
+  }
+  /// The listener's limits that these were made from; themselves where of() has not made them.
+  [[nodiscard]] const Limits* base_of(const Limits* limits) const {
+    const std::lock_guard lock(mutex_);
+    const auto [first, last] = kept_.equal_range(key_of(*limits));
+    for (auto at = first; at != last; ++at) {
+      if (&at->second->limits == limits) return at->second->base;
+    }
+    return limits;
   }
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);
@@ -47,19 +58,24 @@ class OwnLimitsTable {
   }
 
  private:
+  struct Kept {
+    Limits limits;
+    const Limits* base;  ///< borrowed, outlives this
+  };
+
   [[nodiscard]] static std::uint64_t key_of(const Limits& limits) noexcept {
     return std::uint64_t{limits.max_packet_size} << 32 | limits.max_subscriptions;
   }
-  [[nodiscard]] const Limits* find(const Limits& wanted) const {
+  [[nodiscard]] const Limits* find(const Limits& base, const Limits& wanted) const {
     const auto [first, last] = kept_.equal_range(key_of(wanted));
     for (auto at = first; at != last; ++at) {
-      if (*at->second == wanted) return at->second.get();
+      if (at->second->base == &base && at->second->limits == wanted) return &at->second->limits;
     }
     return nullptr;
   }
 
   mutable std::mutex mutex_;
-  std::unordered_multimap<std::uint64_t, std::unique_ptr<const Limits>> kept_;
+  std::unordered_multimap<std::uint64_t, std::unique_ptr<const Kept>> kept_;
 };
 
 }  // namespace stmqtt

@@ -24,8 +24,8 @@ struct RateState : TimerNode {
         tenant(of_tenant) {}
 
   Client& client;
-  const std::uint32_t messages_per_s;  ///< 0 = no bound of its own
-  const std::uint32_t bytes_per_s;
+  std::uint32_t messages_per_s;        ///< 0 = no bound of its own
+  std::uint32_t bytes_per_s;
   SharedRates* const listener;         ///< borrowed, or null; outlives the client
   SharedRates* const tenant;           ///< likewise
   bool paid = false;                   ///< the packet that waits was taken out of the buckets

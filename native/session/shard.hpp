@@ -206,6 +206,7 @@ class Shard : private ShardState {
 
   // shard_rates.cpp: bounded rates
   void bound_rate(Client& client) noexcept;
+  void bound_rate_anew(Client& client) noexcept;
   [[nodiscard]] bool may_pass(Client& client, const wire::Scan& scan) noexcept;
   /// What the packet in hand was taken out of the buckets for comes again.
   void passes_again(Client& client) noexcept;
@@ -221,14 +222,14 @@ class Shard : private ShardState {
   // shard_auth.cpp: enhanced authentication
   void on_packet_before_connack(Client& client, wire::PacketType type, std::uint8_t first_byte,
                                 Bytes body) noexcept;
-  [[nodiscard]] bool ask_auth(std::uint64_t answer_to, Bytes method, Bytes data,
-                              std::uint8_t flags) noexcept;
+  [[nodiscard]] bool ask_auth(const Client& client, Bytes method, Bytes data) noexcept;
   void challenge(Client& client, Bytes data) noexcept;
   void count_auth_sent() noexcept;
   void on_auth(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   [[nodiscard]] bool on_auth_verdict(Client& client, const contract::Verdict& verdict,
                                      const VerdictTexts& texts) noexcept;
-  void renew_identity(Client& client, const contract::Verdict& verdict) noexcept;
+  [[nodiscard]] bool renew_identity(Client& client, const contract::Verdict& verdict,
+                                    const VerdictTexts& texts) noexcept;
   void on_auth_timer(AuthState& auth) noexcept;
 
   // shard_connect.cpp: CONNECT to CONNACK

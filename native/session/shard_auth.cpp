@@ -1,9 +1,12 @@
 // Shard: enhanced authentication (MQTT 5.0, 4.12): AUTH packets between CONNECT and CONNACK, and
 // re-authentication while everything else goes on. What they mean is TypeScript's.
 #include <algorithm>
+#include <utility>
 
 #include "base/pool.hpp"
+#include "session/access.hpp"
 #include "session/auth_state.hpp"
+#include "session/device_scope.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
@@ -46,6 +49,25 @@ bool write_auth(Client& client, ReasonCode reason, Bytes method, Bytes data,
   return true;
 }
 
+/// Whom the verdict means, if it is not the one whose session this is: a session has one owner as
+/// long as it lives. What the verdict leaves out is as it was. Null = it is the same.
+const char* who_else(const Session& session, const VerdictTexts& texts) noexcept {
+  const auto differs = [](Bytes said, Bytes is) { return !said.empty() && !same(said, is); };
+  const Identity* identity = session.identity;
+  const Bytes tenant = identity == nullptr ? Bytes{} : identity->tenant();
+  Bytes client_id = session.client_id();
+  if (!tenant.empty()) client_id = client_id.subspan(tenant.size() + 1);
+  if (differs(texts.username, {session.username, session.username_bytes})) {
+    return "re-authentication as another user";
+  }
+  if (differs(texts.tenant, tenant)) return "re-authentication in another tenant";
+  if (differs(texts.device_id, session.device_id())) return "re-authentication as another device";
+  if (differs(texts.client_id, client_id)) {
+    return "re-authentication under another Client Identifier";
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 /// A packet after our AUTH 0x18, before CONNACK.
@@ -79,24 +101,37 @@ void Shard::on_packet_before_connack(Client& client, PacketType type, std::uint8
   client.state = ClientState::await_verdict;
   pause(client, PauseCause::verdict);
   wheel_.schedule(client, cx_.now_ms + options_.verdict_timeout_ms);
-  if (!ask_auth(client.connection_id, method,
-                view.properties.view(PropertyId::authentication_data), 0)) {
+  if (!ask_auth(client, method, view.properties.view(PropertyId::authentication_data))) {
     refuse(client, {CloseCause::refused, ReasonCode::server_busy,
                     "too many events wait for JavaScript"});
   }
 }
 
 /// False: TypeScript is too far behind to be asked.
-bool Shard::ask_auth(std::uint64_t answer_to, Bytes method, Bytes data,
-                     std::uint8_t flags) noexcept {
+bool Shard::ask_auth(const Client& client, Bytes method, Bytes data) noexcept {
   counters_.add(Counter::verdicts_waited);
   contract::AuthRequest event{};
-  event.connection_id = answer_to;
-  event.flags = flags;
+  event.connection_id = client.connection_id;
+  event.listener_id = client.listener_id;
   event.auth_method_bytes = static_cast<std::uint32_t>(method.size());
   event.auth_data_bytes = static_cast<std::uint32_t>(data.size());
+  Bytes client_id;
+  Bytes username;
+  Bytes from;
+  char address[Host::kAddressBytes];
+  if (client.active()) {
+    event.flags = contract::kAuthAgain;
+    // By the name that it has here and now: it may have moved since its CONNECT.
+    event.connection_id = connection_id(options_.thread, client.ref);
+    client_id = client.session->client_id();
+    username = {client.session->username, client.session->username_bytes};
+    from = host_.address(client, address);
+  }
+  event.client_id_bytes = static_cast<std::uint32_t>(client_id.size());
+  event.username_bytes = static_cast<std::uint32_t>(username.size());
+  event.address_bytes = static_cast<std::uint32_t>(from.size());
   return host_.event(contract::EventKind::auth_request, event.header, sizeof event,
-                     {method, data});
+                     {method, data, client_id, username, from});
 }
 
 /// A verdict that asks for more, before CONNACK.
@@ -150,9 +185,7 @@ void Shard::on_auth(Client& client, std::uint8_t first_byte, Bytes body) noexcep
   }
   auth.step = AuthState::Step::verdict;
   wheel_.schedule(auth, cx_.now_ms + options_.verdict_timeout_ms);
-  // By the name that it has here and now: it may have moved since its CONNECT.
-  if (!ask_auth(connection_id(options_.thread, client.ref), auth.method(),
-                view.properties.view(PropertyId::authentication_data), contract::kAuthAgain)) {
+  if (!ask_auth(client, auth.method(), view.properties.view(PropertyId::authentication_data))) {
     close(client, {CloseCause::refused, ReasonCode::server_busy,
                    "too many events wait for JavaScript"});
   }
@@ -178,10 +211,13 @@ bool Shard::on_auth_verdict(Client& client, const contract::Verdict& verdict,
                    "re-authentication failed", texts.reason});
     return true;
   }
-  if (!goes_on && !texts.username.empty() &&
-      !same(texts.username, {session.username, session.username_bytes})) {
-    close(client, {CloseCause::not_authorized, ReasonCode::not_authorized,
-                   "re-authentication as another user"});
+  if (const char* why = goes_on ? nullptr : who_else(session, texts)) {
+    close(client, {CloseCause::not_authorized, ReasonCode::not_authorized, why});
+    return true;
+  }
+  if (!goes_on && !renew_identity(client, verdict, texts)) {
+    close(client, {CloseCause::refused, ReasonCode::implementation_specific_error,
+                   "a rule of the verdict is not valid"});
     return true;
   }
   if (!write_auth(client, reason, auth.method(), texts.auth_data, client.max_packet_out)) {
@@ -196,25 +232,51 @@ bool Shard::on_auth_verdict(Client& client, const contract::Verdict& verdict,
     return true;
   }
   auth.step = AuthState::Step::idle;
-  renew_identity(client, verdict);
   return true;
 }
 
-/// What was granted for a time is granted for another; the rest stays as CONNECT's verdict had it.
-void Shard::renew_identity(Client& client, const contract::Verdict& verdict) noexcept {
+/// What is of the session stays: owner, tenant, device, and what CONNACK has promised. All else is
+/// as this verdict says, and where it says nothing as the listener does; from the next packet on.
+bool Shard::renew_identity(Client& client, const contract::Verdict& verdict,
+                           const VerdictTexts& texts) noexcept {
   Session& session = *client.session;
-  const std::uint64_t expires_at_ms =
-      verdict.expires_s == contract::kVerdictUnset32
-          ? 0
-          : std::max<std::uint64_t>(1, cx_.now_ms + verdict.expires_s * 1000ULL);
-  if (session.identity != nullptr) {
-    session.identity->expires_at_ms = expires_at_ms;
-  } else if (expires_at_ms != 0) {
-    IdentityParts parts;
-    parts.expires_at_ms = expires_at_ms;
-    session.identity = Identity::make(parts);
+  std::shared_ptr<const RuleSet> own;
+  if (!texts.rules.empty()) {
+    RuleError error;
+    own = RuleSet::read(texts.rules, {}, error);
+    if (own == nullptr) return false;
   }
+  Identity* before = session.identity;
+  const Limits& listener = *tables_.limits.base_of(client.limits);
+  IdentityParts parts;
+  if (before != nullptr) {
+    parts.tenant = before->tenant();
+    parts.device_id = before->device_id();
+    parts.certificate_name = before->certificate_name();
+  }
+  parts.groups = texts.groups;
+  parts.role = static_cast<contract::Role>(verdict.role);
+  if (parts.role == contract::Role::unset) parts.role = listener.role;
+  if (verdict.expires_s != contract::kVerdictUnset32) {
+    parts.expires_at_ms = std::max<std::uint64_t>(1, cx_.now_ms + verdict.expires_s * 1000ULL);
+  }
+  // CONNACK has told the Maximum Packet Size [MQTT-3.2.2-15].
+  parts.limits = {verdict.max_messages_per_s, verdict.max_bytes_per_s, verdict.max_subscriptions,
+                  client.limits->max_packet_size};
+  session.identity = parts.known() || own != nullptr ? Identity::make(parts) : nullptr;
+  if (before != nullptr) Identity::destroy(before);
+  if (own != nullptr) {
+    session.identity->access = pool_new<Access>();
+    session.identity->access->own = std::move(own);
+  }
+  DeviceScope::change_role(session, parts.role);
+  give_access(client, session.identity);
+  client.limits = tables_.limits.of(listener, parts.limits);
+  session.set_limits(client.limits);
+  guard(session);
+  bound_rate_anew(client);
   schedule_client(client);
+  return true;
 }
 
 void Shard::on_auth_timer(AuthState& auth) noexcept {

@@ -198,10 +198,13 @@ void Shard::place(Client& client) noexcept {
 
 /// The session exists, and its home is this thread: takeover, discard or resume, in one step.
 void Shard::admit(Client& client, Session* existing) noexcept {
-  ConnectState& state = *client.connecting;  // resumed, or ended, only by the user who has it
+  ConnectState& state = *client.connecting;
+  // Resumed, or ended, only by the user who has it; nobody is not somebody without a name.
 #ifndef STMQTT_MUTANT_SESSION_FOR_ANY_USER
-  if ((existing->authenticated || state.authenticated) &&
-      as_text({existing->username, existing->username_bytes}) != as_text(state.username)) {
+  const bool other = as_text({existing->username, existing->username_bytes}) !=
+                     as_text(state.username);
+  const bool unknown = state.username.empty() && existing->authenticated != state.authenticated;
+  if ((existing->authenticated || state.authenticated) && (other || unknown)) {
     return refuse(client, {CloseCause::refused, ReasonCode::not_authorized,
                            "Client Identifier belongs to another user"});
   }

@@ -11,27 +11,55 @@ using contract::Counter;
 using wire::PacketType;
 using wire::ReasonCode;
 
+namespace {
+
+struct OwnRates {
+  std::uint32_t messages_per_s;
+  std::uint32_t bytes_per_s;
+};
+
+/// Of the client alone; 0 = no bound.
+OwnRates own_rates(const Client& client) noexcept {
+  const Identity* identity = client.session->identity;
+  const OwnLimits own = identity == nullptr ? OwnLimits{} : identity->limits;
+  const auto or_else = [](std::uint32_t said, std::uint32_t listener) {
+    return said == contract::kVerdictUnset32 ? listener : said;
+  };
+  return {or_else(own.max_messages_per_s, client.limits->max_messages_per_s),
+          or_else(own.max_bytes_per_s, client.limits->max_bytes_per_s)};
+}
+
+}  // namespace
+
 void Shard::bound_rate(Client& client) noexcept {
-  const Limits& limits = *client.limits;
-  std::uint32_t messages_per_s = limits.max_messages_per_s;
-  std::uint32_t bytes_per_s = limits.max_bytes_per_s;
+  const OwnRates own = own_rates(client);
+  SharedRates* together = client.limits->together;
   SharedRates* tenant = nullptr;
   if (const Identity* identity = client.session->identity) {
     if (!identity->tenant().empty()) tenant = tables_.tenants.enter(as_text(identity->tenant()));
 #ifdef STMQTT_MUTANT_NO_RATES_OF_TENANTS
     tenant = nullptr;
 #endif
-    const OwnLimits& own = identity->limits;
-    if (own.max_messages_per_s != contract::kVerdictUnset32) {
-      messages_per_s = own.max_messages_per_s;
-    }
-    if (own.max_bytes_per_s != contract::kVerdictUnset32) bytes_per_s = own.max_bytes_per_s;
   }
-  if ((messages_per_s | bytes_per_s) == 0 && limits.together == nullptr && tenant == nullptr) {
+  if ((own.messages_per_s | own.bytes_per_s) == 0 && together == nullptr && tenant == nullptr) {
     return;
   }
-  client.rate = pool_new<RateState>(client, messages_per_s, bytes_per_s, limits.together, tenant);
+  client.rate = pool_new<RateState>(client, own.messages_per_s, own.bytes_per_s, together, tenant);
   client.rate->kind = kRateTimer;
+}
+
+/// After another verdict; what was taken out of the buckets stays taken.
+void Shard::bound_rate_anew(Client& client) noexcept {
+  const OwnRates own = own_rates(client);
+  if (client.rate != nullptr) {
+    client.rate->messages_per_s = own.messages_per_s;
+    client.rate->bytes_per_s = own.bytes_per_s;
+  } else if ((own.messages_per_s | own.bytes_per_s) != 0) {
+    // It shares no bound: with one it would have a RateState.
+    client.rate =
+        pool_new<RateState>(client, own.messages_per_s, own.bytes_per_s, nullptr, nullptr);
+    client.rate->kind = kRateTimer;
+  }
 }
 
 /// False: the packet waits until the client is resumed, or the client is closed.

@@ -38,13 +38,21 @@ export interface AuthenticatorDeps {
   readonly write: (record: LogRecord) => void;
 }
 
+interface Waiting {
+  readonly network: string | undefined;
+  abort(reason: Error): void;
+}
+
+/** The address has failed too often while this one waited. */
+class AddressLimited extends Error {}
+
 export class Authenticator {
   readonly #deps: AuthenticatorDeps;
   #chain: AuthChain;
   readonly #failed: FailedLogins;
   readonly #exchanges: Exchanges;
   /** Whoever is being judged: aborted at the end. */
-  readonly #waiting = new Set<{ abort(reason: Error): void }>();
+  readonly #waiting = new Set<Waiting>();
   /** Replaced by a reload; still asked by who came before it. */
   readonly #retired = new Map<AuthChain, NodeJS.Timeout>();
   readonly #delayed = new Set<NodeJS.Timeout>();
@@ -106,13 +114,14 @@ export class Authenticator {
     if (this.#failed.isLimited(network, performance.now())) {
       decision = deny('address_limit');
     } else {
-      this.#waiting.add(context);
+      const waiting = { network, abort: (reason: Error) => context.abort(reason) };
+      this.#waiting.add(waiting);
       try {
         decision = await this.#decide(chain, context, event.connectionId);
       } catch (cause) {
         decision = this.#failure(cause, event.clientId);
       } finally {
-        this.#waiting.delete(context);
+        this.#waiting.delete(waiting);
         context.settle();
       }
     }
@@ -128,54 +137,58 @@ export class Authenticator {
   }
 
   /** An AUTH packet: the answer to a challenge, or the start of a re-authentication. Never throws. */
-  async handleAuth(event: AuthRequestEvent): Promise<void> {
+  async handleAuth(event: AuthRequestEvent, listener: string): Promise<void> {
     const { connectionId } = event;
     if (this.#exchanges.answer(connectionId, event.authData)) return;
-    const method = event.again ? this.#chain.method(event.authMethod) : undefined;
-    if (method === undefined) {
+    const chain = this.#chain;
+    const at = chain.listener(listener);
+    const method = event.again ? at?.methods.get(event.authMethod) : undefined;
+    if (method === undefined || at === undefined) {
       // Its exchange is over, or a reload has removed the method.
       this.#deps.answer({ connectionId, reasonCode: kNotAuthorized });
       return;
     }
+    const network =
+      chain.options.failedLogins.perAddress > 0 ? networkOf(event.address) : undefined;
+    const decision = await this.#again(method, event, network);
+    if (decision.kind !== 'allow') {
+      const denial = decision.kind === 'deny' ? decision : deny('not_authorized');
+      const who = { clientId: event.clientId, address: event.address, listener };
+      this.#refuse(denial, connectionId, who, network);
+      return;
+    }
+    this.#accepted++;
+    this.#deps.answer(renewal(connectionId, decision.accept, chain, at));
+  }
+
+  /** Another user's proof is a guess like any other, and is not told whether it was right. */
+  async #again(
+    method: EnhancedMethod,
+    { connectionId, authMethod, authData, username, clientId }: AuthRequestEvent,
+    network: string | undefined,
+  ): Promise<Decision> {
+    if (this.#failed.isLimited(network, performance.now())) return deny('address_limit');
     const controller = new AbortController();
-    const waiting = { abort: (reason: Error) => controller.abort(reason) };
+    const waiting = { network, abort: (reason: Error) => controller.abort(reason) };
     const late = new Error('the time for a verdict is over (broker.verdict_timeout_ms)');
     const timer = setTimeout(() => controller.abort(late), this.#chain.options.timeoutMs).unref();
     this.#waiting.add(waiting);
-    let decision: Decision;
     try {
-      decision = await this.#exchange(method, {
+      const decision = await this.#exchange(method, {
         connectionId,
-        method: event.authMethod,
-        data: event.authData,
+        method: authMethod,
+        data: authData,
         client: undefined,
         signal: controller.signal,
       });
+      const { username: proven = username } = decision.kind === 'allow' ? decision.accept : {};
+      return proven === username ? decision : deny('not_authorized');
     } catch (cause) {
-      decision = this.#failure(cause, '');
+      return this.#failure(cause, clientId);
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(waiting);
     }
-    if (decision.kind !== 'allow') {
-      const { cause, refuse } = decision.kind === 'deny' ? decision : deny('not_authorized');
-      this.#count(cause);
-      const { reasonCode = kNotAuthorized, reason } = refuse;
-      this.#deps.answer({ connectionId, reasonCode, reasonText: reason });
-      return;
-    }
-    this.#accepted++;
-    // Who it is stays: the native half refuses another username.
-    const { username, expiresIn, groups, authData } = decision.accept;
-    this.#deps.answer({
-      connectionId,
-      reasonCode: 0,
-      username,
-      expiresIn,
-      groups,
-      rules: rulesOf(decision.accept),
-      authData,
-    });
   }
 
   /** The broker stops: nobody waits for verdicts any more. */
@@ -219,6 +232,7 @@ export class Authenticator {
   #failure(thrown: unknown, clientId: string): Denial {
     const provider = thrown instanceof ProviderFailed ? thrown.provider : '';
     const cause = thrown instanceof ProviderFailed ? thrown.cause : thrown;
+    if (cause instanceof AddressLimited) return deny('address_limit');
     if (this.#failures.mayTell(performance.now())) {
       this.#deps.onError(failureOf(provider, clientId, cause));
     }
@@ -275,7 +289,7 @@ export class Authenticator {
   #refuse(
     { cause, refuse }: Denial,
     connectionId: bigint,
-    { clientId, address, listener }: Context,
+    { clientId, address, listener }: Pick<Context, 'clientId' | 'address' | 'listener'>,
     network: string | undefined,
   ): void {
     this.#count(cause);
@@ -297,6 +311,11 @@ export class Authenticator {
       const fields = banS === 0 ? { address } : { address, banned_s: banS };
       this.#deps.write({ level: 'warn', module: 'auth', text, fields });
       if (banS > 0) this.#deps.ban(network, banS);
+      // What it has sent before it was refused must not be worked off.
+      const reason = new AddressLimited('too many failed logins');
+      for (const waiting of this.#waiting) {
+        if (waiting.network === network) waiting.abort(reason);
+      }
     }
     // The native half waits for verdicts no longer than that.
     return Math.min(delayMs, this.#chain.options.timeoutMs / 2);
@@ -313,6 +332,36 @@ export class Authenticator {
   #count(cause: RefusalCause): void {
     this.#refused[cause]++;
   }
+}
+
+/**
+ * Who it is stays: the native half refuses another tenant, device or Client Identifier than it has,
+ * as far as a verdict may say them here. The rest of the verdict holds from now on.
+ */
+function renewal(
+  connectionId: bigint,
+  accept: Accept,
+  { options }: AuthChain,
+  at: ListenerAuth,
+): VerdictCommand {
+  const { tenants, deviceIdFrom } = options;
+  const saysTenant =
+    !at.requireTenantCertificate && (!tenants.isOn || tenants.from.includes('verdict'));
+  const saysDevice = deviceIdFrom === undefined || deviceIdFrom === 'verdict';
+  return {
+    connectionId,
+    reasonCode: 0,
+    clientId: accept.clientId,
+    username: accept.username,
+    tenant: saysTenant ? accept.tenant : undefined,
+    deviceId: saysDevice ? accept.deviceId : undefined,
+    expiresIn: accept.expiresIn,
+    role: accept.role,
+    groups: accept.groups,
+    rules: rulesOf(accept),
+    limits: accept.limits,
+    authData: accept.authData,
+  };
 }
 
 /** They have been checked by then. */

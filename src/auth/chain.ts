@@ -76,15 +76,6 @@ export class AuthChain {
     return [...this.options.listeners.values()].some(({ methods }) => methods.size > 0);
   }
 
-  /** Of whichever listener: at a re-authentication it is the one of the CONNECT. */
-  method(name: string): EnhancedMethod | undefined {
-    for (const { methods } of this.options.listeners.values()) {
-      const method = methods.get(name);
-      if (method !== undefined) return method;
-    }
-    return undefined;
-  }
-
   listener(name: string): ListenerAuth | undefined {
     return this.options.listeners.get(name);
   }

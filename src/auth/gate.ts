@@ -130,8 +130,8 @@ export class AuthGate {
     else void this.#authenticator?.judge(event, listener);
   }
 
-  handleAuth(event: AuthRequestEvent): void {
-    void this.#authenticator?.handleAuth(event);
+  handleAuth(event: AuthRequestEvent, listener: string): void {
+    void this.#authenticator?.handleAuth(event, listener);
   }
 
   end(): void {

@@ -206,6 +206,10 @@ export const AuthRequest = layout('AuthRequest', {
   flags: 'u8',
   auth_method_bytes: 'u32',
   auth_data_bytes: 'u32',
+  client_id_bytes: 'u32',
+  username_bytes: 'u32',
+  address_bytes: 'u32',
+  listener_id: 'u32',
 });
 
 export const Connected = layout('Connected', {

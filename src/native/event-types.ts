@@ -59,6 +59,11 @@ export interface AuthRequestEvent {
   readonly again: boolean;
   readonly authMethod: string;
   readonly authData: Buffer;
+  /** Of a client that is connected, as it was admitted; else ''. */
+  readonly clientId: string;
+  readonly username: string;
+  readonly address: string;
+  readonly listenerId: number;
 }
 
 export interface ConnectedEvent {

@@ -176,6 +176,10 @@ export class EventReader {
           again: (this.#u8(at + AuthRequest.at.flags) & AuthFlag.again) !== 0,
           authMethod: this.#string(at + AuthRequest.at.auth_method_bytes),
           authData: this.#bytes(at + AuthRequest.at.auth_data_bytes),
+          clientId: this.#string(at + AuthRequest.at.client_id_bytes),
+          username: this.#string(at + AuthRequest.at.username_bytes),
+          address: this.#string(at + AuthRequest.at.address_bytes),
+          listenerId: this.#u32(at + AuthRequest.at.listener_id),
         };
       }
       case 'publish_hook':

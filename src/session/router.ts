@@ -69,7 +69,7 @@ export class EventRouter {
         auth.judge(event, listeners.nameOf(event.listenerId));
         return;
       case 'auth_request':
-        auth.handleAuth(event);
+        auth.handleAuth(event, listeners.nameOf(event.listenerId));
         return;
       case 'connected': {
         const info = connectInfo(event, listeners.nameOf(event.listenerId));

@@ -284,3 +284,21 @@ test('no record of any level has a password, a hash or a token', async () => {
   expect(text).not.toContain('eyJhbGci');
   expect(text).not.toContain(hash.slice(-20));
 });
+
+test("a session of somebody without a username is not nobody's", async () => {
+  const { login, codeOf } = await start(
+    {
+      unified: {
+        main: { name: 'main', listen: '127.0.0.1:0' },
+        open: { name: 'open', listen: '127.0.0.1:0' },
+      },
+      auth: { providers: [{ kind: 'handler', listeners: ['main'] }] },
+    },
+    (broker) => broker.authenticate(() => true),
+  );
+  const known = await login({ clientId: 'mine' });
+  expect(await codeOf({ clientId: 'mine' }, 'open')).toBe(0x87);
+  expect(known.connected).toBe(true);
+  expect(await codeOf({ clientId: 'mine' })).toBe(0);
+  expect(await codeOf({ clientId: 'another' }, 'open')).toBe(0);
+});

@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type IConnackPacket, type MqttClient } from 'mqtt';
-import type { IAuthPacket } from 'mqtt-packet';
+import { generate, type IAuthPacket } from 'mqtt-packet';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { formatCredential, makeScram } from '../../src/auth/passwords/hashes.ts';
+import type { Accept } from '../../src/auth/verdict.ts';
 import { Broker, type BrokerOptions } from '../../src/broker.ts';
 import { eventually } from '../harness/eventually.ts';
 import { ScramClient } from '../unit/auth/scram-client.ts';
@@ -166,5 +167,108 @@ describe('a method of the application', () => {
     );
     again('root');
     expect(await ended).toBe('not_authorized');
+  });
+});
+
+describe('a re-authentication', () => {
+  /** CONNECT has the first of these verdicts, each re-authentication the next. */
+  const verdicts = (...list: Omit<Accept, 'accept'>[]) => {
+    let at = 0;
+    return (broker: Broker) =>
+      broker.authenticateWith('OWN', () => ({ accept: true, ...list[at++] }));
+  };
+  const connected = async (broker: Broker) => {
+    const own = { method: 'OWN', first: Buffer.from('x'), answer: (data: Buffer) => data };
+    const { client } = await login(broker, own);
+    const ended = new Promise<number | undefined>((done) => {
+      client.on('disconnect', ({ reasonCode }) => done(reasonCode));
+    });
+    const again = () => {
+      const renewed = new Promise<void>((done) => {
+        client.once('packetreceive', ({ cmd }) => cmd === 'auth' && done());
+      });
+      (client.stream as NodeJS.WritableStream).write(
+        generate(
+          { cmd: 'auth', reasonCode: 0x19, properties: { authenticationMethod: 'OWN' } },
+          { protocolVersion: 5 },
+        ),
+      );
+      return renewed;
+    };
+    const codes = async (topic: string) =>
+      client.publishAsync(topic, 'x', { qos: 1 }).then(
+        () => 0,
+        (error: unknown) => codeOf(error),
+      );
+    return { client, ended, again, codes };
+  };
+  const to = (...filters: string[]) => ({ rules: [{ filters }] });
+
+  test('applies groups, rules, role and limits at once, and takes away what it does not say', async () => {
+    const own = verdicts(
+      { username: 'u', ...to('a/#'), limits: { maxSubscriptions: 5 } },
+      { username: 'u', ...to('b/#'), limits: { maxSubscriptions: 1 } },
+      { username: 'u', groups: ['ops'] },
+      {},
+    );
+    const rules = [{ effect: 'allow', groups: ['ops'], filters: ['ops'] }];
+    const broker = await start({ acl: { rules } }, own);
+    const { client, again, codes } = await connected(broker);
+    expect([await codes('a/x'), await codes('b/x'), await codes('ops')]).toEqual([0, 0x87, 0x87]);
+    await client.subscribeAsync('a/s', { qos: 1 });
+    await again();
+    // The same topics again: no decision of before is remembered.
+    expect([await codes('a/x'), await codes('b/x')]).toEqual([0x87, 0]);
+    const got: string[] = [];
+    client.on('message', (topic) => got.push(topic));
+    await client.subscribeAsync('b/s', { qos: 1 }).catch(() => undefined);
+    const link = await broker.link({ clientId: 'inside' });
+    await link.publish('a/s', 'x', { qos: 1 });
+    await again();
+    expect([await codes('b/x'), await codes('ops')]).toEqual([0x87, 0]);
+    await again();
+    expect(await codes('ops')).toBe(0x87);
+    expect(got).toEqual([]);
+  });
+
+  test.each([
+    ['user', { username: 'other' }],
+    ['tenant', { tenant: 'other' }],
+    ['device', { deviceId: 'other' }],
+    ['Client Identifier', { clientId: 'other' }],
+  ])('as another %s ends the connection', async (_, other) => {
+    const same = { username: 'u', tenant: 't', deviceId: 'd', clientId: 'c' };
+    const broker = await start({}, verdicts(same, same, { ...same, ...other }));
+    const { client, again, ended } = await connected(broker);
+    await again();
+    expect(client.connected).toBe(true);
+    void again();
+    expect(await ended).toBe(0x87);
+  });
+
+  test('bounds the rate of who had no bound, and frees who had one', async () => {
+    const broker = await start(
+      {},
+      verdicts(
+        { username: 'u' },
+        { username: 'u', limits: { maxMessagesPerSecond: 1 } },
+        {
+          username: 'u',
+        },
+      ),
+    );
+    const { client, again } = await connected(broker);
+    const burst = () =>
+      Promise.all(Array.from({ length: 3 }, () => client.publishAsync('t', '', { qos: 1 })));
+    const pauses = () => broker.metrics().paused_rate;
+    await burst();
+    expect(pauses()).toBe(0);
+    await again();
+    await burst();
+    const before = pauses();
+    expect(before).toBeGreaterThan(0);
+    await again();
+    await burst();
+    expect(pauses()).toBe(before);
   });
 });

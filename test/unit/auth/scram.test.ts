@@ -254,27 +254,42 @@ describe('an exchange of AUTH packets', () => {
       providers: [],
       tenants: { isOn: false, from: [] },
       deviceIdFrom: undefined,
-      failedLogins: { perAddress: 0, windowS: 60, banS: 0, delayMs: 0 },
+      failedLogins: { perAddress: 2, windowS: 60, banS: 60, delayMs: 0 },
       timeoutMs,
     });
     const verdicts: VerdictCommand[] = [];
     const errors: string[] = [];
+    const bans: string[] = [];
+    const records: object[] = [];
     const authenticator = new Authenticator({
       chain,
       answer: (verdict) => verdicts.push(verdict),
-      ban: () => undefined,
+      ban: (network) => bans.push(network),
       onError: (error) => errors.push(error.message),
-      write: () => undefined,
+      write: ({ text, fields }) => records.push({ text, ...fields }),
     });
-    const answer = (connectionId: bigint, authData: Buffer, again = false, authMethod = 'OWN') =>
-      authenticator.handleAuth({
-        kind: 'auth_request',
-        connectionId,
-        again,
-        authMethod,
-        authData,
-      });
-    return { chain, authenticator, verdicts, errors, answer };
+    const answer = (
+      connectionId: bigint,
+      authData: Buffer,
+      again = false,
+      authMethod = 'OWN',
+      listener = 'main',
+    ) =>
+      authenticator.handleAuth(
+        {
+          kind: 'auth_request',
+          connectionId,
+          again,
+          authMethod,
+          authData,
+          clientId: again ? 'c1' : '',
+          username: again ? 'own' : '',
+          address: again ? '192.0.2.7:40000' : '',
+          listenerId: 1,
+        },
+        listener,
+      );
+    return { chain, authenticator, verdicts, errors, bans, records, answer };
   }
 
   test('SCRAM from CONNECT to CONNACK', async () => {
@@ -307,6 +322,42 @@ describe('an exchange of AUTH packets', () => {
     await answer(id, Buffer.from('no'));
     await again;
     expect(verdicts[3]).toMatchObject({ connectionId: id, reasonCode: 0x87 });
+  });
+
+  test('a re-authentication as somebody else is a guess, whether its proof is right or not', async () => {
+    const { verdicts, bans, records, answer } = setUp();
+    const attempt = async (id: bigint, password: string) => {
+      const client = new ScramClient('sha256', 'anna', password);
+      const before = verdicts.length;
+      const done = answer(id, client.first(), true, 'SCRAM-SHA-256');
+      await eventually(() => expect(verdicts.length).toBeGreaterThan(before));
+      await answer(id, client.final(verdicts.at(-1)?.authData ?? Buffer.alloc(0)));
+      await done;
+      return verdicts.at(-1);
+    };
+    const right = await attempt(1n, 'word');
+    expect(right).toEqual({ connectionId: 1n, reasonCode: 0x87, reasonText: undefined });
+    expect(bans).toEqual([]);
+    const wrong = await attempt(2n, 'guess');
+    expect(wrong?.authData).toBeUndefined();
+    expect(wrong?.reasonCode).toBeGreaterThanOrEqual(0x80);
+    expect(bans).toEqual(['192.0.2.7']);
+    expect(records).toContainEqual({
+      text: 'login refused',
+      clientId: 'c1',
+      address: '192.0.2.7:40000',
+      listener: 'main',
+      cause: 'not_authorized',
+    });
+    // Now it may not even try.
+    await answer(3n, Buffer.from('n,,n=anna,r=x'), true, 'SCRAM-SHA-256');
+    expect(verdicts.at(-1)).toMatchObject({ connectionId: 3n, reasonCode: 0x8a });
+  });
+
+  test("a re-authentication is judged by its own listener's methods", async () => {
+    const { verdicts, answer } = setUp();
+    await answer(9n, Buffer.from('yes'), true, 'OWN', 'another');
+    expect(verdicts).toMatchObject([{ connectionId: 9n, reasonCode: 0x87 }]);
   });
 
   test('a method that is not there; an answer to nothing', async () => {

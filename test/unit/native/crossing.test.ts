@@ -213,6 +213,10 @@ describe('events', () => {
           flags: 1,
           auth_method: 'SCRAM',
           auth_data: Buffer.from('x'),
+          client_id: 'c',
+          username: 'u',
+          address: 'unix',
+          listener_id: 3,
         }),
       ),
     ).toEqual({
@@ -221,6 +225,10 @@ describe('events', () => {
       again: true,
       authMethod: 'SCRAM',
       authData: Buffer.from('x'),
+      clientId: 'c',
+      username: 'u',
+      address: 'unix',
+      listenerId: 3,
     });
   });
 
