@@ -4,6 +4,7 @@
  * cannot be used leaves what was there, and is told.
  */
 import { type StatsListener, unwatchFile, watchFile } from 'node:fs';
+import { stat } from 'node:fs/promises';
 
 const kIntervalMs = 2000;
 
@@ -25,7 +26,11 @@ export class WatchedFile<T> {
 
   /** Rejects where the file cannot be used. */
   static async open<T>(options: WatchedFileOptions<T>): Promise<WatchedFile<T>> {
-    return new WatchedFile(options, await options.read(options.path));
+    const before = await stampOf(options.path);
+    const file = new WatchedFile(options, await options.read(options.path));
+    // By now the watching has its own first look: what changed in between it would never tell.
+    if ((await stampOf(options.path)) !== before) file.#changed();
+    return file;
   }
 
   private constructor(options: WatchedFileOptions<T>, value: T) {
@@ -69,4 +74,10 @@ export class WatchedFile<T> {
       if (!this.#isStopped) onError(error);
     }
   }
+}
+
+/** Differs where the content may. A file that is not there is read()'s to tell. */
+async function stampOf(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  return found === undefined ? '' : `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`;
 }

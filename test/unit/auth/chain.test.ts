@@ -87,6 +87,26 @@ describe('a chain', () => {
     }
   });
 
+  test('what an address sent before it had failed too often is not worked off', async () => {
+    const waiting: (() => void)[] = [];
+    const slow = provider(
+      'p',
+      () => new Promise((done) => waiting.push(() => done(deny('bad_credentials')))),
+    );
+    const failedLogins = { perAddress: 1, windowS: 60, banS: 60, delayMs: 0 };
+    const { authenticator, verdicts, errors, bans } = setUp([slow], {}, { failedLogins });
+    const asked = (address: string) =>
+      authenticator.judge(requestOf({ username: 'anna', password: 'x', address }), 'main');
+    const guesses = ['192.0.2.7:1', '192.0.2.7:2', '192.0.2.7:3', '192.0.2.8:1'].map(asked);
+    waiting[0]?.();
+    await Promise.all(guesses.slice(0, 3));
+    expect(verdicts.map(codeOf)).toEqual([0x86, 0x8a, 0x8a]);
+    expect([bans, errors]).toEqual([['192.0.2.7 60'], []]);
+    waiting[3]?.();
+    await guesses[3];
+    expect(codeOf(verdicts[3] as VerdictCommand)).toBe(0x86);
+  });
+
   test('who is known to nobody is anonymous where that is allowed, and never with credentials', async () => {
     const guarded = [provider('p', sync(ignore))];
     const credentials = { username: 'anna', password: 'x' };
