@@ -102,20 +102,24 @@ void DeviceScope::settle(const Client& client, Session& session) const noexcept 
   session.dress = dress;
 }
 
-void DeviceScope::change_role(Session& session, contract::Role role) noexcept {
-  std::uint8_t flags = session.device;
+std::uint8_t device_flags_with_role(std::uint8_t flags, contract::Role role,
+                                    std::size_t subscriptions) noexcept {
   if (role == contract::Role::service) {
-    flags |= kDeviceService;
-    flags &= static_cast<std::uint8_t>(~(kDeviceScoped | kDeviceWide));
-  } else {
-    flags &= static_cast<std::uint8_t>(~kDeviceService);
-    if ((flags & kDeviceMe) != 0) {
-      const bool was_scoped = (flags & kDeviceScoped) != 0;
-      if (!was_scoped && session.subscriptions.size() > 0) flags |= kDeviceWide;
-      flags |= kDeviceScoped;
-    }
+    return static_cast<std::uint8_t>((flags | kDeviceService) & ~(kDeviceScoped | kDeviceWide));
   }
-  session.device = flags;
+  flags &= static_cast<std::uint8_t>(~kDeviceService);
+  if ((flags & kDeviceMe) == 0) return flags;
+  // What it has subscribed to as a service may match topics of other devices.
+  if ((flags & kDeviceScoped) == 0 && subscriptions > 0) flags |= kDeviceWide;
+  return flags | kDeviceScoped;
+}
+
+void DeviceScope::change_role(Session& session, contract::Role role) noexcept {
+  session.device = device_flags_with_role(session.device, role, session.subscriptions.size());
+  session.dress &= static_cast<std::uint8_t>(~kDressPublisher);
+  if ((session.device & kDeviceTold) != 0 && (session.device & kDeviceService) != 0) {
+    session.dress |= kDressPublisher;
+  }
 }
 
 }  // namespace stmqtt

@@ -4,6 +4,7 @@
 // Thread: the shard's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -64,5 +65,9 @@ class DeviceScope {
   std::shared_ptr<const DeviceOptions> options_;  ///< never null
   PoolVector<std::uint8_t> buffer_;
 };
+
+/// DeviceFlag bits of a connected client that has another role from now on.
+[[nodiscard]] std::uint8_t device_flags_with_role(std::uint8_t flags, contract::Role role,
+                                                  std::size_t subscriptions) noexcept;
 
 }  // namespace stmqtt
