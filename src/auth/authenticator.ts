@@ -1,7 +1,7 @@
 /** Asks the chain of a client's listener whether it may connect, and answers the native half. */
 import { fail, messageOf, type StMqttdError } from '../errors.js';
 import type { LogRecord } from '../log/logger.js';
-import type { VerdictCommand } from '../native/commands.js';
+import { isMqttText, type VerdictCommand } from '../native/commands.js';
 import type { AuthRequestEvent, ConnectRequestEvent } from '../native/events.js';
 import type { NativeRule } from '../native/rules.js';
 import { Budget } from './budget.js';
@@ -249,6 +249,11 @@ export class Authenticator {
     if (decision.kind === 'deny') return { refusal: decision };
     if (decision.kind === 'ignore' || at === undefined) return { refusal: deny('unavailable') };
     const { accept } = decision;
+    const certificateName = context.certificate?.cn;
+    if (certificateName !== undefined && !isMqttText(certificateName)) {
+      // Cut, it would be another's.
+      return { refusal: deny('not_authorized', "the certificate's name is too long or has a NUL") };
+    }
     const isAnonymous = decision === anonymous;
     const username = isAnonymous ? undefined : (accept.username ?? context.username);
     const tenant = tenantFor(chain, at, context, accept.tenant, username);
@@ -279,7 +284,7 @@ export class Authenticator {
       tenant: tenant.tenant,
       deviceId: device.kind === 'device' ? device.id : undefined,
       groups: accept.groups,
-      certificateName: context.certificate?.cn,
+      certificateName,
       rules: rulesOf(accept),
       authData: accept.authData,
       limits: accept.limits,

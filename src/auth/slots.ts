@@ -1,6 +1,6 @@
 /** At most so many pieces of slow work at once, and so many waiting: the rest is refused. */
 export class Slots {
-  readonly #max: number;
+  #max: number;
   readonly #maxWaiting: number;
   #running = 0;
   readonly #waiting = new Set<() => void>();
@@ -8,6 +8,17 @@ export class Slots {
   constructor(max: number, maxWaiting: number) {
     this.#max = max;
     this.#maxWaiting = maxWaiting;
+  }
+
+  /** Fewer than are running: they finish first. */
+  set max(max: number) {
+    this.#max = max;
+    for (const start of this.#waiting) {
+      if (this.#running >= max) return;
+      this.#running++;
+      this.#waiting.delete(start);
+      start();
+    }
   }
 
   get waiting(): number {
@@ -49,11 +60,12 @@ export class Slots {
 
   /** The slot goes to who waits longest. */
   #next(): void {
-    for (const start of this.#waiting) {
-      this.#waiting.delete(start);
-      start();
+    const [start] = this.#waiting;
+    if (start === undefined || this.#running > this.#max) {
+      this.#running--;
       return;
     }
-    this.#running--;
+    this.#waiting.delete(start);
+    start();
   }
 }

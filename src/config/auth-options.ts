@@ -125,7 +125,11 @@ export const providerRows = {
     ),
     cache_ttl_s: seconds(300, 'How long a password that was right need not be computed again.'),
     cache_max: count(10_000, 10_000_000, 'How many of them are remembered.'),
-    max_concurrent: count(2, 64, 'How many passwords are computed at once, each on a thread.'),
+    max_concurrent: count(
+      2,
+      64,
+      'How many passwords are computed at once, each on a thread; all files together no more than the largest of these.',
+    ),
   },
   jwt: {
     algorithms: strings({
@@ -197,7 +201,11 @@ export const providerRows = {
     timeout_ms: timeout('How long an answer may take; later it is a refusal (0x88).'),
     cache_ttl_s: seconds(60, 'How long a positive answer holds; 0 = it is asked each time.'),
     negative_ttl_s: seconds(5, 'How long a negative answer holds.'),
-    cache_max: count(10_000, 10_000_000, 'How many answers are remembered.'),
+    cache_max: count(
+      10_000,
+      10_000_000,
+      'How many answers are remembered: so many that let in, and so many others.',
+    ),
     max_concurrent: count(32, 10_000, 'How many questions are on their way at once.'),
     max_queue: count(
       1000,

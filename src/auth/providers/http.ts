@@ -29,7 +29,9 @@ export class HttpServer implements AuthProvider {
   readonly #options: HttpServerOptions;
   readonly #client: HttpClient;
   readonly #slots: Slots;
-  readonly #known: BoundedCache<Known>;
+  /** Whom it lets in, and all others: a flood of wrong passwords must not drive the former out. */
+  readonly #allowed: BoundedCache<Known>;
+  readonly #others: BoundedCache<Known>;
   readonly #asking = new Map<string, Promise<Decision>>();
   readonly #now: () => number;
 
@@ -43,7 +45,8 @@ export class HttpServer implements AuthProvider {
     this.#client = client;
     this.#now = now;
     this.#slots = new Slots(options.maxConcurrent, options.maxQueue);
-    this.#known = new BoundedCache(options.cacheMax, now);
+    this.#allowed = new BoundedCache(options.cacheMax, now);
+    this.#others = new BoundedCache(options.cacheMax, now);
   }
 
   authenticate(context: AuthContext): Decision | Promise<Decision> {
@@ -51,8 +54,8 @@ export class HttpServer implements AuthProvider {
     const isOwn = Object.keys(fields).length > 0;
     const question = isOwn ? ownQuestion(fields, context) : questionOf(context);
     if (question === undefined) return deny('bad_credentials');
-    const key = this.#known.keyOf(JSON.stringify(question));
-    const known = this.#known.get(key);
+    const key = this.#allowed.keyOf(JSON.stringify(question));
+    const known = this.#allowed.get(key) ?? this.#others.get(key);
     if (known !== undefined) return aged(known, this.#now());
     const asking = this.#asking.get(key);
     if (asking !== undefined) return asking;
@@ -64,7 +67,8 @@ export class HttpServer implements AuthProvider {
 
   stop(): void {
     this.#client.stop();
-    this.#known.clear();
+    this.#allowed.clear();
+    this.#others.clear();
   }
 
   async #ask(key: string, question: Question): Promise<Decision> {
@@ -90,10 +94,13 @@ export class HttpServer implements AuthProvider {
         }
       })
       .finally(() => clearTimeout(timer));
-    const expiresIn = decision.kind === 'allow' ? decision.accept.expiresIn : undefined;
-    const ttl = decision.kind === 'allow' ? cacheTtlS : negativeTtlS;
-    const ttlMs = Math.min(ttl, expiresIn ?? ttl) * 1000;
-    this.#known.set(key, { decision, at: this.#now() }, ttlMs);
+    const known = { decision, at: this.#now() };
+    if (decision.kind === 'allow') {
+      const ttl = Math.min(cacheTtlS, decision.accept.expiresIn ?? cacheTtlS);
+      this.#allowed.set(key, known, ttl * 1000);
+    } else {
+      this.#others.set(key, known, negativeTtlS * 1000);
+    }
     return decision;
   }
 }

@@ -11,6 +11,7 @@ import {
   makeScrypt,
   verifyPassword,
 } from '../passwords/hashes.js';
+import { hashing } from '../passwords/hashing.js';
 import { type AuthProvider, allow, type Decision, deny, ignore } from '../provider.js';
 import { Slots } from '../slots.js';
 import { WatchedFile } from '../watched-file.js';
@@ -33,6 +34,7 @@ export class PasswordFile implements AuthProvider {
   readonly #file: WatchedFile<Users>;
   readonly #slots: Slots;
   readonly #verified: BoundedCache<true>;
+  readonly #leave: () => void;
   /** An unknown user costs what a known one costs. */
   #nobody: Credential;
 
@@ -63,9 +65,11 @@ export class PasswordFile implements AuthProvider {
     this.#nobody = nobody;
     this.#slots = new Slots(options.maxConcurrent, kMaxWaiting);
     this.#verified = new BoundedCache(options.cacheMax);
+    this.#leave = hashing.join(options.maxConcurrent);
   }
 
-  authenticate({ username, password, signal }: AuthContext): Decision | Promise<Decision> {
+  authenticate(context: AuthContext): Decision | Promise<Decision> {
+    const { username, password } = context;
     if (username === undefined) return ignore;
     const credential = plainOf(this.#file.value, username);
     if (password === undefined) return credential === undefined ? ignore : deny('bad_credentials');
@@ -73,10 +77,17 @@ export class PasswordFile implements AuthProvider {
     // The stored hash is part of the key: a changed file makes what was remembered worthless.
     const key = this.#verified.keyOf(username, formatCredential(asked), password);
     if (this.#verified.get(key) === true) return allow({ username });
-    return this.#slots.run(signal, async () => {
-      const isRight = await verifyPassword(asked, password);
+    const { signal } = context;
+    const isRight = this.#slots.run(signal, () =>
+      hashing.run(signal, () => verifyPassword(asked, password)),
+    );
+    return isRight.then((right) => {
+      // Hashes are slow: by now the file may say something else of this user, or nothing.
+      if (!isSame(credential, plainOf(this.#file.value, username))) {
+        return this.authenticate(context);
+      }
       if (credential === undefined) return ignore;
-      if (!isRight) return deny('bad_credentials');
+      if (!right) return deny('bad_credentials');
       this.#verified.set(key, true, this.#options.cacheTtlS * 1000);
       return allow({ username });
     });
@@ -90,6 +101,7 @@ export class PasswordFile implements AuthProvider {
   }
 
   stop(): void {
+    this.#leave();
     this.#file.stop();
     this.#verified.clear();
   }
@@ -100,6 +112,12 @@ function plainOf(users: Users, username: string): Credential | undefined {
   const entries = users.get(username);
   const plain = entries?.find(({ credential }) => credential.kind !== 'scram') ?? entries?.[0];
   return plain?.credential;
+}
+
+/** A file that is read again has other objects that say the same. */
+function isSame(a: Credential | undefined, b: Credential | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a === b || formatCredential(a) === formatCredential(b);
 }
 
 /** As slow as `credential`, and nobody's. */

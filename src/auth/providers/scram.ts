@@ -112,6 +112,11 @@ export class ScramMethod implements EnhancedMethod {
     const message = `${first.bare},${serverFirst},${final.withoutProof}`;
     const isRight = fits(this.#hash, keys.storedKey, message, final.proof);
     if (!isRight || found === undefined) return deny('bad_credentials');
+    // The client took its time: by now the user may be gone, or have another password.
+    const now = this.#users.find(first.user, this.#hash);
+    if (now === undefined || !now.storedKey.equals(found.storedKey)) {
+      return deny('bad_credentials');
+    }
     const signature = hmac(this.#hash, keys.serverKey, message).toString('base64');
     return allow({ username: first.user, authData: Buffer.from(`v=${signature}`) });
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { Authenticator } from '../../../src/auth/authenticator.ts';
 import { AuthChain, type ChainOptions, type ListenerAuth } from '../../../src/auth/chain.ts';
+import { ClientCertificate } from '../../../src/auth/client-certificate.ts';
 import type { DeviceIdFrom } from '../../../src/auth/device-id.ts';
 import {
   type AuthProvider,
@@ -243,6 +244,38 @@ describe('a verdict', () => {
       refuseWill: true,
       certificateName: 'pump 7',
     });
+  });
+
+  test('with a name of the certificate that would have to be cut is a refusal', async () => {
+    const named = async (cn: string) => {
+      const spy = vi.spyOn(ClientCertificate.prototype, 'cn', 'get').mockReturnValue(cn);
+      try {
+        const { judge, errors } = setUp([provider('p', sync(allow()))]);
+        const { reasonCode, certificateName = '' } = await judge({ der });
+        expect(errors).toEqual([]);
+        return [reasonCode, certificateName.length];
+      } finally {
+        spy.mockRestore();
+      }
+    };
+    expect(await named('x'.repeat(65_535))).toEqual([0, 65_535]);
+    expect(await named('x'.repeat(65_536))).toEqual([0x87, 0]);
+    expect(await named('ä'.repeat(32_768))).toEqual([0x87, 0]);
+    expect(await named('pump\0admin')).toEqual([0x87, 0]);
+  });
+
+  test.each([
+    ['tenant', { tenant: 'x'.repeat(65_536) }],
+    ['device id', { deviceId: 'x'.repeat(65_536) }],
+    ['username', { username: 'x'.repeat(65_536) }],
+    ['Client Identifier', { clientId: 'x'.repeat(65_536) }],
+    ['group', { groups: ['x'.repeat(65_536)] }],
+    ['list of groups', { groups: ['x'.repeat(40_000), 'y'.repeat(40_000)] }],
+    ['authData', { authData: Buffer.alloc(65_536) }],
+  ])('with a %s that is too long is a failure', async (_, accept) => {
+    const { judge, errors } = setUp([provider('p', sync(allow(accept)))]);
+    expect(codeOf(await judge())).toBe(0x88);
+    expect(errors).toHaveLength(1);
   });
 
   test('a device id that cannot stand in a topic is none, and counted', async () => {

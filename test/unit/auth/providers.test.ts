@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { BoundedCache } from '../../../src/auth/bounded-cache.ts';
 import { FailedLogins, networkOf } from '../../../src/auth/failed-logins.ts';
 import { formatCredential, makePbkdf2, makeScram } from '../../../src/auth/passwords/hashes.ts';
+import { Hashing, hashing } from '../../../src/auth/passwords/hashing.ts';
 import { PasswordFile } from '../../../src/auth/providers/password-file.ts';
 import { StaticUsers } from '../../../src/auth/providers/static-users.ts';
 import { Slots } from '../../../src/auth/slots.ts';
@@ -36,6 +37,17 @@ describe('static users', () => {
     expect(provider.authenticate(contextOf(asked)).kind).toBe(kind);
   });
 });
+
+/** Takes so many threads of those for passwords until what is returned is called. */
+function occupy(count: number): () => void {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((done) => {
+    release = done;
+  });
+  const { signal } = new AbortController();
+  for (let taken = 0; taken < count; taken++) void hashing.run(signal, () => released);
+  return release;
+}
 
 describe('a password file', () => {
   const line = async (user: string, password: string) =>
@@ -92,12 +104,88 @@ describe('a password file', () => {
     provider.stop();
   });
 
+  test('who is deleted, or gets another password, while his hash is computed is not let in', async () => {
+    const path = join(folder, 'overtaken');
+    const [anna, bert, carl] = await Promise.all(
+      ['anna', 'bert', 'carl'].map((user) => line(user, 'word')),
+    );
+    writeFileSync(path, `${anna}${bert}${carl}`);
+    const provider = await PasswordFile.open(
+      { ...options, maxConcurrent: 1, path },
+      () => undefined,
+      { intervalMs: 20 },
+    );
+    const release = occupy(1);
+    const judged = ['anna', 'bert', 'carl'].map((username) =>
+      provider.authenticate(contextOf({ username, password: 'word' })),
+    );
+    writeFileSync(`${path}.new`, `${await line('bert', 'fresh')}${carl}`);
+    renameSync(`${path}.new`, path);
+    const knowsAnna = () => provider.authenticate(contextOf({ username: 'anna' }));
+    await eventually(() => expect(knowsAnna()).toMatchObject({ kind: 'ignore' }));
+    release();
+    expect((await Promise.all(judged)).map(({ kind }) => kind)).toEqual([
+      'ignore',
+      'deny',
+      'allow',
+    ]);
+    provider.stop();
+  });
+
+  test('all files together compute no more at once than one of them may', async () => {
+    const path = join(folder, 'shared');
+    writeFileSync(path, await line('anna', 'word'));
+    const open = () => PasswordFile.open({ ...options, path }, () => undefined);
+    const [one, other] = await Promise.all([open(), open()]);
+    const release = occupy(2);
+    const ask = (provider: PasswordFile) =>
+      provider.authenticate(contextOf({ username: 'anna', password: 'word' }));
+    const judged = [ask(one), ask(one), ask(one), ask(other)];
+    // Two of the first file, which is all it may, and one of the other: all wait for a thread.
+    expect(hashing.waiting).toBe(3);
+    release();
+    expect((await Promise.all(judged)).map(({ kind }) => kind)).toEqual(Array(4).fill('allow'));
+    expect(hashing.waiting).toBe(0);
+    one.stop();
+    other.stop();
+  });
+
   test('one that is wrong is refused at the start', async () => {
     const path = join(folder, 'wrong');
     const open = () => PasswordFile.open({ ...options, path }, () => undefined);
     await expect(open()).rejects.toMatchObject({ code: 'ST_AUTH_FILE' });
     writeFileSync(path, 'anna:plain\n');
     await expect(open()).rejects.toThrow(`${path}:1: the password is not hashed`);
+  });
+});
+
+describe('the bound on all password files', () => {
+  test('is the largest of those that are in use, and no sum', async () => {
+    const bound = new Hashing();
+    const { signal } = new AbortController();
+    const leave = [2, 3, 1].map((max) => bound.join(max));
+    const work: (() => void)[] = [];
+    const runs = Array.from({ length: 6 }, () =>
+      bound.run(signal, () => new Promise<void>((done) => work.push(done))),
+    );
+    await eventually(() => expect(work).toHaveLength(3));
+    expect(bound.waiting).toBe(3);
+    // One of them goes: who runs finishes, and two at once from then on.
+    leave[1]?.();
+    work[0]?.();
+    await runs[0];
+    expect([work.length, bound.waiting]).toEqual([3, 3]);
+    work[1]?.();
+    await eventually(() => expect(work).toHaveLength(4));
+    expect(bound.waiting).toBe(2);
+    const more = bound.join(4);
+    await eventually(() => expect(work).toHaveLength(6));
+    for (const done of work) done();
+    await Promise.all(runs);
+    more();
+    for (const one of leave) one();
+    // Without any of them it still serves who is left of one that has gone.
+    expect(await bound.run(signal, async () => 'done')).toBe('done');
   });
 });
 

@@ -1,5 +1,5 @@
 // SCRAM against a client of its own, against the RFC's example, and against those who cheat.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -206,6 +206,34 @@ describe('cheating', () => {
     let final: Buffer = Buffer.alloc(0);
     await run(method(), client.first(), (one) => (final = client.final(one)));
     expect((await run(method(), client.first(), () => final)).kind).toBe('deny');
+  });
+
+  test('who is deleted, or gets another password, before his proof comes is not let in', async () => {
+    const own = join(folder, 'overtaken');
+    const line = async (password: string) =>
+      `anna:${formatCredential(await makeScram(Buffer.from(password), 'sha256'))}\n`;
+    for (const next of ['', await line('fresh'), await line('word')]) {
+      writeFileSync(own, await line('word'));
+      const there = await ScramUsers.open(own, () => undefined, { intervalMs: 20 });
+      const method = new ScramMethod('scram', 'SCRAM-SHA-256', there);
+      const client = new ScramClient('sha256', 'anna', 'word');
+      const before = there.find('anna', 'sha256');
+      const decision = await method.run({
+        method: '',
+        data: client.first(),
+        client: undefined,
+        signal: new AbortController().signal,
+        challenge: async (challenge) => {
+          const proof = client.final(challenge);
+          writeFileSync(`${own}.new`, next);
+          renameSync(`${own}.new`, own);
+          await eventually(() => expect(there.find('anna', 'sha256')).not.toEqual(before));
+          return proof;
+        },
+      });
+      expect(decision).toMatchObject({ kind: 'deny', cause: 'bad_credentials' });
+      there.stop();
+    }
   });
 
   test('any bytes at all are refused, and nothing is thrown', async () => {
