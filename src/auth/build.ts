@@ -6,12 +6,15 @@ import { AuthChain, type ListenerAuth } from './chain.js';
 import type { AuthMethodHandler, EnhancedMethod } from './enhanced.js';
 import { openProviders, type ProviderDeps } from './open-providers.js';
 import { asksForCertificates } from './open-warning.js';
+import type { Opened } from './opened.js';
 import type { AuthProvider } from './provider.js';
 import { HandlerMethod, HandlerProvider } from './providers/handler.js';
 
 export interface BuildDeps extends ProviderDeps {
   /** broker.authenticateWith(), by the method's name. */
   readonly methods: ReadonlyMap<string, AuthMethodHandler>;
+  /** What tables of the configuration in force have made: those that are the same keep it. */
+  readonly before?: readonly Opened[];
 }
 
 type AuthParts = Pick<BrokerConfig, 'auth' | 'tenants' | 'device' | 'listeners' | 'broker'>;
@@ -22,7 +25,7 @@ const kNoLimit = { perAddress: 0, windowS: 60, banS: 0, delayMs: 0 };
 export async function buildAuth(config: AuthParts, deps: BuildDeps): Promise<AuthChain> {
   const configs = config.auth?.providers ?? [];
   requireUnique(config, configs);
-  const opened = await openProviders(configs, deps);
+  const opened = await openProviders(configs, deps, deps.before ?? []);
   const own = new Map<string, EnhancedMethod>(
     [...deps.methods].map(([name, handler]) => [name, new HandlerMethod(handler)]),
   );
@@ -53,6 +56,7 @@ export async function buildAuth(config: AuthParts, deps: BuildDeps): Promise<Aut
   return new AuthChain({
     listeners,
     providers: [...all, ...opened],
+    opened,
     tenants: { isOn: config.tenants.mode !== 'off', from: config.tenants.from },
     deviceIdFrom: config.device.deviceIdFrom,
     failedLogins: config.auth?.failedLogins ?? kNoLimit,

@@ -9,6 +9,7 @@ import type { DeviceIdFrom } from './device-id.js';
 import type { EnhancedMethod } from './enhanced.js';
 import type { FailedLoginLimits } from './failed-logins.js';
 import { openAdmission } from './open-admission.js';
+import type { Opened } from './opened.js';
 import { type AuthProvider, allow, type Decision, deny } from './provider.js';
 import type { TenantFrom } from './tenant.js';
 import { checkVerdict } from './verdict.js';
@@ -32,6 +33,8 @@ export interface ChainOptions {
   readonly listeners: ReadonlyMap<string, ListenerAuth>;
   /** All that is to be stopped at the end. */
   readonly providers: readonly { stop?(): void }[];
+  /** Those of auth.providers: what the next chain may share. */
+  readonly opened: readonly Opened[];
   readonly tenants: { readonly isOn: boolean; readonly from: readonly TenantFrom[] };
   readonly deviceIdFrom: DeviceIdFrom | undefined;
   readonly failedLogins: FailedLoginLimits;

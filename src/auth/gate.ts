@@ -93,7 +93,8 @@ export class AuthGate {
         import('./build.js'),
         import('./authenticator.js'),
       ]);
-      chain = await buildAuth(config, { handler, methods, onError, warn });
+      const before = this.#chain?.options.opened ?? [];
+      chain = await buildAuth(config, { handler, methods, onError, warn, before });
       Class = loaded.Authenticator;
     }
     const open = openAdmission(config.device.deviceIdFrom);

@@ -6,10 +6,9 @@ import type { HttpProvider, JwtProvider, ProviderConfig } from '../config/broker
 import { atPlace, placeOf } from '../config/places.js';
 import { readFailure } from '../config/read-failure.js';
 import { assertNever, fail, messageOf } from '../errors.js';
-import type { EnhancedMethod } from './enhanced.js';
-import type { HttpClientOptions } from './http/client.js';
-import type { TlsPaths } from './http/tls-files.js';
+import type { ClientTls, TlsPaths } from './http/tls-files.js';
 import type { KeySource } from './jwt/key-source.js';
+import { type Made, Opened } from './opened.js';
 import type { AuthProvider } from './provider.js';
 import { HandlerProvider } from './providers/handler.js';
 import type { AuthHandler } from './verdict.js';
@@ -21,25 +20,23 @@ export interface ProviderDeps {
   readonly warn: (text: string) => void;
 }
 
-/** What one table of auth.providers makes: something that is asked, or methods, not both. */
-export interface Opened {
-  readonly config: ProviderConfig;
-  readonly provider: AuthProvider | undefined;
-  readonly methods: ReadonlyMap<string, EnhancedMethod>;
-  stop(): void;
-}
-
 const kMaxJwksBytes = 1024 * 1024;
 const kMaxAnswerBytes = 256 * 1024;
 
-/** Those of all tables, in their order; where one cannot be opened, none stays open. */
+/**
+ * Those of all tables, in their order; where one cannot be opened, none stays open. A table that was
+ * there `before` keeps what it has made.
+ */
 export async function openProviders(
   configs: readonly ProviderConfig[],
   deps: ProviderDeps,
+  before: readonly Opened[],
 ): Promise<Opened[]> {
   const opened: Opened[] = [];
   try {
-    for (const config of configs) opened.push(await open(config, deps));
+    for (const config of configs) {
+      opened.push((await keep(config, before)) ?? Opened.make(config, await open(config, deps)));
+    }
     return opened;
   } catch (error) {
     for (const one of opened) one.stop();
@@ -47,42 +44,65 @@ export async function openProviders(
   }
 }
 
-async function open(config: ProviderConfig, deps: ProviderDeps): Promise<Opened> {
-  if (config.kind === 'scram') return openScram(config, deps);
-  const provider = await openOne(config, deps);
-  return { config, provider, methods: new Map(), stop: () => provider.stop?.() };
+/** Its files are read all the same: who reloads wants to know whether they are right. */
+async function keep(
+  config: ProviderConfig,
+  before: readonly Opened[],
+): Promise<Opened | undefined> {
+  const old = before.find((one) => one.fits(config));
+  if (old === undefined) return undefined;
+  // Held before anything is waited for: its last chain may end meanwhile.
+  const kept = old.share(config);
+  try {
+    if (kept.hasTls(await tlsOf(config))) {
+      await kept.renew();
+      return kept;
+    }
+  } catch (error) {
+    kept.stop();
+    throw error;
+  }
+  kept.stop();
+  return undefined;
 }
 
-async function openOne(
-  config: Exclude<ProviderConfig, { kind: 'scram' }>,
-  deps: ProviderDeps,
-): Promise<AuthProvider> {
+/** What has nothing to be read anew. */
+function plain(provider: AuthProvider, tls: ClientTls = {}): Made {
+  const renew = () => Promise.resolve();
+  return { provider, methods: new Map(), tls, renew, stop: () => provider.stop?.() };
+}
+
+async function open(config: ProviderConfig, deps: ProviderDeps): Promise<Made> {
   const { name } = config;
   switch (config.kind) {
     case 'static': {
       const { StaticUsers } = await import('./providers/static-users.js');
-      return new StaticUsers(name, config.users);
+      return plain(new StaticUsers(name, config.users));
     }
     case 'password_file': {
       const { PasswordFile } = await import('./providers/password-file.js');
       const onError = (error: unknown) => deps.onError(atPlace(error, config, 'path'));
-      return PasswordFile.open(config, onError).catch((error: unknown) => {
+      const told = (error: unknown) => {
         throw atPlace(error, config, 'path');
-      });
+      };
+      const provider = await PasswordFile.open(config, onError).catch(told);
+      return { ...plain(provider), renew: () => provider.renew().catch(told) };
     }
     case 'certificate': {
       const { CertificateIdentity } = await import('./providers/certificate-identity.js');
-      return new CertificateIdentity(name, config.username);
+      return plain(new CertificateIdentity(name, config.username));
     }
     case 'jwt':
       return openJwt(config, deps);
     case 'http':
       return openHttp(config, deps);
+    case 'scram':
+      return openScram(config, deps);
     case 'handler':
       if (deps.handler === undefined) {
         throw wrong(config, 'kind', 'the application has not called broker.authenticate()');
       }
-      return new HandlerProvider(deps.handler);
+      return plain(new HandlerProvider(deps.handler));
     default:
       return assertNever(config);
   }
@@ -91,24 +111,32 @@ async function openOne(
 async function openScram(
   config: Extract<ProviderConfig, { kind: 'scram' }>,
   { onError }: ProviderDeps,
-): Promise<Opened> {
+): Promise<Made> {
   const { ScramMethod, ScramUsers } = await import('./providers/scram.js');
-  const told = (error: unknown) => onError(atPlace(error, config, 'path'));
-  const users = await ScramUsers.open(config.path, told).catch((error: unknown) => {
+  const later = (error: unknown) => onError(atPlace(error, config, 'path'));
+  const told = (error: unknown) => {
     throw atPlace(error, config, 'path');
-  });
+  };
+  const users = await ScramUsers.open(config.path, later).catch(told);
   const methods = new Map(
     config.methods.map((method) => [method, new ScramMethod(config.name, method, users)] as const),
   );
-  return { config, provider: undefined, methods, stop: () => users.stop() };
+  const renew = () => users.renew().catch(told);
+  return { provider: undefined, methods, tls: {}, renew, stop: () => users.stop() };
 }
 
-async function openJwt(config: JwtProvider, deps: ProviderDeps): Promise<AuthProvider> {
+async function openJwt(config: JwtProvider, deps: ProviderDeps): Promise<Made> {
   const { JwtTokens } = await import('./providers/jwt.js');
-  return new JwtTokens(config, await keySource(config, deps));
+  const tls = await tlsOf(config);
+  const keys = await keySource(config, deps, tls);
+  return { ...plain(new JwtTokens(config, keys), tls), renew: () => keys.renew() };
 }
 
-async function keySource(config: JwtProvider, deps: ProviderDeps): Promise<KeySource> {
+async function keySource(
+  config: JwtProvider,
+  deps: ProviderDeps,
+  tls: ClientTls,
+): Promise<KeySource> {
   const { fileKeys, fixedKeys, JwksKeys } = await import('./jwt/key-source.js');
   const { algorithms } = config;
   if (config.secret !== undefined) {
@@ -124,9 +152,15 @@ async function keySource(config: JwtProvider, deps: ProviderDeps): Promise<KeySo
     const about = (cause: unknown) =>
       wrong(config, 'key_path', `${keyPath}: ${readFailure(cause)}`, cause);
     const onError = (cause: unknown) => deps.onError(about(cause));
-    return fileKeys(keyPath, algorithms, onError).catch((cause: unknown) => {
+    const told = (cause: unknown) => {
       throw about(cause);
-    });
+    };
+    const keys = await fileKeys(keyPath, algorithms, onError).catch(told);
+    return {
+      keysFor: (header) => keys.keysFor(header),
+      renew: () => keys.renew().catch(told),
+      stop: () => keys.stop(),
+    };
   }
   if (config.jwksUrl === undefined) {
     throw wrong(config, 'secret', 'it has neither secret nor key_path nor jwks_url');
@@ -144,7 +178,7 @@ async function keySource(config: JwtProvider, deps: ProviderDeps): Promise<KeySo
     timeoutMs: config.jwksTimeoutMs,
     maxSockets: 1,
     maxBytes: kMaxJwksBytes,
-    ...(await tlsOf(config, config)),
+    ...tls,
   };
   const client = new HttpClient(options);
   return new JwksKeys(client, {
@@ -155,21 +189,27 @@ async function keySource(config: JwtProvider, deps: ProviderDeps): Promise<KeySo
   });
 }
 
-async function openHttp(config: HttpProvider, deps: ProviderDeps): Promise<AuthProvider> {
+async function openHttp(config: HttpProvider, deps: ProviderDeps): Promise<Made> {
   const { HttpClient } = await import('./http/client.js');
   const { HttpServer } = await import('./providers/http.js');
   const url = urlOf(config, 'url', config.url, 'passwords go over the network in the clear', deps);
   const { timeoutMs, maxConcurrent } = config;
   const bounds = { timeoutMs, maxSockets: maxConcurrent, maxBytes: kMaxAnswerBytes };
-  const client = new HttpClient({ url, ...bounds, ...(await tlsOf(config, config)) });
-  return new HttpServer(config, client);
+  const tls = await tlsOf(config);
+  const client = new HttpClient({ url, ...bounds, ...tls });
+  return plain(new HttpServer(config, client), tls);
+}
+
+/** A token's key_path is no key of a connection. */
+function tlsPaths(config: ProviderConfig): TlsPaths {
+  if (config.kind === 'http') return config;
+  if (config.kind === 'jwt' && config.jwksUrl !== undefined) return { caPath: config.caPath };
+  return {};
 }
 
 /** Read, and seen to be what they should be: Node would take a CA file without a certificate. */
-async function tlsOf(
-  config: ProviderConfig,
-  paths: TlsPaths,
-): Promise<Pick<HttpClientOptions, 'ca' | 'cert' | 'key'>> {
+async function tlsOf(config: ProviderConfig): Promise<ClientTls> {
+  const paths = tlsPaths(config);
   const { caPath, certPath, keyPath } = paths;
   if (caPath === undefined && certPath === undefined && keyPath === undefined) return {};
   const { readClientTls } = await import('./http/tls-files.js');

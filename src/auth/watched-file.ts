@@ -22,6 +22,9 @@ export class WatchedFile<T> {
   #value: T;
   #reading: Promise<void> | undefined;
   #again = false;
+  /** Readings that have begun, and the last of those whose value is in force. */
+  #begun = 0;
+  #inForce = 0;
   #isStopped = false;
 
   /** Rejects where the file cannot be used. */
@@ -45,6 +48,18 @@ export class WatchedFile<T> {
     return this.#value;
   }
 
+  /** Reads it now. Rejects, and leaves what was there, where it cannot be used. */
+  async renew(): Promise<void> {
+    const { path, read, onChange } = this.#options;
+    const turn = ++this.#begun;
+    const value = await read(path);
+    // What began later has seen what is newer.
+    if (this.#isStopped || turn < this.#inForce) return;
+    this.#inForce = turn;
+    this.#value = value;
+    onChange?.(value);
+  }
+
   stop(): void {
     this.#isStopped = true;
     unwatchFile(this.#options.path, this.#listener);
@@ -64,14 +79,10 @@ export class WatchedFile<T> {
   }
 
   async #read(): Promise<void> {
-    const { path, read, onError, onChange } = this.#options;
     try {
-      const value = await read(path);
-      if (this.#isStopped) return;
-      this.#value = value;
-      onChange?.(value);
+      await this.renew();
     } catch (error) {
-      if (!this.#isStopped) onError(error);
+      if (!this.#isStopped) this.#options.onError(error);
     }
   }
 }

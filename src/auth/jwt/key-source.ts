@@ -17,11 +17,13 @@ import {
 export interface KeySource {
   /** Rejects where they cannot be had: the client is then refused with 0x88. */
   keysFor(header: TokenHeader): Promise<readonly TokenKey[]>;
+  /** Reads the file that they are in now. Rejects, and changes nothing, where it cannot be used. */
+  renew(): Promise<void>;
   stop(): void;
 }
 
 export function fixedKeys(keysFor: KeysFor): KeySource {
-  return { keysFor, stop: () => undefined };
+  return { keysFor, renew: () => Promise.resolve(), stop: () => undefined };
 }
 
 /** Rejects where the file cannot be used, or has no key for one of these algorithms. */
@@ -36,7 +38,11 @@ export async function fileKeys(
     return keys;
   };
   const file = await WatchedFile.open<KeysFor>({ path, read, onError });
-  return { keysFor: (header) => file.value(header), stop: () => file.stop() };
+  return {
+    keysFor: (header) => file.value(header),
+    renew: () => file.renew(),
+    stop: () => file.stop(),
+  };
 }
 
 export interface JwksOptions {
@@ -99,6 +105,11 @@ export class JwksKeys implements KeySource {
     if (!(failure instanceof JwksFailure)) return [];
     if (failure.isCoolingDown && this.#fetchedAt !== undefined) return [];
     throw failure;
+  }
+
+  /** They are asked for when they are old, or when one is missing. */
+  renew(): Promise<void> {
+    return Promise.resolve();
   }
 
   stop(): void {

@@ -100,6 +100,11 @@ export class PasswordFile implements AuthProvider {
     if (credential !== undefined) this.#nobody = unmatched(credential);
   }
 
+  /** Rejects with ST_AUTH_FILE; then nothing has changed. */
+  renew(): Promise<void> {
+    return this.#file.renew();
+  }
+
   stop(): void {
     this.#leave();
     this.#file.stop();

@@ -37,6 +37,11 @@ export class ScramUsers {
     this.#file = file;
   }
 
+  /** Rejects with ST_AUTH_FILE; then nothing has changed. */
+  renew(): Promise<void> {
+    return this.#file.renew();
+  }
+
   stop(): void {
     this.#file.stop();
   }

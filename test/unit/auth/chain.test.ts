@@ -45,6 +45,7 @@ function setUp(
   const chain = new AuthChain({
     listeners: new Map([['main', listener]]),
     providers,
+    opened: [],
     tenants: { isOn: false, from: [] },
     deviceIdFrom: undefined,
     failedLogins: { perAddress: 0, windowS: 60, banS: 60, delayMs: 0 },

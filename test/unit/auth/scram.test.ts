@@ -278,6 +278,7 @@ describe('an exchange of AUTH packets', () => {
       readsCertificates: false,
     };
     const chain = new AuthChain({
+      opened: [],
       listeners: new Map([['main', at]]),
       providers: [],
       tenants: { isOn: false, from: [] },
