@@ -1,6 +1,5 @@
 // Device topics: who is which device, what `me` is to each, and that nobody gets at another device's
 // topics on any path.
-#include "session/device_scope.hpp"
 #include "session_access_fixture.hpp"
 
 namespace stmqtt::test {
@@ -431,27 +430,6 @@ STMQTT_TEST("me: who is what: verdicts, roles, and names that were only claimed"
   CHECK_EQ(device.took(), "PUBACK id 1 not_authorized");
   CHECK_EQ(nobody.took(), "PUBACK id 2 not_authorized; PUBACK id 3 not_authorized");
   CHECK_EQ(judged.counter(Counter::me_refused_no_id), 1);
-}
-
-STMQTT_TEST("device topics: what another role changes for a client that is here") {
-  using contract::Role;
-  constexpr unsigned kWho = kDeviceMe | kDeviceHasId | kDeviceIdOfKey;
-  const auto with = [](unsigned flags, Role role, std::size_t subscriptions) -> unsigned {
-    return device_flags_with_role(static_cast<std::uint8_t>(flags), role, subscriptions);
-  };
-  // A service may get at all devices' topics, and as a device again only at its own; which device
-  // it is stays.
-  CHECK_EQ(with(kWho | kDeviceScoped | kDeviceWide, Role::service, 3), kWho | kDeviceService);
-  for (const Role device : {Role::device, Role::unset}) {
-    CHECK_EQ(with(kWho | kDeviceService, device, 0), kWho | kDeviceScoped);
-    CHECK_EQ(with(kWho | kDeviceService, device, 1), kWho | kDeviceScoped | kDeviceWide);
-    // As it was: its subscriptions were made as a device.
-    CHECK_EQ(with(kWho | kDeviceScoped, device, 1), kWho | kDeviceScoped);
-    CHECK_EQ(with(kWho | kDeviceScoped | kDeviceWide, device, 0),
-             kWho | kDeviceScoped | kDeviceWide);
-    // Where devices are not kept apart nobody is scoped.
-    CHECK_EQ(with(kDeviceHasId | kDeviceService, device, 1), unsigned{kDeviceHasId});
-  }
 }
 
 }  // namespace
