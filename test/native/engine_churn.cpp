@@ -117,7 +117,10 @@ class Churner {
 /// What JavaScript does meanwhile: links that come and go, clients that are told to leave.
 class Meddler {
  public:
-  explicit Meddler(Javascript& javascript) : javascript_(javascript), random_(seed()) {}
+  /// `max_expiry_s`: of the sessions of links. Where clients are judged nobody else could end them: a
+  /// session is resumed, and ended, only by whom it belongs to.
+  Meddler(Javascript& javascript, std::uint32_t max_expiry_s)
+      : javascript_(javascript), random_(seed()), max_expiry_s_(max_expiry_s) {}
 
   void turn() {
     if (random_() % 4 == 0) {
@@ -130,7 +133,7 @@ class Meddler {
       javascript_.link_send(
           id, connect_of({.id = "churn" + std::to_string(random_() % kNames),
                           .clean = random_() % 2 == 0,
-                          .expiry_s = random_() % 2 == 0 ? 30U : 0U,
+                          .expiry_s = random_() % 2 == 0 ? max_expiry_s_ : 0U,
                           .will_topic = random_() % 2 == 0 ? "wills" : ""}) +
                   subscribe_of(Version::v5, 1, {kFilters[random_() % std::size(kFilters)]}, 2) +
                   publish_of(Version::v5, {"c/0", "from a link", 2, 2}));
@@ -146,6 +149,7 @@ class Meddler {
  private:
   Javascript& javascript_;
   std::mt19937_64 random_;
+  const std::uint32_t max_expiry_s_;
   std::uint32_t last_link_ = 0;
 };
 
@@ -198,6 +202,7 @@ void check_nothing_left(Javascript& javascript, std::uint16_t port) {
 
 void churn(EngineOptions options, std::uint64_t ms, bool expects_promises_kept = true) {
   const Context context("threads", options.io_threads);
+  const std::uint32_t link_expiry_s = options.authenticate ? 0 : 30;
   Javascript javascript(std::move(options));
   std::mt19937 random(static_cast<unsigned>(seed()));
   javascript.judge = [&](std::string_view) {
@@ -215,7 +220,7 @@ void churn(EngineOptions options, std::uint64_t ms, bool expects_promises_kept =
   for (unsigned n = 0; n < 4; n++) {
     threads.emplace_back([&stop, port, n] { Churner(port, n).run(stop); });
   }
-  Meddler meddler(javascript);
+  Meddler meddler(javascript, link_expiry_s);
   const std::uint64_t end = now_ms() + ms;
   while (now_ms() < end) {
     meddler.turn();
