@@ -189,7 +189,7 @@ STMQTT_TEST("session: directory is what std::map is, at random") {
     if (known != plain.end()) {
       CHECK(directory.find(as_bytes(id), hash) == known->second.session);
       // A second session with this key is refused and changes nothing.
-      SessionKey* other = SessionKey::make(as_bytes(id), hash);
+      SessionKey* other = SessionKey::make(as_bytes(id), id.size(), hash);
       CHECK(!directory.insert(*other, {99, 9, 9}));
       directory.erase(*other);  // not the one that is in there
       CHECK(directory.find(as_bytes(id), hash) == known->second.session);
@@ -199,7 +199,7 @@ STMQTT_TEST("session: directory is what std::map is, at random") {
       SessionKey::destroy(known->second.key);
       plain.erase(known);
     } else {
-      SessionKey* key = SessionKey::make(as_bytes(id), hash);
+      SessionKey* key = SessionKey::make(as_bytes(id), id.size(), hash);
       CHECK_EQ(as_text(key->client_id()), id);
       const SessionRef session{static_cast<std::uint32_t>(step), 1, 3};
       CHECK(directory.insert(*key, session));

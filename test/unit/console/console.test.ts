@@ -69,10 +69,11 @@ describe('listening', () => {
     expect((await ask(port, '/api/v1/clients')).status).toBe(401);
   });
 
-  it('with tokens there is nothing to warn of', async () => {
+  it('with tokens there is one thing to warn of: they go unencrypted', async () => {
     const token = { name: 'n', role: 'read', token: 'the-token' } as const;
     const { port, deps } = await open([{ host: '0.0.0.0', port: 0 }], [token]);
-    expect(deps.logs.filter(({ level }) => level === 'warn')).toEqual([]);
+    const warnings = deps.logs.filter(({ level }) => level === 'warn').map(({ text }) => text);
+    expect(warnings).toEqual([expect.stringMatching(/unencrypted; configure \[console\.tls\]/)]);
     expect((await ask(port, '/router')).status).toBe(401);
     const headers = { authorization: 'Bearer the-token' };
     expect((await ask(port, '/api/v1/clients', headers)).status).toBe(200);
