@@ -445,7 +445,11 @@ struct LinkOpen {
   std::uint16_t padding;
 };
 /// Bits of LinkOpen::flags.
-enum LinkFlag : std::uint8_t { kLinkDynamicFilters = 1 };
+enum LinkFlag : std::uint8_t {
+  kLinkDynamicFilters = 1,  ///< topics that nobody has subscribed to get a log of what it publishes
+  kLinkMonitor = 2,         ///< its subscriptions do not count as subscribers
+};
+inline constexpr std::uint8_t kLinkFlags = kLinkDynamicFilters | kLinkMonitor;
 
 struct LinkCredit {
   RecordHeader header;

@@ -29,11 +29,11 @@ std::unique_ptr<Store> make_store(const EngineOptions& options) {
 Engine::Engine(EngineOptions options, const Limits& link_limits, JavascriptWake wake)
     : options_(std::move(options)),
       live_(options_),
-      link_limits_(keep_limits(link_limits)),
       max_connections_(options_.max_connections),
       wake_(wake),
       tables_(TrieOptions{options_.shared_strategy}),
       store_(make_store(options_)) {
+  set_link_limits(link_limits);
   tables_.max_memory_bytes.store(options_.max_memory_bytes, std::memory_order_relaxed);
   tables_.flaps.set(options_.flapping);
   tables_.tenants.set(options_.tenants);
@@ -141,9 +141,17 @@ const Limits* Engine::keep_limits(const Limits& limits) {
   return kept_limits_.back().get();
 }
 
+void Engine::set_link_limits(Limits limits) {
+  for (unsigned flags = 0; flags <= contract::kLinkFlags; ++flags) {
+    limits.dynamic_filters = (flags & contract::kLinkDynamicFilters) != 0;
+    limits.monitors = (flags & contract::kLinkMonitor) != 0;
+    link_limits_[flags].store(keep_limits(limits), std::memory_order_release);
+  }
+}
+
 bool Engine::set_limits(ListenerId id, const Limits& limits, std::uint32_t max_connections) {
   if (id == 0) {
-    link_limits_.store(keep_limits(limits), std::memory_order_release);
+    set_link_limits(limits);
     return true;
   }
   ListenerEntry* entry = listener(id);

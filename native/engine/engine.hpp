@@ -160,8 +160,9 @@ class Engine {
   [[nodiscard]] const EngineOptions& options() const noexcept { return options_; }
   [[nodiscard]] BrokerTables& tables() noexcept { return tables_; }
   [[nodiscard]] Worker& worker(ThreadIndex index) noexcept { return *workers_[index]; }
-  [[nodiscard]] const Limits& link_limits() const noexcept {
-    return *link_limits_.load(std::memory_order_acquire);
+  /// Of links that were opened with these contract::LinkFlag bits.
+  [[nodiscard]] const Limits& link_limits(std::uint8_t flags = 0) const noexcept {
+    return *link_limits_[flags & contract::kLinkFlags].load(std::memory_order_acquire);
   }
   [[nodiscard]] ListenerEntry* listener(ListenerId id) noexcept;
   template <class F>
@@ -221,6 +222,7 @@ class Engine {
   [[nodiscard]] const ChannelSettings* keep_channels(const ChannelSettings& channels);
   [[nodiscard]] const Limits* keep_limits(const Limits& limits);
   [[nodiscard]] ThreadIndex home_of(Bytes client_id) const noexcept;
+  void set_link_limits(Limits limits);
   static void add_up(const Worker& worker, std::span<std::int64_t> into);
 
   /// Over the engine's life: identifiers are not used again.
@@ -237,7 +239,7 @@ class Engine {
   std::vector<std::unique_ptr<const ChannelSettings>> kept_channels_;
   std::unordered_map<std::uint32_t, TlsContextRef> tls_contexts_;  ///< JavaScript's thread
   std::uint32_t next_tls_ = 1;
-  std::atomic<const Limits*> link_limits_;
+  std::atomic<const Limits*> link_limits_[contract::kLinkFlags + 1];  ///< by flags
   std::atomic<std::uint32_t> max_connections_;
   const JavascriptWake wake_;
   BrokerTables tables_;

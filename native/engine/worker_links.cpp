@@ -20,7 +20,7 @@ void Worker::open_link(const contract::LinkOpen& command, Bytes device_id) noexc
   Link& kept = *link;
   links_.emplace(command.link_id, std::move(link));
   if (drain_deadline_ms_ != 0) return refuse_link(kept);
-  kept.client = &shard_.open(kept, &kept, engine_.link_limits(), 0, ClientKind::link);
+  kept.client = &shard_.open(kept, &kept, engine_.link_limits(kept.flags), 0, ClientKind::link);
 }
 
 LinkSelf Worker::link_self(const Client& client) const noexcept {

@@ -85,6 +85,7 @@ struct Limits {
   bool sys_read = false;   ///< may subscribe to $SYS/…
   bool sys_write = false;  ///< may publish there: links only
   bool dynamic_filters = false;  ///< topics that nobody has subscribed to get a log
+  bool monitors = false;  ///< looks on: its subscriptions do not count as subscribers. Links only
 
   TenantMode tenant_mode = TenantMode::off;   ///< other than off: no client without a tenant
   contract::Role role = contract::Role::unset;  ///< of clients whose verdict says none

@@ -108,6 +108,7 @@ ReasonCode Shard::subscribe_one(Session& session, std::uint8_t max_qos,
   if (view.filter.shared && (session.device & kDeviceScoped) != 0 && reaches_devices(filter)) {
     subscriber.options.bits |= SubscriptionOptions::kNarrow;
   }
+  if (limits.monitors) subscriber.options.bits |= SubscriptionOptions::kMonitor;
   subscriber.persistent = session.persistent();
   const FilterParts parts{view.filter.share_name, filter};
   const SubscribeResult result = tables_.trie.subscribe(parts, subscriber);

@@ -12,6 +12,7 @@ import { HookService } from '../hooks/service.js';
 import type { Internals } from '../internal.js';
 import { Bans } from '../limits/bans.js';
 import { Links } from '../link/links.js';
+import { monitor } from '../link/options.js';
 import { Listeners } from '../listener/listeners.js';
 import { Logger } from '../log/logger.js';
 import { Recorder } from '../log/recorder.js';
@@ -249,7 +250,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     listeners,
     links,
     registry,
-    listings: makeListings(registry, async () => links.open({})),
+    listings: makeListings(registry, async () => links.open({ [monitor]: true })),
     feeds,
     writes,
     auth,

@@ -3,6 +3,7 @@ import type { EventEmitter } from 'node:events';
 import type { Broker } from '../broker.js';
 import type { Layer } from '../config/tree.js';
 import type { Link } from '../link/link.js';
+import { monitor, type OwnLinkOptions } from '../link/options.js';
 import type { LogRecord } from '../log/logger.js';
 import type { MetricsSource } from '../metrics/sample.js';
 import { packageVersion } from '../native/load.js';
@@ -85,7 +86,11 @@ export function consoleDeps(side: BrokerSide): ConsoleDeps {
     devices: (page) => broker.devices.page(page),
     bans: () => broker.bans,
     plugins: () => broker.plugins(),
-    openLink: (options) => broker.link(options),
+    // It looks on: what a page watches has no subscriber for that.
+    openLink: (options) => {
+      const own: OwnLinkOptions = { ...options, [monitor]: true };
+      return broker.link(own);
+    },
     onConnect: (listener) => on('connect', listener),
     onDisconnect: (listener) => on('disconnect', listener),
     onLog: (listener) => on('log', listener),

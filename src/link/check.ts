@@ -20,6 +20,7 @@ export function checkLinkOptions(options: LinkOptions): void {
   checkText(options, 'clientId', refuse);
   checkText(options, 'username', refuse);
   checkFlag(options, 'cleanStart', refuse);
+  checkFlag(options, 'dynamicFilters', refuse);
   checkSignal(options.signal, refuse);
   const { will } = options;
   if (will === undefined) return;

@@ -29,7 +29,7 @@ import {
 } from './encode.js';
 import { Inbox } from './inbox.js';
 import { Message } from './message.js';
-import type { LinkEnd, LinkOptions, PublishOptions } from './options.js';
+import { type LinkEnd, monitor, type OwnLinkOptions, type PublishOptions } from './options.js';
 import { Outgoing, type PublishResult } from './outgoing.js';
 import { type Connack, PacketType, type Properties, type Qos } from './packets.js';
 import { tellPublisher } from './publisher.js';
@@ -40,7 +40,7 @@ import { checkFilter, TopicWriter } from './topics.js';
 export interface LinkSetup {
   readonly linkId: number;
   readonly writer: CommandWriter;
-  readonly options: LinkOptions;
+  readonly options: OwnLinkOptions;
   readonly tellsPublishers: boolean;
   /** Ids that an earlier link of this session left behind in the broker (QoS 2). */
   readonly unreleased: readonly number[];
@@ -95,8 +95,9 @@ export class Link {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    const { deviceId, role } = setup.options;
-    this.#writer.linkOpen(setup.linkId, bufferBytes, { deviceId, role });
+    const { deviceId, role, dynamicFilters, [monitor]: looksOn } = setup.options;
+    const self = { deviceId, role, dynamicFilters, monitor: looksOn };
+    this.#writer.linkOpen(setup.linkId, bufferBytes, self);
     this.#sendConnect(setup.options);
   }
 
@@ -210,7 +211,7 @@ export class Link {
     return this.#connack?.properties ?? kNoProperties;
   }
 
-  #sendConnect(options: LinkOptions): void {
+  #sendConnect(options: OwnLinkOptions): void {
     this.#outgoing.send(
       encodeConnect({
         clientId: options.clientId ?? '',

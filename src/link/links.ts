@@ -4,7 +4,7 @@ import type { CommandWriter } from '../native/commands.js';
 import type { LinkBytesEvent, LinkClosedEvent } from '../native/events.js';
 import { checkLinkOptions } from './check.js';
 import { finish, Link, receive, unreleased } from './link.js';
-import type { LinkOptions } from './options.js';
+import type { LinkOptions, OwnLinkOptions } from './options.js';
 import { isFitDeviceId } from './topics.js';
 
 const kMaxSessions = 10_000;
@@ -33,7 +33,7 @@ export class Links {
   }
 
   /** Resolves when the broker has admitted it. */
-  open(options: LinkOptions): Promise<Link> {
+  open(options: OwnLinkOptions): Promise<Link> {
     checkLinkOptions(options);
     checkOptions(options);
     const { signal } = options;

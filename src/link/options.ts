@@ -22,9 +22,20 @@ export interface LinkOptions {
   readonly deviceId?: string | undefined;
   /** Default: "device" with a deviceId, else "service". */
   readonly role?: 'device' | 'service' | undefined;
+  /**
+   * Default false. True: a topic that nobody has subscribed to gets a log of what the link publishes
+   * to it, as with a listener's option `dynamic_filters`; see [router] and [device] for its bounds.
+   */
+  readonly dynamicFilters?: boolean | undefined;
   readonly will?: WillOptions | undefined;
   /** Closes the link when it is aborted; link() rejects with its reason if it was not open yet. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What the broker's own links that look on have: their subscriptions are no subscribers. */
+export const monitor = Symbol('monitor');
+export interface OwnLinkOptions extends LinkOptions {
+  readonly [monitor]?: true;
 }
 
 export interface PublishOptions {

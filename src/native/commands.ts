@@ -13,6 +13,7 @@ import {
   HookVerdictFlag,
   kAnyInstance,
   kLinkDynamicFilters,
+  kLinkMonitor,
   kVerdictUnset8,
   kVerdictUnset16,
   kVerdictUnset32,
@@ -65,6 +66,8 @@ export interface LinkSelf {
   readonly deviceId?: string | undefined;
   readonly role?: 'device' | 'service' | undefined;
   readonly dynamicFilters?: boolean | undefined;
+  /** It looks on: what it has subscribed to has no subscriber for that. */
+  readonly monitor?: boolean | undefined;
 }
 
 /** What becomes of a PUBLISH that waits for hooks. */
@@ -212,7 +215,10 @@ export class CommandWriter {
     b.writeUInt32LE(creditBytes, at + l.credit_bytes);
     b.writeUInt32LE(deviceId.length, at + l.device_id_bytes);
     b.writeUInt8(Role[self.role ?? 'unset'], at + l.role);
-    b.writeUInt8(self.dynamicFilters === true ? kLinkDynamicFilters : 0, at + l.flags);
+    const flags =
+      (self.dynamicFilters === true ? kLinkDynamicFilters : 0) |
+      (self.monitor === true ? kLinkMonitor : 0);
+    b.writeUInt8(flags, at + l.flags);
     this.#strings(at + LinkOpen.bytes, deviceId);
   }
 

@@ -174,6 +174,7 @@ export const kMaskEndsWithConnection = 1;
 
 /** Bits of link_open's flags. */
 export const kLinkDynamicFilters = 1;
+export const kLinkMonitor = 2;
 
 /** In a verdict: a field left as it was asked for. */
 export const kVerdictUnset32 = 0xfffffffe;

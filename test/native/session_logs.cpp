@@ -62,6 +62,26 @@ struct Scene {
   Peer* publisher;
 };
 
+STMQTT_TEST("dynamic filters: a monitor gets messages and is no subscriber") {
+  Scene scene;
+  Limits looks_on = scene.bed.limits;
+  looks_on.monitors = true;
+  Peer& monitor = scene.bed.ready(client("monitor"), 1, &looks_on);
+  monitor.subscribe("#", 1, 5);
+  scene.bed.settle();
+  CHECK_EQ(monitor.took(), "SUBACK id 5");
+  CHECK_EQ(scene.publish("a", "1"), "PUBACK id 7 no_matching_subscribers");
+  CHECK_EQ(monitor.payloads(), "1");
+  CHECK_EQ(scene.messages_in("a"), 1);
+  Peer& subscriber = scene.bed.ready(client("subscriber"), 2);
+  subscriber.subscribe("a", 1);
+  scene.bed.settle();
+  CHECK_EQ(scene.publish("a", "2"), "PUBACK id 7");
+  CHECK_EQ(monitor.payloads(), "2");
+  CHECK_EQ(subscriber.payloads(), "2");
+  CHECK_EQ(scene.messages_in("a"), 1);
+}
+
 STMQTT_TEST("dynamic filters: off, a message without a subscriber is dropped and counted") {
   Scene scene;
   Peer& plain = scene.bed.ready(client("plain"), 1);
