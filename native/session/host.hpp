@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
@@ -26,6 +27,12 @@ enum class CloseMode : std::uint8_t {
   now,
 };
 
+struct LogBatch;
+struct LogBatchDeleter {
+  void operator()(LogBatch* batch) const noexcept;
+};
+using LogBatchRef = std::unique_ptr<LogBatch, LogBatchDeleter>;
+
 /// A message for another thread's sessions. One FIFO for each ordered pair of threads keeps order.
 struct CrossItem {
   enum class Kind : std::uint8_t {
@@ -33,6 +40,10 @@ struct CrossItem {
     shared,      ///< message, members, member: deliver to this member, or pick again
     log,         ///< message, number: nobody has subscribed to it, and its log lives there
     log_room,    ///< logs there are to go, for the bounds of all
+    log_barrier, ///< session, message: has subscribed to its topic; see log_handovers.hpp
+    log_seal,    ///< session, message: the sender matches that subscription from here on
+    log_batch,   ///< batch: what a thread's logs have for a session
+    log_return,  ///< batch: its messages go back into their logs
     disconnect,  ///< session, reason, and as the message's payload the Reason String, if any:
                  ///< close its client
   };
@@ -44,6 +55,7 @@ struct CrossItem {
   MatchRef match;
   SharedMembersRef members;
   SharedMemberRef member;
+  LogBatchRef batch;
 
   /// Of kinds without a session: in its place.
   void set_number(std::uint64_t number) noexcept {

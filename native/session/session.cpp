@@ -1,6 +1,7 @@
 // Session: acknowledgements, connections coming and going, the end.
 #include "session/asks.hpp"
 #include "session/hook_notices.hpp"
+#include "session/log_handovers.hpp"
 #include "session/session.hpp"
 
 #include <algorithm>
@@ -37,6 +38,7 @@ RetainedScan* RetainedScan::make(Bytes filter) noexcept {
 }
 
 void RetainedScan::destroy(RetainedScan* scan) noexcept {
+  if (scan->handover != nullptr) pool_delete(scan->handover);
   pool_free(scan->filter, scan->filter_bytes);
   pool_delete(scan);
 }

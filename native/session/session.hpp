@@ -25,6 +25,7 @@
 namespace stmqtt {
 
 class AccessChecks;
+class LogHandover;
 namespace wire {
 struct PublishOut;
 }
@@ -80,7 +81,7 @@ struct Will {
   bool expires = false;
 };
 
-/// Retained messages still to be sent for one subscription.
+/// Retained messages still to be sent for one subscription, and what logs have for it.
 struct RetainedScan {
   RetainedScan* next = nullptr;
   std::uint8_t* filter = nullptr;  ///< from the pool, filter_bytes; owned
@@ -90,6 +91,7 @@ struct RetainedScan {
   SubscriptionKey key;
   SubscriptionOptions options;
   RetainedCursor cursor;
+  LogHandover* handover = nullptr;  ///< owned; comes behind the retained messages
 
   [[nodiscard]] static RetainedScan* make(Bytes filter) noexcept;
   static void destroy(RetainedScan* scan) noexcept;

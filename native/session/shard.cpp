@@ -318,6 +318,9 @@ void Shard::on_timers() noexcept {
       case kLogTimer:
         logs_.tell_losses();
         break;
+      case kSealTimer:
+        handovers_.step();
+        break;
       case kRetryTimer: {
         std::vector<ClientRef> retrying;
         retrying.swap(hooks_.crowded_out);
@@ -370,6 +373,18 @@ void Shard::on_item(CrossItem& item) noexcept {
     case CrossItem::Kind::log_room:
       logs_.make_room();
       break;
+    case CrossItem::Kind::log_barrier:
+      handovers_.on_barrier(item);
+      break;
+    case CrossItem::Kind::log_seal:
+      handovers_.on_seal(item);
+      break;
+    case CrossItem::Kind::log_batch:
+      on_log_batch(*item.batch);
+      break;
+    case CrossItem::Kind::log_return:
+      handovers_.on_return(*item.batch);
+      break;
     case CrossItem::Kind::disconnect: {
       Session* session = find_session(item.session);
       if (session != nullptr && session->client() != nullptr) {
@@ -409,6 +424,9 @@ void Shard::shed_logs() noexcept {
 }
 
 void Shard::end_turn() noexcept {
+  if (handovers_.any_ready()) [[unlikely]] {
+    for (const LogBatchRef& batch : handovers_.take_ready()) on_log_batch(*batch);
+  }
   if (!promises_.empty()) keep_promises();
   if (!gate_.grants_at_once()) gate_.end_batch();
   if (!losers_.empty()) emit_alerts();

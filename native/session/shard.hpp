@@ -394,6 +394,10 @@ class Shard : private ShardState {
   // shard_stop.cpp
   void send_disconnect(const SessionRef& ref, wire::ReasonCode reason, Bytes reason_text) noexcept;
 
+  // shard_handovers.cpp: what logs have, for their first subscriber
+  void on_log_batch(LogBatch& batch) noexcept;
+  [[nodiscard]] bool pump_handover(Session& session, RetainedScan& scan) noexcept;
+
   // shard_lifecycle.cpp: closing, wills, expiry
   void on_disconnect(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   /// Ends an admitted or arriving client; sends DISCONNECT where there is something to say.

@@ -219,6 +219,9 @@ void Shard::end_session(Session& session, SessionEndCause cause) noexcept {
   const std::size_t removed =
       tables_.trie.remove(session.ref(), {keys.data(), keys.size()});
   counters_.add(Counter::subscriptions_removed, static_cast<std::int64_t>(removed));
+  for (RetainedScan* scan = session.scans; scan != nullptr; scan = scan->next) {
+    if (scan->handover != nullptr) handovers_.give_back(*scan->handover);
+  }
   if (cause != SessionEndCause::with_connection) redispatch(session, true);
   session.discard(cx_);
   if (session.marked_full) tables_.full.set(session.ref(), 0);

@@ -17,6 +17,7 @@
 #include "session/hook_desk.hpp"
 #include "session/hook_notices.hpp"
 #include "session/host.hpp"
+#include "session/log_handovers.hpp"
 #include "session/log_rules.hpp"
 #include "session/packet_tap.hpp"
 #include "session/session.hpp"
@@ -47,7 +48,7 @@ class ShardState {
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
                                    kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6, kAuthTimer = 7,
                                    kBanTimer = 8, kHookTimer = 9, kLogTimer = 10,
-                                   kSubscribeHookTimer = 11 };
+                                   kSubscribeHookTimer = 11, kSealTimer = 12 };
 
   ShardState(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
              ShardOptions options, std::uint64_t now_ms) noexcept
@@ -65,12 +66,15 @@ class ShardState {
             access_,  writes_, notices_,  now_ms},
         logs_(tables.logs, host, counters, {wheel_, log_timer_, cx_.now_ms}, options_.thread,
               options_.threads),
+        handovers_(tables.logs, logs_, host, {wheel_, seal_timer_, cx_.now_ms}, options_.thread,
+                   options_.threads),
         tap_(host) {
     retry_timer_.kind = kRetryTimer;
     sweep_timer_.kind = kSweepTimer;
     trace_timer_.kind = kTraceTimer;
     ban_timer_.kind = kBanTimer;
     log_timer_.kind = kLogTimer;
+    seal_timer_.kind = kSealTimer;
   }
   ~ShardState() = default;
 
@@ -98,6 +102,7 @@ class ShardState {
   HookNotices notices_;
   SendContext cx_;
   TopicLogs logs_;
+  LogHandovers handovers_;
 
   wire::PublishView publish_;                  ///< of the packet in hand
   PoolVector<std::uint8_t> internal_;          ///< internal form of the topic in hand
@@ -123,6 +128,7 @@ class ShardState {
   TimerNode trace_timer_;
   TimerNode ban_timer_;
   TimerNode log_timer_;
+  TimerNode seal_timer_;
   std::uint32_t ban_slot_ = 0;  ///< the check of clients goes on here
   PacketTap tap_;
   const LogRules* log_rules_ = nullptr;

@@ -133,20 +133,29 @@ ReasonCode Shard::subscribe_one(Session& session, std::uint8_t max_qos,
   // [MQTT-3.3.1-10], [MQTT-3.3.1-11]; again on each repeated SUBSCRIBE [MQTT-3.8.4-4].
   const bool wanted = !view.filter.shared &&
                       (view.retain_handling == 0 || (view.retain_handling == 1 && !result.existed));
-  if (wanted) {
+  // The logs go to whoever subscribes first, not to groups.
+  const bool takes_logs = !view.filter.shared && !result.existed &&
+                          logs_.options().replay == LogReplay::backlog &&
+                          !subscriber.options.monitor();
+  if (wanted || takes_logs) {
     // After the filter is in the trie: what is retained later will match it.
     RetainedScan* scan = RetainedScan::make(filter);
     scan->since = tables_.retained.sequence();
     // Live copies that the scan delivers are skipped, but only where the subscription is new: one
     // that is replaced was entitled to all of them [MQTT-3.8.4-4], and the scan may not find what
     // is replaced or cleared by then.
-    if (!result.existed) record.scanned_since = scan->since;
+    if (wanted && !result.existed) record.scanned_since = scan->since;
+    scan->cursor.done = !wanted;
     scan->key = result.key;
     scan->subscription_id = subscription_id;
     scan->options = subscriber.options;
     RetainedScan** last = &session.scans;
     while (*last != nullptr) last = &(*last)->next;
     *last = scan;
+    if (takes_logs) {
+      scan->handover = pool_new<LogHandover>(handovers_.threads());
+      handovers_.begin(*scan->handover, session.ref(), filter);
+    }
   }
   return static_cast<ReasonCode>(qos);  // [MQTT-3.8.4-7]
 }
@@ -213,6 +222,7 @@ void Shard::drop_scans(Session& session, SubscriptionKey key) noexcept {
     RetainedScan* scan = *at;
     if (scan->key == key) {
       *at = scan->next;
+      if (scan->handover != nullptr) handovers_.give_back(*scan->handover);
       RetainedScan::destroy(scan);
     } else {
       at = &scan->next;
@@ -237,12 +247,18 @@ void Shard::pump_scans(Session& session) noexcept {
 
 /// True when the scan is at its end.
 bool Shard::pump_scan(Session& session, RetainedScan& scan) noexcept {
+#ifndef STMQTT_MUTANT_LOG_HANDOVER_DOES_NOT_HOLD
+  if (scan.handover != nullptr && !scan.handover->complete()) return false;
+#endif
   while (!scan.cursor.done) {
     retained_batch_.clear();
     tables_.retained.scan({scan.filter, scan.filter_bytes}, scan.since, cx_.now_ms, kScanChunk,
                           scan.cursor, retained_batch_);
     for (std::size_t at = 0; at < retained_batch_.size(); ++at) {
       Message& message = *retained_batch_[at];
+      if (scan.handover != nullptr && scan.handover->takes_over(message.retain_sequence())) {
+        continue;  // it comes once, and among those of its topic where it belongs
+      }
       if (scan.options.no_local() && message.publisher() == session.ref()) {
         continue;  // [MQTT-3.8.3-3] holds for what the client retained itself too
       }
@@ -270,7 +286,7 @@ bool Shard::pump_scan(Session& session, RetainedScan& scan) noexcept {
       counters_.add(Counter::retained_delivered);
     }
   }
-  return true;
+  return scan.handover == nullptr || pump_handover(session, scan);
 }
 
 }  // namespace stmqtt

@@ -16,6 +16,9 @@ namespace {
 Counter evicted_counter(std::size_t cause) noexcept {
   return static_cast<Counter>(static_cast<std::size_t>(Counter::logs_evicted_filters) + cause);
 }
+bool has_wildcard(Bytes filter) noexcept {
+  return std::ranges::any_of(filter, [](std::uint8_t c) { return c == '+' || c == '#'; });
+}
 Counter dropped_counter(std::size_t cause) noexcept {
   return static_cast<Counter>(static_cast<std::size_t>(Counter::dropped_log_filters) + cause);
 }
@@ -110,6 +113,7 @@ TopicLog& TopicLogs::log_for(Bytes name) noexcept {
   log.created_s = static_cast<std::uint32_t>(clock_.now_ms / 1000);
   totals_.filters.fetch_add(1, std::memory_order_relaxed);
   add_cost(static_cast<std::int64_t>(log.own_cost()));
+  if (has_wildcard(name)) ++wide_;
   counters_.add(Counter::logs_created);
   counters_.add(Counter::logs);
   return log;
@@ -236,6 +240,7 @@ LogLoss TopicLogs::remove(TopicLog& log) noexcept {
   }
   add_cost(-static_cast<std::int64_t>(log.own_cost()));
   totals_.filters.fetch_sub(1, std::memory_order_relaxed);
+  if (has_wildcard(log.filter())) --wide_;
   counters_.add(Counter::logs, -1);
   table_.remove(log);
   return loss;
@@ -244,6 +249,8 @@ LogLoss TopicLogs::remove(TopicLog& log) noexcept {
 void TopicLogs::after_taking(TopicLog& log, const LogLoss& taken) noexcept {
   counters_.add(Counter::log_messages, -static_cast<std::int64_t>(taken.messages));
   counters_.add(Counter::log_bytes, -static_cast<std::int64_t>(taken.bytes));
+  // It stays in the sum of all until somebody has got it: see let_go().
+  totals_.parts[thread_].cost.fetch_sub(taken.cost, std::memory_order_relaxed);
   if (log.empty()) static_cast<void>(remove(log));
   publish_oldest();
 }

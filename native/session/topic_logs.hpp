@@ -1,6 +1,6 @@
 // Logs of messages that no subscriber matched: a thread's share of them. A log lives on the thread
 // that its filter's hash says, however many threads write to it.
-// In the path: match -> nobody -> [here], and back when somebody subscribes: log_replays.hpp.
+// In the path: match -> nobody -> [here], and on when somebody subscribes: log_handovers.hpp.
 // Thread: its shard's.
 #pragma once
 
@@ -67,6 +67,11 @@ class TopicLogs {
 
   // --- queries
   [[nodiscard]] ThreadIndex home_of(Bytes filter) const noexcept;
+  [[nodiscard]] ThreadIndex home_of_topic(Bytes topic) const noexcept {
+    return home_of(name_for(topic));
+  }
+  /// A log here is of more than one topic.
+  [[nodiscard]] bool any_wide() const noexcept { return wide_ > 0; }
   /// Rows from `slot` on. Returns where to go on, or kListed.
   [[nodiscard]] std::uint32_t list(std::uint32_t slot, const PageBounds& bounds,
                                    JsonWriter& rows) const noexcept;
@@ -79,7 +84,9 @@ class TopicLogs {
   /// Messages of a log went to somebody: it goes where nothing is left of it.
   void after_taking(TopicLog& log, const LogLoss& taken) noexcept;
   /// What was handed over takes no memory any more.
-  void let_go(std::uint64_t cost) noexcept { add_cost(-static_cast<std::int64_t>(cost)); }
+  void let_go(std::uint64_t cost) noexcept {
+    totals_.cost.fetch_sub(cost, std::memory_order_relaxed);
+  }
 
  private:
   /// Why a log goes that nobody asked for to go.
@@ -118,6 +125,7 @@ class TopicLogs {
   std::unordered_map<std::string, std::uint64_t> overruns_;  ///< lost and not told yet, by filter
   std::uint64_t evicted_[kCauses] = {};                      ///< messages, likewise
   std::uint64_t told_ms_ = 0;
+  std::uint32_t wide_ = 0;  ///< logs whose filters have wildcards
   const unsigned threads_;
   const ThreadIndex thread_;
 };

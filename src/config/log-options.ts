@@ -69,9 +69,9 @@ export const connectionLogRows = {
 export const deviceLogRows = {
   dynamic_replay: oneOf({
     default: 'tail',
-    values: ['tail'],
+    values: ['tail', 'backlog'],
     reload: 'live',
-    help: 'What a new subscriber gets of the logs: as in rumqttd nothing, it starts at the tail.',
+    help: 'What a new subscriber gets of the logs. "tail": as in rumqttd nothing, it starts at the tail. "backlog": who subscribes first gets them in order, then what is published from there on.',
   }),
   max_dynamic_filters: integer({
     default: 100_000,
