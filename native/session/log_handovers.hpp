@@ -78,7 +78,6 @@ class LogHandovers {
   void give_back(PoolVector<LogEntry>&& entries) noexcept;
   void give_back(LogHandover& handover) noexcept { give_back(handover.take_rest()); }
   /// Batches of this thread's own logs for its own sessions; to be asked at the end of a turn.
-  [[nodiscard]] bool any_ready() const noexcept { return !ready_.empty(); }
   [[nodiscard]] std::vector<LogBatchRef> take_ready() noexcept {
     return std::exchange(ready_, {});
   }

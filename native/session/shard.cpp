@@ -424,9 +424,7 @@ void Shard::shed_logs() noexcept {
 }
 
 void Shard::end_turn() noexcept {
-  if (handovers_.any_ready()) [[unlikely]] {
-    for (const LogBatchRef& batch : handovers_.take_ready()) on_log_batch(*batch);
-  }
+  for (const LogBatchRef& batch : handovers_.take_ready()) on_log_batch(*batch);
   if (!promises_.empty()) keep_promises();
   if (!gate_.grants_at_once()) gate_.end_batch();
   if (!losers_.empty()) emit_alerts();

@@ -393,7 +393,6 @@ class Shard : private ShardState {
 
   // shard_stop.cpp
   void send_disconnect(const SessionRef& ref, wire::ReasonCode reason, Bytes reason_text) noexcept;
-
   // shard_handovers.cpp: what logs have, for their first subscriber
   void on_log_batch(LogBatch& batch) noexcept;
   [[nodiscard]] bool pump_handover(Session& session, RetainedScan& scan) noexcept;
