@@ -378,14 +378,11 @@ class Shard : private ShardState {
 
   // shard_subscribe.cpp
   void on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
-  [[nodiscard]] wire::ReasonCode subscribe_one(Session& session, std::uint8_t max_qos,
-                                               const wire::SubscriptionView& view,
-                                               std::uint32_t subscription_id,
-                                               PoolVector<SubscriptionName>& made,
-                                               Ticket& ticket) noexcept;
-  [[nodiscard]] wire::ReasonCode unsubscribe_one(Session& session, Bytes topic_filter,
-                                                 const wire::FilterView& filter,
-                                                 Ticket& ticket) noexcept;
+  [[nodiscard]] wire::ReasonCode subscribe_one(
+      Session& session, std::uint8_t max_qos, const wire::SubscriptionView& view,
+      std::uint32_t subscription_id, PoolVector<SubscriptionName>& made, Ticket& ticket) noexcept;
+  [[nodiscard]] wire::ReasonCode unsubscribe_one(
+      Session& session, Bytes topic_filter, const wire::FilterView& filter, Ticket& ticket) noexcept;
   void on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   void drop_scans(Session& session, SubscriptionKey key) noexcept;
   void pump_scans(Session& session) noexcept;
