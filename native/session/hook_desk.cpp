@@ -71,11 +71,11 @@ void HookDesk::rename(HeldQueue& queue, const SessionRef& now) noexcept {
   by_session_[name_of(now)] = &queue;
 }
 
-HeldQueue* HookDesk::find_by_key(Bytes client_id) const noexcept {
+HeldQueue* HookDesk::find_by_key(const SessionKey& key) const noexcept {
   for (std::uint32_t slot = 0; slot < queues_.slots(); ++slot) {
     HeldQueue* queue = queues_.at(slot);
     if (queue != nullptr && queue->key != nullptr &&
-        as_text(queue->key->client_id()) == as_text(client_id)) {
+        as_text(queue->key->bytes()) == as_text(key.bytes())) {
       return queue;
     }
   }

@@ -124,7 +124,7 @@ class HookDesk {
   void close(HeldQueue& queue) noexcept;
   /// The session is `now` from here on: another one of the same client.
   void rename(HeldQueue& queue, const SessionRef& now) noexcept;
-  [[nodiscard]] HeldQueue* find_by_key(Bytes client_id) const noexcept;
+  [[nodiscard]] HeldQueue* find_by_key(const SessionKey& key) const noexcept;
   /// What the next item of the queue will be called, on this thread.
   [[nodiscard]] static std::uint64_t next_id(const HeldQueue& queue) noexcept {
     return std::uint64_t{queue.slot} << 32 | (queue.first + queue.items.size());

@@ -427,7 +427,7 @@ bool Shard::orphan_held(Session& session) noexcept {
 }
 
 void Shard::adopt_held(const Session& session) noexcept {
-  HeldQueue* queue = hooks_.find_by_key(session.client_id());
+  HeldQueue* queue = hooks_.find_by_key(session.key());
   if (queue == nullptr) return;
   resting_.push_back(std::exchange(queue->key, nullptr));
   hooks_.rename(*queue, session.ref());

@@ -139,6 +139,34 @@ STMQTT_TEST("hooks: a client that comes back on another thread goes where its me
   CHECK_EQ(receiver.payloads(), "1 2");
 }
 
+STMQTT_TEST("hooks: nobody waits behind what a tenant's client of the same shown name has left") {
+  HookBed bed({{"/tenants/red/h"}, {"h"}});
+  Limits red;
+  red.tenant_mode = TenantMode::transparent;
+  red.tenant = "red";
+  Peer& receiver = bed.ready(named("r"));
+  receiver.subscribe("#", 0);
+  bed.settle();
+  static_cast<void>(receiver.take());
+  Peer& tenant = bed.ready(named("t"), 0, &red);
+  tenant.publish("h", "held");
+  bed.settle();
+  tenant.cut();
+  bed.settle();
+  Peer& other = bed.ready(named("red.t"));
+  other.publish("h", "own");
+  bed.settle();
+  other.cut();
+  bed.settle();
+  bed.ready(named("red.t")).publish("free", "free");
+  bed.settle();
+  CHECK_EQ(receiver.payloads(), "");
+  bed.verdict("own");
+  CHECK_EQ(receiver.payloads(), "own free");
+  bed.verdict("held");
+  CHECK_EQ(receiver.payloads(), "held");
+}
+
 STMQTT_TEST("hooks: a Will is shown to hooks; it may be dropped") {
   HookBed bed({{"will", 5000}});
   Peer& receiver = bed.ready(named("r"));
