@@ -129,8 +129,8 @@ test('a topic that a hook changes to one by me is that of the same device', asyn
   await telemetry.ready;
   const told = telemetry[Symbol.asyncIterator]();
   const next = async () => {
-    const { topic, deviceId, publisherClientId } = (await told.next()).value;
-    return [topic, deviceId, publisherClientId];
+    const { value } = await told.next();
+    return [value?.topic, value?.deviceId, value?.publisherClientId];
   };
   expect(await outcome(pump, 'raw')).toBe(0);
   expect(await next()).toEqual(['v1/devices/me/telemetry', 'pump', 'pump']);
