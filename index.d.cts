@@ -8,3 +8,6 @@ export declare const Broker: typeof st.Broker;
 export type Broker = st.Broker;
 export declare const StMqttdError: typeof st.StMqttdError;
 export type StMqttdError = st.StMqttdError;
+export declare const UnreadablePayload: typeof st.UnreadablePayload;
+export type UnreadablePayload = st.UnreadablePayload;
+export declare const definePlugin: typeof st.definePlugin;

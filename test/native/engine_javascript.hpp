@@ -300,7 +300,11 @@ class Javascript {
         break;
       }
       case EventKind::auth_request:
-        CHECK(false);  // enhanced_auth is off here
+      case EventKind::written:
+      case EventKind::publish_hook:
+      case EventKind::subscribe_hook:
+      case EventKind::notice:
+        CHECK(false);  // nobody asked for these here
         break;
       case EventKind::drained: {
         drained++;
