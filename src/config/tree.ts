@@ -159,13 +159,18 @@ function withoutAlias(path: readonly string[]): readonly string[] {
   const table = path.at(-2);
   const key = path.at(-1);
   if (table === 'connections' && path.length === 4) {
-    const name = (aliases.connections as Readonly<Record<string, string>>)[key ?? ''];
+    const name = named(aliases.connections as Readonly<Record<string, string>>, key);
     return name === undefined ? path : [...path.slice(0, -1), name];
   }
   if (table === 'router' && path.length === 2) {
-    return (aliases.router as Readonly<Record<string, readonly string[]>>)[key ?? ''] ?? path;
+    return named(aliases.router as Readonly<Record<string, readonly string[]>>, key) ?? path;
   }
   return path;
+}
+
+/** Keys come from outside: "__proto__" and "constructor" are keys like any other. */
+function named<T>(all: Readonly<Record<string, T>>, key = ''): T | undefined {
+  return Object.hasOwn(all, key) ? all[key] : undefined;
 }
 
 export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -225,7 +225,12 @@ describe.each(Object.entries(writers))('%s', (file, write) => {
   });
 
   test('any object at all', async () => {
-    const word = fc.constantFrom(...places.flatMap(({ path, key }) => [...path, key]), '__proto__');
+    const everyObjects = ['__proto__', 'constructor', 'toString', 'hasOwnProperty'];
+    const known = places.flatMap(({ path, key }) => [...path, key]);
+    const word = fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom(...known) },
+      fc.constantFrom(...everyObjects),
+    );
     const tree = fc.object({ key: word, maxDepth: 4, values: [fc.integer(), fc.string()] });
     await fc.assert(
       fc.asyncProperty(tree, async (root) => {
@@ -237,6 +242,25 @@ describe.each(Object.entries(writers))('%s', (file, write) => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test.each(['__proto__', 'constructor', 'toString'])('%s is a key like any other', async (key) => {
+    const paths = [
+      [],
+      ['router'],
+      ['v4', '1', 'connections'],
+      ['auth'],
+      ['ws', 'x', 'tls'],
+      ['log'],
+    ];
+    for (const path of paths) {
+      const tree = [...path, key].reduceRight<string>(
+        (inner, at) => `{${literal(at)}: ${inner}}`,
+        '""',
+      );
+      const error = await failure(file.endsWith('toml') ? 'a.json' : file, tree);
+      expect(error?.code, path.join('.')).toMatch(/^ST_CONFIG_/);
+    }
   });
 
   test('brackets by the thousand', async () => {
