@@ -63,6 +63,21 @@ class Message {
   [[nodiscard]] bool retain() const noexcept { return retain_; }
   [[nodiscard]] std::uint32_t published() const noexcept { return published_; }
 
+  /// What it was made of; the views are borrowed and valid as long as this message.
+  [[nodiscard]] MessageParts parts() const noexcept {
+    MessageParts parts;
+    parts.topic = topic();
+    parts.properties = properties();
+    parts.payload = payload();
+    parts.origin = origin();
+    parts.expires_at_ms = expires_at_ms_;
+    parts.publisher = publisher_;
+    parts.published = published_;
+    parts.qos = qos_;
+    parts.retain = retain_;
+    return parts;
+  }
+
   /// Position in the order of retained publishes; 0 = was not retained. Set once by the retained
   /// index, under its lock, before the message is shared with anybody.
   [[nodiscard]] std::uint64_t retain_sequence() const noexcept { return retain_sequence_; }

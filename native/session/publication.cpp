@@ -5,17 +5,7 @@
 namespace stmqtt {
 
 Publication::Publication(Message& message, FormScratch& scratch) noexcept
-    : scratch_(scratch), message_(&message) {
-  parts_.topic = message.topic();
-  parts_.properties = message.properties();
-  parts_.payload = message.payload();
-  parts_.origin = message.origin();
-  parts_.expires_at_ms = message.expires_at_ms();
-  parts_.publisher = message.publisher();
-  parts_.published = message.published();
-  parts_.qos = message.qos();
-  parts_.retain = message.retain();
-}
+    : parts_(message.parts()), scratch_(scratch), message_(&message) {}
 
 PublishForm* Publication::stripped_forms() noexcept {
   if (!strips_) {

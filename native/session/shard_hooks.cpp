@@ -19,20 +19,6 @@ namespace {
 /// Of what is held for itself and not for a message.
 constexpr std::size_t kItemBytes = 64;
 
-MessageParts parts_of(const Message& message) noexcept {
-  MessageParts parts;
-  parts.topic = message.topic();
-  parts.properties = message.properties();
-  parts.payload = message.payload();
-  parts.origin = message.origin();
-  parts.expires_at_ms = message.expires_at_ms();
-  parts.publisher = message.publisher();
-  parts.published = message.published();
-  parts.qos = message.qos();
-  parts.retain = message.retain();
-  return parts;
-}
-
 std::size_t bytes_of(const HeldItem& item) noexcept {
   return kItemBytes + (item.message ? item.message->logical_bytes() : 0);
 }
@@ -121,7 +107,7 @@ bool Shard::hold_will(const Session& session, const MessageRef& message) noexcep
   item.qos = message->qos();
   if ((needs.kinds & kHookPublish) != 0) {
     if (queue == nullptr) queue = &hooks_.open(session.ref());
-    if (ask_hooks(nullptr, session, parts_of(*message), HookDesk::next_id(*queue))) {
+    if (ask_hooks(nullptr, session, message->parts(), HookDesk::next_id(*queue))) {
       item.state = HeldItem::State::waiting;
       item.deadline_ms = cx_.now_ms + needs.publish.timeout_ms;
       item.drops_late = needs.publish.drops;
@@ -273,7 +259,7 @@ void Shard::apply_verdict(HeldQueue& queue, HeldItem& item, const contract::Hook
     item.reason = ReasonCode::implementation_specific_error;
     return;
   }
-  MessageParts parts = parts_of(*item.message);
+  MessageParts parts = item.message->parts();
   parts.topic = texts.topic;
   parts.properties = texts.properties;
   parts.payload = texts.payload;
