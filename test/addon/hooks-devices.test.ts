@@ -1,60 +1,24 @@
 // What hooks see of devices and tenants, with clients of MQTT.js: device topics as links see them,
 // whose they are, and where a changed one goes.
-import mqtt from 'mqtt';
-import { afterEach, expect, test } from 'vitest';
-import { Broker } from '../../src/broker.js';
+import type mqtt from 'mqtt';
+import { expect, test } from 'vitest';
+import type { Broker } from '../../src/broker.js';
 import type { ConfigTables } from '../../src/config/options.js';
-import type { LogRecord } from '../../src/log/logger.js';
 import { eventually } from '../harness/eventually.js';
-
-let brokers: Broker[] = [];
-let clients: mqtt.MqttClient[] = [];
-afterEach(async () => {
-  for (const client of clients) client.end(true);
-  await Promise.all(brokers.map((broker) => broker.stop({ timeoutMs: 300 })));
-  brokers = [];
-  clients = [];
-});
+import * as hooks from './hook-clients.js';
+import { logged, outcome } from './hook-clients.js';
 
 const listen = '127.0.0.1:0';
-function make(options: ConfigTables = {}): Broker {
-  const broker = new Broker({
+const make = (options: ConfigTables = {}): Broker =>
+  hooks.make({
     unified: { devices: { listen }, services: { listen, role: 'service' } },
     ...options,
   } as ConfigTables);
-  brokers.push(broker);
-  return broker;
-}
-async function open(
-  broker: Broker,
-  listener: 'devices' | 'services',
-  options: mqtt.IClientOptions = {},
-): Promise<mqtt.MqttClient> {
-  const port = broker.addresses.find((at) => at.listener.endsWith(listener))?.port;
-  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, {
-    protocolVersion: 5,
-    reconnectPeriod: 0,
-    ...options,
-  });
-  client.on('error', () => {});
-  clients.push(client);
-  return client;
-}
+const open = (broker: Broker, listener: 'devices' | 'services', options?: mqtt.IClientOptions) =>
+  hooks.open(broker, options, listener);
 /** What it gets, as "topic=payload". */
-async function hear(client: mqtt.MqttClient, filter: string): Promise<string[]> {
-  const got: string[] = [];
-  client.on('message', (topic, payload) => got.push(`${topic}=${payload.toString()}`));
-  await client.subscribeAsync(filter, { qos: 1 });
-  return got;
-}
-async function outcome(client: mqtt.MqttClient, topic: string, text = 'x'): Promise<number> {
-  try {
-    const packet = await client.publishAsync(topic, text, { qos: 1 });
-    return (packet as { reasonCode?: number } | undefined)?.reasonCode ?? 0;
-  } catch (error) {
-    return (error as { code?: number }).code ?? -1;
-  }
-}
+const hear = (client: mqtt.MqttClient, filter: string) => hooks.listen(client, filter, 1);
+
 async function granted(client: mqtt.MqttClient, filter: string): Promise<number | undefined> {
   const [one] = await client.subscribeAsync(filter, { qos: 1 }).catch(() => [{ qos: 0x87 }]);
   return one?.qos;
@@ -93,8 +57,7 @@ test('a filter by me means all devices; hooks see whose message it is', async ()
 
 test('a topic that a hook changes to one by me is that of the same device', async () => {
   const broker = make();
-  const records: LogRecord[] = [];
-  broker.on('log', (record) => records.push(record));
+  const records = logged(broker);
   broker.onPublish('v1/devices/me/telemetry', (m) => ({
     topic: 'v1/devices/me/attributes',
     payload: `${m.text()}!`,
@@ -112,7 +75,7 @@ test('a topic that a hook changes to one by me is that of the same device', asyn
   const own = await hear(pump, 'v1/devices/me/attributes');
   await pump.publishAsync('v1/devices/me/telemetry', '1', { qos: 1 });
   await pump.publishAsync('v1/devices/me/attributes', '2', { qos: 1 });
-  expect(await outcome(pump, 'raw', '3')).toBe(0);
+  expect(await outcome(pump, 'raw', 1, '3')).toBe(0);
   await pump.publishAsync('away', '4', { qos: 1 });
   await eventually(() =>
     expect(got).toEqual([

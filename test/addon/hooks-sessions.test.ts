@@ -1,56 +1,12 @@
 // Hooks about clients and their subscriptions, and those that are only told, with clients of MQTT.js.
 import { setTimeout as sleep } from 'node:timers/promises';
-import mqtt from 'mqtt';
-import { afterEach, describe, expect, test } from 'vitest';
-import { Broker } from '../../src/broker.js';
-import type { ConfigTables } from '../../src/config/options.js';
+import type mqtt from 'mqtt';
+import { describe, expect, test } from 'vitest';
+import type { Broker } from '../../src/broker.js';
 import type { AckInfo, DropInfo, HookConnect, HookSubscription } from '../../src/hooks/types.js';
-import type { LogRecord } from '../../src/log/logger.js';
 import { eventually } from '../harness/eventually.js';
+import { listen, logged, make, open, start } from './hook-clients.js';
 
-let brokers: Broker[] = [];
-let clients: mqtt.MqttClient[] = [];
-afterEach(async () => {
-  for (const client of clients) client.end(true);
-  await Promise.all(brokers.map((broker) => broker.stop({ timeoutMs: 300 })));
-  brokers = [];
-  clients = [];
-});
-
-function make(options: ConfigTables = {}): Broker {
-  const broker = new Broker({ unified: { test: { listen: '127.0.0.1:0' } }, ...options });
-  brokers.push(broker);
-  return broker;
-}
-async function start(options: ConfigTables = {}): Promise<Broker> {
-  const broker = make(options);
-  await broker.start();
-  return broker;
-}
-async function open(broker: Broker, options: mqtt.IClientOptions = {}): Promise<mqtt.MqttClient> {
-  const address = broker.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${address.port}`, {
-    protocolVersion: 5,
-    reconnectPeriod: 0,
-    ...options,
-  });
-  client.on('error', () => {});
-  clients.push(client);
-  return client;
-}
-/** What it gets, as "topic=payload". */
-async function listen(client: mqtt.MqttClient, filter = '#', qos: 0 | 2 = 2): Promise<string[]> {
-  const got: string[] = [];
-  client.on('message', (topic, payload) => got.push(`${topic}=${payload.toString()}`));
-  await client.subscribeAsync(filter, { qos });
-  return got;
-}
-function logged(broker: Broker): LogRecord[] {
-  const records: LogRecord[] = [];
-  broker.on('log', (record) => records.push(record));
-  return records;
-}
 /** The Reason Code that a connection is refused with. */
 async function refusal(broker: Broker, options: mqtt.IClientOptions = {}): Promise<number> {
   try {
