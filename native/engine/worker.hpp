@@ -226,14 +226,12 @@ class Worker final : private Handler, private Host {
   struct Answer;
   void take_query(const std::uint8_t* record) noexcept;
   void take_write(const std::uint8_t* record) noexcept;
-  [[nodiscard]] bool answer_clients(const Asked& asked, const PageBounds& bounds,
+  [[nodiscard]] bool answer_by_slot(const Asked& asked, const PageBounds& bounds,
                                     Answer& answer) noexcept;
   [[nodiscard]] bool answer_about_session(const Asked& asked, const PageBounds& bounds,
                                           Answer& answer) noexcept;
   [[nodiscard]] bool answer_subscriptions(const Asked& asked, const PageBounds& bounds,
                                           Answer& answer) noexcept;
-  [[nodiscard]] bool answer_logs(const Asked& asked, const PageBounds& bounds,
-                                 Answer& answer) noexcept;
   [[nodiscard]] bool answer_log(const Asked& asked, const PageBounds& bounds,
                                 Answer& answer) noexcept;
   void answer_routes(const Asked& asked, const PageBounds& bounds, Answer& answer) noexcept;

@@ -34,6 +34,7 @@ constexpr char kSubscriptionsCursor = 's';
 constexpr char kClientsSubscriptionsCursor = 'u';
 constexpr char kRoutesCursor = 'r';
 constexpr char kRetainedCursor = 't';
+constexpr char kLogsCursor = 'l';
 
 }  // namespace
 
@@ -46,7 +47,8 @@ void Worker::take_query(const std::uint8_t* record) noexcept {
   bool here = true;
   switch (static_cast<QueryKind>(asked.query.query)) {
     case QueryKind::clients:
-      here = answer_clients(asked, bounds, answer);
+    case QueryKind::logs:
+      here = answer_by_slot(asked, bounds, answer);
       break;
     case QueryKind::client:
     case QueryKind::kick:
@@ -75,9 +77,6 @@ void Worker::take_query(const std::uint8_t* record) noexcept {
     case QueryKind::names:
       answer_names(asked, answer);
       break;
-    case QueryKind::logs:
-      here = answer_logs(asked, bounds, answer);
-      break;
     case QueryKind::log:
       here = answer_log(asked, bounds, answer);
       break;
@@ -88,11 +87,13 @@ void Worker::take_query(const std::uint8_t* record) noexcept {
 }
 
 /// These say false where the query went on to another thread, or is answered later.
-bool Worker::answer_clients(const Asked& asked, const PageBounds& bounds, Answer& answer) noexcept {
+bool Worker::answer_by_slot(const Asked& asked, const PageBounds& bounds, Answer& answer) noexcept {
+  const bool logs = static_cast<QueryKind>(asked.query.query) == QueryKind::logs;
+  const char listing = logs ? kLogsCursor : kClientsCursor;
   ThreadIndex thread = 0;
   std::uint32_t slot = 0;
   if (!asked.cursor.empty()) {
-    CursorReader cursor(asked.cursor, kClientsCursor);
+    CursorReader cursor(asked.cursor, listing);
     thread = cursor.u8();
     slot = cursor.u32();
     if (!cursor.ends() || thread >= outboxes_.size()) {
@@ -102,13 +103,13 @@ bool Worker::answer_clients(const Asked& asked, const PageBounds& bounds, Answer
   }
   if (thread != index_) return pass_on(asked, thread);
   answer.rows.begin_array();
-  slot = shard_.list_sessions(slot, bounds, answer.rows);
+  slot = logs ? shard_.logs().list(slot, bounds, answer.rows)
+              : shard_.list_sessions(slot, bounds, answer.rows);
   answer.rows.end_array();
   if (slot != kListed) {
-    answer.cursor = CursorWriter(kClientsCursor).u8(thread).u32(slot).take();
+    answer.cursor = CursorWriter(listing).u8(thread).u32(slot).take();
   } else if (thread + 1U < outboxes_.size()) {
-    answer.cursor =
-        CursorWriter(kClientsCursor).u8(static_cast<std::uint8_t>(thread + 1)).u32(0).take();
+    answer.cursor = CursorWriter(listing).u8(static_cast<std::uint8_t>(thread + 1)).u32(0).take();
   }
   return true;
 }

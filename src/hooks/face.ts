@@ -17,14 +17,13 @@ import type {
   UnsubscribeHook,
 } from './types.js';
 
-/** A filter may stand before the handler. */
-function withFilter<H>(
-  first: string | H,
-  second?: H | HookOptions,
-  third?: HookOptions,
-): [string, H, HookOptions | undefined] {
+/** A filter may stand before the handler; else all topics are meant. */
+type Filtered<H, O> = [filter: string, handler: H, options?: O] | [handler: H, options?: O];
+
+function withFilter<H, O>(asked: Filtered<H, O>): [string, H, O | undefined] {
+  const [first, second, third] = asked;
   return typeof first === 'function'
-    ? ['#', first, second as HookOptions | undefined]
+    ? ['#', first as H, second as O | undefined]
     : [first as string, second as H, third];
 }
 
@@ -55,43 +54,23 @@ export abstract class BrokerHooks extends EventEmitter<BrokerEvents> {
    * rules are asked: it may be refused ('drop' = 0x87, `{ refuse: reasonCode }`), or changed. The
    * client's later packets wait. Throws ST_ARGUMENT.
    */
-  onSubscribe(filter: string, handler: SubscribeHook, options?: HookOptions): Unregister;
-  onSubscribe(handler: SubscribeHook, options?: HookOptions): Unregister;
-  onSubscribe(
-    first: string | SubscribeHook,
-    second?: SubscribeHook | HookOptions,
-    third?: HookOptions,
-  ): Unregister {
-    return this.hooks.add('subscribe', ...withFilter(first, second, third));
+  onSubscribe(...asked: Filtered<SubscribeHook, HookOptions>): Unregister {
+    return this.hooks.add('subscribe', ...withFilter(asked));
   }
 
   /** Tells of each filter of an UNSUBSCRIBE that was subscribed to. Throws ST_ARGUMENT. */
-  onUnsubscribe(filter: string, handler: UnsubscribeHook, options?: NoticeOptions): Unregister;
-  onUnsubscribe(handler: UnsubscribeHook, options?: NoticeOptions): Unregister;
-  onUnsubscribe(
-    first: string | UnsubscribeHook,
-    second?: UnsubscribeHook | HookOptions,
-    third?: HookOptions,
-  ): Unregister {
-    return this.hooks.add('unsubscribe', ...withFilter(first, second, third));
+  onUnsubscribe(...asked: Filtered<UnsubscribeHook, NoticeOptions>): Unregister {
+    return this.hooks.add('unsubscribe', ...withFilter(asked));
   }
 
   /** Tells of each message of QoS 1 or 2 that a receiver has acknowledged. Throws ST_ARGUMENT. */
-  onAck(filter: string, handler: AckHook, options?: NoticeOptions): Unregister;
-  onAck(handler: AckHook, options?: NoticeOptions): Unregister;
-  onAck(first: string | AckHook, second?: AckHook | HookOptions, third?: HookOptions): Unregister {
-    return this.hooks.add('ack', ...withFilter(first, second, third));
+  onAck(...asked: Filtered<AckHook, NoticeOptions>): Unregister {
+    return this.hooks.add('ack', ...withFilter(asked));
   }
 
   /** Tells of each message that did not get to a receiver, and why. Throws ST_ARGUMENT. */
-  onDrop(filter: string, handler: DropHook, options?: NoticeOptions): Unregister;
-  onDrop(handler: DropHook, options?: NoticeOptions): Unregister;
-  onDrop(
-    first: string | DropHook,
-    second?: DropHook | HookOptions,
-    third?: HookOptions,
-  ): Unregister {
-    return this.hooks.add('drop', ...withFilter(first, second, third));
+  onDrop(...asked: Filtered<DropHook, NoticeOptions>): Unregister {
+    return this.hooks.add('drop', ...withFilter(asked));
   }
 
   /** Tells of each client whose connection has ended, links too. Throws ST_ARGUMENT. */

@@ -11,13 +11,20 @@ namespace {
 using contract::Counter;
 using wire::PacketType;
 
+/// With a Will for "will".
+ConnectText mortal(const std::string& payload, std::uint8_t qos = 0) {
+  ConnectText text = named("s");
+  text.has_will = true;
+  text.will_topic = "will";
+  text.will_payload = payload;
+  text.will_qos = qos;
+  return text;
+}
+
 STMQTT_TEST("hooks: what may be held is bounded; its client waits, and nobody else") {
   HookBed bed({{"h", 5000}});
 
-  Peer& receiver = bed.ready(named("r"));
-  receiver.subscribe("#", 0);
-  bed.settle();
-  static_cast<void>(receiver.take());
+  Peer& receiver = bed.receiver();
   Peer& sender = bed.ready(named("s"));
   sender.publish("h", "first");
   for (std::uint32_t at = 0; at < HookDesk::kMaxItems + 10; ++at) sender.publish("a", "x");
@@ -59,10 +66,7 @@ STMQTT_TEST("hooks: what is held counts in the Receive Maximum; 3.x waits") {
 
 STMQTT_TEST("hooks: a QoS 2 message that is sent again while it waits is published once") {
   HookBed bed({{"h", 5000}});
-  Peer& receiver = bed.ready(named("r"));
-  receiver.subscribe("#", 0);
-  bed.settle();
-  static_cast<void>(receiver.take());
+  Peer& receiver = bed.receiver();
   Peer& first = bed.ready(persistent("s"));
   first.publish("h", "once", 2, 7).publish("h", "once", 2, 7);
   bed.settle();
@@ -88,15 +92,8 @@ STMQTT_TEST("hooks: a QoS 2 message that is sent again while it waits is publish
 
 STMQTT_TEST("hooks: after DISCONNECT what was sent before is published, in order, and before the Will") {
   HookBed bed({{"h", 5000}});
-  Peer& receiver = bed.ready(named("r"));
-  receiver.subscribe("#", 0);
-  bed.settle();
-  static_cast<void>(receiver.take());
-  ConnectText with_will = named("s");
-  with_will.has_will = true;
-  with_will.will_topic = "will";
-  with_will.will_payload = "will";
-  Peer& sender = bed.ready(with_will);
+  Peer& receiver = bed.receiver();
+  Peer& sender = bed.ready(mortal("will"));
   sender.publish("h", "1").publish("a", "2", 1, 2).publish("a", "3", 2, 3);
   bed.settle();
   sender.cut();
@@ -122,10 +119,7 @@ STMQTT_TEST("hooks: after DISCONNECT what was sent before is published, in order
 
 STMQTT_TEST("hooks: a client that comes back on another thread goes where its messages wait") {
   HookBed bed({{"h", 5000}}, threads(2));
-  Peer& receiver = bed.ready(named("r"), 0);
-  receiver.subscribe("#", 0);
-  bed.settle();
-  static_cast<void>(receiver.take());
+  Peer& receiver = bed.receiver();
   Peer& sender = bed.ready(named("s"), 1);
   sender.publish("h", "1");
   bed.settle();
@@ -144,10 +138,7 @@ STMQTT_TEST("hooks: nobody waits behind what a tenant's client of the same shown
   Limits red;
   red.tenant_mode = TenantMode::transparent;
   red.tenant = "red";
-  Peer& receiver = bed.ready(named("r"));
-  receiver.subscribe("#", 0);
-  bed.settle();
-  static_cast<void>(receiver.take());
+  Peer& receiver = bed.receiver();
   Peer& tenant = bed.ready(named("t"), 0, &red);
   tenant.publish("h", "held");
   bed.settle();
@@ -169,23 +160,14 @@ STMQTT_TEST("hooks: nobody waits behind what a tenant's client of the same shown
 
 STMQTT_TEST("hooks: a Will is shown to hooks; it may be dropped") {
   HookBed bed({{"will", 5000}});
-  Peer& receiver = bed.ready(named("r"));
-  receiver.subscribe("#", 0);
-  bed.settle();
-  static_cast<void>(receiver.take());
-  ConnectText with_will = named("s");
-  with_will.has_will = true;
-  with_will.will_topic = "will";
-  with_will.will_payload = "w1";
-  with_will.will_qos = 2;
-  bed.ready(with_will).cut();
+  Peer& receiver = bed.receiver();
+  bed.ready(mortal("w1", 2)).cut();
   bed.settle();
   CHECK_EQ(bed.shown.size(), 1U);
   CHECK_EQ(bed.last.flags, contract::kHookIsWill);
   bed.verdict("w1", HookAction::drop);
   CHECK_EQ(receiver.payloads(), "");
-  with_will.will_payload = "w2";
-  bed.ready(with_will).cut();
+  bed.ready(mortal("w2", 2)).cut();
   bed.settle();
   bed.verdict("w2");
   CHECK_EQ(receiver.payloads(), "w2");
@@ -208,10 +190,7 @@ STMQTT_TEST("hooks: with no room for events its client waits, and goes on when t
 
 STMQTT_TEST("hooks: the end of waiting, and hooks that are taken away") {
   HookBed bed({{"h", 60'000}, {"k", 60'000, true}});
-  Peer& receiver = bed.ready(named("r"));
-  receiver.subscribe("#", 0);
-  bed.settle();
-  static_cast<void>(receiver.take());
+  Peer& receiver = bed.receiver();
   Peer& sender = bed.ready(named("s"));
   sender.publish("h", "1").publish("k", "2").publish("a", "3");
   bed.settle();

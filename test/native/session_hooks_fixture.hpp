@@ -42,6 +42,14 @@ class HookBed : public model::Bed {
       : Bed(options) {
     set(hooks);
   }
+  /// A client that gets all messages with QoS 0, and has got none yet.
+  model::Peer& receiver() {
+    model::Peer& peer = ready(named("r"));
+    peer.subscribe("#", 0);
+    settle();
+    static_cast<void>(peer.take());
+    return peer;
+  }
   void set(const std::vector<HookText>& hooks) {
     const std::string form = form_of(hooks);
     const auto set = HookSet::read(as_bytes(form));
