@@ -83,6 +83,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
   const { logger } = recorder;
 
   let isWatched = () => false;
+  let allEnds = () => false;
   /** Events cross only if someone can see them: the application, console, log, $SYS readers. */
   const mask = ({ console }: BrokerConfig) =>
     eventMask(
@@ -90,6 +91,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
         console !== undefined ||
         logger.mayPass('info', 'session') ||
         isWatched(),
+      allEnds(),
     );
   const options = nativeBrokerOptions(config, {
     placement: internals.placement ?? 'least-connections',
@@ -219,6 +221,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     watchedChanged: () => applyNative(reloader.current.config),
     onError: (error) => recorder.error('broker', error),
   });
+  allEnds = () => hooks.wantsAllEnds;
   isWatched = () => sys.watched || hooks.watches || devices.watches;
   const plugins = new PluginSlot(config.plugins, {
     broker: owner.broker,

@@ -5,12 +5,15 @@ import { HookRegistry } from './registry.js';
 import type {
   AckHook,
   AlertHook,
+  ConnectedHook,
   ConnectHook,
   DisconnectHook,
   DropHook,
   HookOptions,
   NoticeOptions,
   PublishHook,
+  RefusedHook,
+  SessionEndHook,
   SessionExpireHook,
   SubscribeHook,
   Unregister,
@@ -73,9 +76,24 @@ export abstract class BrokerHooks extends EventEmitter<BrokerEvents> {
     return this.hooks.add('drop', ...withFilter(asked));
   }
 
+  /** Tells of each client that was admitted, links too: its session exists. Throws ST_ARGUMENT. */
+  onConnected(handler: ConnectedHook, options?: NoticeOptions): Unregister {
+    return this.hooks.add('connected', '#', handler, options);
+  }
+
+  /** Tells of each attempt to connect that was refused. Throws ST_ARGUMENT. */
+  onRefused(handler: RefusedHook, options?: NoticeOptions): Unregister {
+    return this.hooks.add('refused', '#', handler, options);
+  }
+
   /** Tells of each client whose connection has ended, links too. Throws ST_ARGUMENT. */
   onDisconnect(handler: DisconnectHook, options?: NoticeOptions): Unregister {
     return this.hooks.add('disconnect', '#', handler, options);
+  }
+
+  /** Tells of each session that has ended, and why. Throws ST_ARGUMENT. */
+  onSessionEnd(handler: SessionEndHook, options?: NoticeOptions): Unregister {
+    return this.hooks.add('sessionEnd', '#', handler, options);
   }
 
   /** Tells of each session that has ended because its time was over. Throws ST_ARGUMENT. */

@@ -10,7 +10,10 @@ export type HookName =
   | 'unsubscribe'
   | 'ack'
   | 'drop'
+  | 'connected'
+  | 'refused'
   | 'disconnect'
+  | 'sessionEnd'
   | 'sessionExpire'
   | 'alert';
 

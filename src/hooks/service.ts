@@ -37,7 +37,8 @@ export class HookService implements HookUser {
   #applying: Promise<void> = Promise.resolve();
   #scheduled = false;
   #ended = false;
-  #watches = false;
+  /** What the mask of events was made of. */
+  #seen = 'false false';
 
   constructor(deps: HookServiceDeps) {
     this.#deps = deps;
@@ -46,7 +47,12 @@ export class HookService implements HookUser {
   /** Hooks are told of what happens to clients. */
   get watches(): boolean {
     const { registry } = this.#deps;
-    return registry.has('disconnect') || registry.has('sessionExpire') || registry.has('alert');
+    return eventKinds.some((kind) => registry.has(kind));
+  }
+
+  /** Hooks are told of sessions that end with their connection, too. */
+  get wantsAllEnds(): boolean {
+    return this.#deps.registry.has('sessionEnd');
   }
 
   changed(): void {
@@ -80,9 +86,9 @@ export class HookService implements HookUser {
 
   tell<K extends keyof BrokerEvents>(event: K, values: BrokerEvents[K]): void {
     if (this.#runner === undefined) return;
-    const kind = noticeOf(event, values[0]);
-    if (kind === undefined) return;
-    this.#runner.notify(this.#deps.registry.of(kind), values[0]);
+    for (const kind of noticesOf(event, values[0])) {
+      this.#runner.notify(this.#deps.registry.of(kind), values[0]);
+    }
   }
 
   end(): void {
@@ -119,8 +125,9 @@ export class HookService implements HookUser {
       registry.of(kind).map((hook) => nativeHook(kind, hook, devices)),
     );
     this.#deps.native.setHooks(encodeHooks(native));
-    if (this.watches === this.#watches) return;
-    this.#watches = this.watches;
+    const seen = `${this.watches} ${this.wantsAllEnds}`;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
     this.#deps.watchedChanged();
   }
 
@@ -130,11 +137,17 @@ export class HookService implements HookUser {
   }
 }
 
-function noticeOf(event: keyof BrokerEvents, value: unknown): HookName | undefined {
-  if (event === 'disconnect') return 'disconnect';
-  if (event === 'alert') return 'alert';
-  const isExpiry = event === 'sessionEnd' && (value as { cause: string }).cause === 'expired';
-  return isExpiry ? 'sessionExpire' : undefined;
+/** Those that are told of the broker's events. */
+const eventKinds = [
+  ...(['connected', 'refused', 'disconnect', 'sessionEnd', 'sessionExpire', 'alert'] as const),
+];
+
+function noticesOf(event: keyof BrokerEvents, value: unknown): readonly HookName[] {
+  if (event === 'connect') return ['connected'];
+  if (event === 'refused' || event === 'disconnect' || event === 'alert') return [event];
+  if (event !== 'sessionEnd') return [];
+  const isExpiry = (value as { cause: string }).cause === 'expired';
+  return isExpiry ? ['sessionEnd', 'sessionExpire'] : ['sessionEnd'];
 }
 
 /** Those that the native half must know of. */

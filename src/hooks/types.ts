@@ -2,7 +2,13 @@
 import type { MessageProperties, Qos } from '../link/packets.js';
 import type { DropCauseName } from '../native/contract.js';
 import type { ProtocolVersion } from '../native/events.js';
-import type { AlertInfo, DisconnectInfo, SessionEndInfo } from '../session/events.js';
+import type {
+  AlertInfo,
+  ConnectInfo,
+  DisconnectInfo,
+  RefusedInfo,
+  SessionEndInfo,
+} from '../session/events.js';
 
 /** What becomes of it where a hook gives no answer that counts. */
 export type HookPolicy = 'pass' | 'drop';
@@ -188,6 +194,9 @@ export interface DropInfo {
 export type DropHook = (dropped: DropInfo) => Answer<unknown>;
 
 export type PublishHook = (message: HookMessage) => Answer<MessageVerdict>;
+export type ConnectedHook = (client: ConnectInfo) => Answer<unknown>;
+export type RefusedHook = (attempt: RefusedInfo) => Answer<unknown>;
+export type SessionEndHook = (session: SessionEndInfo) => Answer<unknown>;
 export type DisconnectHook = (client: DisconnectInfo) => Answer<unknown>;
 export type SessionExpireHook = (session: SessionEndInfo) => Answer<unknown>;
 export type AlertHook = (alert: AlertInfo) => Answer<unknown>;

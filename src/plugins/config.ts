@@ -24,9 +24,15 @@ export function checkedConfig(plugin: Plugin<never>, entry: PluginConfig): unkno
     plugin.check?.(config as never);
   } catch (cause) {
     if (cause instanceof StMqttdError) throw cause;
-    throw refuse(messageOf(cause), [], cause);
+    throw refuse(messageOf(cause), pathOf(cause), cause);
   }
   return config;
+}
+
+/** Of what check() throws: the key that is wrong. */
+function pathOf(cause: unknown): readonly string[] {
+  const path: unknown = (cause as { readonly path?: unknown } | null)?.path;
+  return Array.isArray(path) ? path.map(String) : [];
 }
 
 function compiled(schema: object, { name, module, isTextual }: PluginConfig): ValidateFunction {

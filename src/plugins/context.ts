@@ -1,5 +1,7 @@
 /** What one loaded plugin has made: its hooks, links and timers, which end with it. */
+import { resolve } from 'node:path';
 import type { Broker } from '../broker.js';
+import type { PluginConfig } from '../config/plugin-options.js';
 import { fail, messageOf } from '../errors.js';
 import { BrokerHooks } from '../hooks/face.js';
 import type { Link } from '../link/link.js';
@@ -34,11 +36,24 @@ export class OwnedContext {
   readonly #abort = new AbortController();
   #readies: Task[] = [];
   #isReady = false;
+  readonly #folder: string | undefined;
+  #counts: (() => Readonly<Record<string, number>>) | undefined;
 
-  constructor(name: string, broker: Broker, say: Say) {
+  constructor({ name, folder }: PluginConfig, broker: Broker, say: Say) {
     this.name = name;
+    this.#folder = folder;
     this.#broker = broker;
     this.#say = say;
+  }
+
+  /** What it says of itself. */
+  get counts(): Readonly<Record<string, number>> | undefined {
+    try {
+      return this.#counts?.();
+    } catch (error) {
+      this.failed('counts', error);
+      return undefined;
+    }
   }
 
   /** What the plugin is given. */
@@ -51,6 +66,11 @@ export class OwnedContext {
       log: this.#log(),
       signal: this.#abort.signal,
       broker,
+      path: (text: string) => resolve(this.#folder ?? '.', text),
+      counts: (read: () => Readonly<Record<string, number>>) => {
+        this.#mustBeLoaded('counts()');
+        this.#counts = read;
+      },
       link: (options?: LinkOptions) => this.#link(options),
       onReady: (fn: Task) => this.#onReady(fn),
       onStop: (fn: Task) => {

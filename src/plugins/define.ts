@@ -5,3 +5,13 @@ import type { Plugin } from './types.js';
 export function definePlugin<C = unknown>(plugin: Plugin<C>): Plugin<C> {
   return plugin;
 }
+
+/** For check(): what is wrong with the key at `path` of the configuration. */
+export class WrongConfig extends Error {
+  readonly path: readonly string[];
+
+  constructor(path: readonly string[], why: string, options?: ErrorOptions) {
+    super(why, options);
+    this.path = path;
+  }
+}

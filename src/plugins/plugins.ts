@@ -65,6 +65,7 @@ export class Plugins {
       description: found?.description,
       defaultStartup: this.#known.started.includes(entry),
       immutable,
+      counts: this.#loaded.get(name)?.context.counts,
       error,
     };
   }
@@ -154,7 +155,7 @@ export class Plugins {
     const { name } = entry;
     if (this.#isEnded) throw this.#state(entry, 'loading it', 'the broker stops');
     const { broker, say } = this.#deps;
-    const context = new OwnedContext(name, broker, say);
+    const context = new OwnedContext(entry, broker, say);
     try {
       const plugin = this.#found.get(name) ?? (await findPlugin(entry));
       this.#found.set(name, plugin);

@@ -3,4 +3,5 @@ import type { Plugin } from './types.js';
 
 export const shipped: Readonly<Record<string, () => Promise<Plugin<never>>>> = {
   'topic-rewrite': async () => (await import('./builtin/topic-rewrite/plugin.js')).plugin,
+  'web-hook': async () => (await import('./builtin/web-hook/plugin.js')).plugin,
 };

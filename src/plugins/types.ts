@@ -33,6 +33,10 @@ export interface PluginContext<C = unknown> extends PluginHooks {
     Broker,
     'id' | 'ready' | 'addresses' | 'metrics' | 'registry' | 'bans' | 'disconnectClient'
   >;
+  /** A path of its configuration: a relative one begins at the folder of the configuration file. */
+  path(text: string): string;
+  /** What lists of plugins show: `read` is called for each; numbers that only grow, or are in force. */
+  counts(read: () => Readonly<Record<string, number>>): void;
   /** A client inside this process; closed when it is unloaded. Not before onReady. */
   link(options?: LinkOptions): Promise<Link>;
   /** Calls `fn` when clients can come; at once if they can already. A start waits for its promise. */
@@ -50,7 +54,10 @@ export interface Plugin<C = unknown> {
   readonly version?: string | undefined;
   /** JSON Schema (draft-07) of `[plugins.NAME.config]`; without it any table is taken. */
   readonly schema?: Readonly<Record<string, unknown>> | undefined;
-  /** Checks what a schema cannot say. Throws where something is wrong; nothing may be started. */
+  /**
+   * Checks what a schema cannot say. Throws where something is wrong; nothing may be started. An error
+   * with `path`, as `['rules', '0', 'regex']`, is told with the place of that key.
+   */
   check?(config: C): void;
   /** Registers hooks and what else it needs. What it throws, or rejects with, stops the start. */
   start(context: PluginContext<C>): void | Promise<void>;
@@ -67,6 +74,8 @@ export interface PluginInfo {
   /** Started with the broker. */
   readonly defaultStartup: boolean;
   readonly immutable: boolean;
+  /** Its own numbers, while it is loaded; undefined = it tells none. */
+  readonly counts: Readonly<Record<string, number>> | undefined;
   /** Why it failed. */
   readonly error: string | undefined;
 }

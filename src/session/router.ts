@@ -34,6 +34,7 @@ interface Outlets {
   readonly hooks: {
     handle(event: PublishHookEvent | SubscribeHookEvent | NoticeEvent): void;
     judge(event: ConnectRequestEvent, listener: string): void;
+    tell(event: 'sessionEnd', values: BrokerEvents['sessionEnd']): void;
   };
   readonly writes: { handle(event: WrittenEvent): void };
   readonly auth: Pick<AuthGate, 'judge' | 'handleAuth'>;
@@ -92,6 +93,11 @@ export class EventRouter {
       case 'session_ended': {
         const { clientId, cause } = event;
         const fields = { clientId, cause };
+        if (cause === 'with_connection') {
+          // Only hooks ask for these; others have been told of the connection.
+          this.#to.hooks.tell('sessionEnd', [fields]);
+          return;
+        }
         if (logs('debug')) {
           write({ level: 'debug', module: 'session', text: 'session ended', fields });
         }

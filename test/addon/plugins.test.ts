@@ -95,6 +95,7 @@ describe('the example of docs/PLUGINS.md', () => {
       description: 'counts messages, and tells each one its number',
       defaultStartup: true,
       immutable: false,
+      counts: undefined,
       error: undefined,
     });
     await (await broker.plugins()).unload('stamp');
@@ -309,7 +310,7 @@ describe('failures', () => {
       make({ unified: listener, plugins } as BrokerOptions).broker.start();
     await expect(started({ default_startups: ['rmqtt-acl'] })).rejects.toMatchObject({
       code: 'ST_PLUGIN_UNKNOWN',
-      message: expect.stringContaining('there is no plugin "rmqtt-acl"; there are topic-rewrite'),
+      message: expect.stringMatching(/there is no plugin "rmqtt-acl"; there are .*topic-rewrite/),
     });
     await expect(started({ x: { module: '/none.mjs', immutable: true } })).rejects.toMatchObject({
       code: 'ST_PLUGIN_LOAD',
@@ -363,7 +364,11 @@ test('the console: list, load, unload; and what is refused', async () => {
   };
   expect(await ask('')).toMatchObject({
     status: 200,
-    body: { items: [expect.objectContaining({ name: 'topic-rewrite', state: 'not loaded' })] },
+    body: {
+      items: expect.arrayContaining([
+        expect.objectContaining({ name: 'topic-rewrite', state: 'not loaded' }),
+      ]),
+    },
   });
   expect(await ask('/topic-rewrite/load', 'POST', 'looks-only')).toMatchObject({ status: 403 });
   const refused = await ask('/topic-rewrite/load', 'POST');

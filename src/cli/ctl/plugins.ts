@@ -9,8 +9,16 @@ const columns: readonly Column<JsonObject>[] = [
   { title: 'NAME', of: ({ name }) => cell(name) },
   { title: 'STATE', of: ({ state }) => cell(state) },
   { title: 'FROM', of: ({ from }) => cell(from) },
+  { title: 'COUNTS', of: ({ counts }) => countsOf(counts) },
   { title: 'DOES', of: ({ description, error }) => cell(error ?? description) },
 ];
+
+function countsOf(counts: unknown): string {
+  if (typeof counts !== 'object' || counts === null) return '';
+  return Object.entries(counts)
+    .map(([name, count]) => `${name}=${String(count)}`)
+    .join(' ');
+}
 
 export async function listPlugins({ api, output, flags }: Call): Promise<void> {
   const answer = await api.json('/api/v1/plugins', { doing: 'listing plugins' });

@@ -2,7 +2,7 @@
 import type { PluginInfo } from '../../plugins/types.js';
 import { Problem } from '../problem.js';
 import { type Route, route } from '../route.js';
-import { flag, input, list, orNull, record, text } from '../schema.js';
+import { byName, flag, input, list, number, orNull, record, text } from '../schema.js';
 import type { Context } from './context.js';
 
 const pluginSchema = record({
@@ -15,6 +15,7 @@ const pluginSchema = record({
   description: orNull(text('What it does.')),
   default_startup: flag('Started with the broker.'),
   immutable: flag('Cannot be unloaded.'),
+  counts: orNull(byName(number(''), 'Its own numbers, while it is loaded; null = it tells none.')),
   error: orNull(text('Why it failed.')),
 });
 
@@ -75,9 +76,10 @@ export function pluginRoutes({ deps }: Context): readonly Route[] {
 }
 
 function show(plugin: PluginInfo): unknown {
-  const { name, state, from, version, description, defaultStartup, immutable, error } = plugin;
+  const { name, state, from, version, description, defaultStartup, immutable, counts, error } =
+    plugin;
   return {
     ...{ name, state, from, version: version ?? null, description: description ?? null },
-    ...{ default_startup: defaultStartup, immutable, error: error ?? null },
+    ...{ default_startup: defaultStartup, immutable, counts: counts ?? null, error: error ?? null },
   };
 }

@@ -260,7 +260,7 @@ export class FakeDeps implements ConsoleDeps {
     {
       ...{ name: 'topic-rewrite', state: 'loaded', from: 'shipped' },
       ...{ version: undefined, description: 'gives messages another topic by rules' },
-      ...{ defaultStartup: true, immutable: false, error: undefined },
+      ...{ defaultStartup: true, immutable: false, counts: undefined, error: undefined },
     },
   ];
   readonly banTable = new Bans(new FakeBroker({} as NativeBrokerOptions, () => {}));

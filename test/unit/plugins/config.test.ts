@@ -42,7 +42,7 @@ describe('check', () => {
     ],
     [
       'rules = [{ source_topic_filter = "a", dest_topic = "$1" }]\n',
-      `a.toml:5:1: plugins.topic-rewrite.config: ${refused}dest_topic "$1": nothing is captured as $1`,
+      `a.toml:6:10: plugins.topic-rewrite.config.rules[0]: ${refused}dest_topic "$1": nothing is captured as $1`,
     ],
     ['rules = [{ source_topic_filter = "a", dest_topic = "b/+" }]\n', /"b\/\+" is no Topic Name$/],
     [
@@ -59,9 +59,42 @@ describe('check', () => {
     else expect(found).toMatch(message);
   });
 
+  const hook = (text: string) =>
+    `[plugins.web-hook]\ndefault_startup = true\n[plugins.web-hook.config]\n${text}`;
+  test.each([
+    ['urls = ["http://h/"]\nrule.message_publish = [{ topics = ["a/#"] }]\n', 'fits'],
+    ['urls = ["http://h/"]\n', /a\.toml:5:1: .*config must have required property 'rule'$/],
+    ['rule.message_publish = [{}]\n', /a\.toml:6:.*rule\.message_publish\[0\].*it has no urls/],
+    ['rule.session_subscribed = [{}]\n', /a\.toml:6:.*session_subscribed is not known$/],
+    [
+      'urls = ["https://u:hunter2@h/"]\nrule = {}\n',
+      /a\.toml:6:.*urls\[0\].*it has a user or a password; use headers instead$/,
+    ],
+    ['urls = ["ftp://hunter2/"]\nrule = {}\n', /neither http:\/\/ nor https:\/\/$/],
+    ['urls = ["hunter2"]\nrule = {}\n', /it is no URL$/],
+    [
+      'urls = ["http://h/"]\nrule.message_acked = [{ topics = ["a/#/b"] }]\n',
+      /a\.toml:7:.*rule\.message_acked\[0\]\.topics\[0\].*"a\/#\/b" is no Topic Filter$/,
+    ],
+    [
+      'urls = ["http://h/"]\nrule.client_connected = [{ topics = ["a"] }]\n',
+      /client_connected has no topic$/,
+    ],
+    ['rule = {}\nheaders = { "a b" = "hunter2" }\n', /a\.toml:7:.*it is no name of a header$/],
+    ['rule = {}\nheaders = { a = "hunter2\\n" }\n', /headers\.a: .*characters that no header has$/],
+    ['rule = {}\nheaders = { Host = "x" }\n', /it cannot be chosen$/],
+    ['rule = {}\ntls = { cert_path = "a" }\n', /cert_path and key_path belong together$/],
+    ['rule = {}\nqueue_capacity = 0\n', /config\.queue_capacity must be >= 1$/],
+  ])('web-hook: %j', async (text, message) => {
+    const found = await checked(hook(text));
+    if (typeof message === 'string') expect(found).toBe(message);
+    else expect(found).toMatch(message);
+    expect(found).not.toContain('hunter2');
+  });
+
   test('a name that nothing stands behind, at its place', async () => {
     expect(await checked('[plugins]\ndefault_startups = ["rmqtt-acl"]\n')).toMatch(
-      /^a\.toml:4:1: plugins\.default_startups: there is no plugin "rmqtt-acl"; there are topic-rewrite/,
+      /^a\.toml:4:1: plugins\.default_startups: there is no plugin "rmqtt-acl"; there are .*topic-rewrite/,
     );
     expect(await checked('', { flags: { startups: ['nope'] } })).toMatch(
       /^the command line: --plugins-default-startups: there is no plugin "nope"/,

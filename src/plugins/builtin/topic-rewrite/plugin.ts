@@ -1,7 +1,8 @@
 /** Messages go to another topic than they were published to. See README.md. */
+import { messageOf } from '../../../errors.js';
 import { matches } from '../../../link/filters.js';
 import { checkFilter } from '../../../link/topics.js';
-import { definePlugin } from '../../define.js';
+import { definePlugin, WrongConfig } from '../../define.js';
 import { compileRule, type RewriteRule, type Rule } from './rules.js';
 
 interface Config {
@@ -32,9 +33,14 @@ export const plugin = definePlugin<Config>({
     },
   },
   check: ({ rules }) => {
-    for (const rule of rules) {
-      checkFilter(rule.source_topic_filter, 'reading a rule of topic-rewrite');
-      compileRule(rule);
+    for (const [index, rule] of rules.entries()) {
+      const at = ['rules', String(index)];
+      try {
+        checkFilter(rule.source_topic_filter, 'reading a rule of topic-rewrite');
+        compileRule(rule);
+      } catch (cause) {
+        throw new WrongConfig(at, messageOf(cause), { cause });
+      }
     }
   },
   start: (context) => {

@@ -1,0 +1,112 @@
+/** What is told of each event: rmqttd's names, where it has one. Pure. */
+import type {
+  AckInfo,
+  DropInfo,
+  HookConnect,
+  HookMessage,
+  HookSubscription,
+  UnsubscribeInfo,
+} from '../../../hooks/types.js';
+import type {
+  ConnectInfo,
+  DisconnectInfo,
+  RefusedInfo,
+  SessionEndInfo,
+} from '../../../session/events.js';
+
+export type Body = Readonly<Record<string, unknown>>;
+
+const levels: Readonly<Record<string, number>> = { '3.1': 3, '3.1.1': 4, '5.0': 5 };
+const level = (version: string | undefined) =>
+  version === undefined ? null : (levels[version] ?? null);
+const leftOut = ({ leftOut }: { readonly leftOut: number }): Body =>
+  leftOut === 0 ? {} : { left_out: leftOut };
+
+type Whose = {
+  readonly address: string;
+  readonly clientId: string;
+  readonly username: string | undefined;
+};
+const whose = ({ address, clientId, username }: Whose): Body => ({
+  ipaddress: address,
+  clientid: clientId,
+  username: username ?? null,
+});
+
+type Connecting = Pick<ConnectInfo, 'keepAlive' | 'protocolVersion' | 'cleanStart' | 'listener'>;
+const connecting = ({ keepAlive, protocolVersion, cleanStart, listener }: Connecting): Body => ({
+  keepalive: keepAlive,
+  proto_ver: level(protocolVersion),
+  ...(protocolVersion === '5.0' ? { clean_start: cleanStart } : { clean_session: cleanStart }),
+  listener: listener ?? null,
+});
+
+export const connect = (client: HookConnect): Body => ({ ...whose(client), ...connecting(client) });
+
+export const accepted = (client: ConnectInfo): Body => ({
+  ...whose(client),
+  ...connecting(client),
+  conn_ack: 'Connection Accepted',
+  reason_code: 0,
+});
+
+export const refused = (attempt: RefusedInfo): Body => ({
+  ...whose({ ...attempt, username: undefined }),
+  ...{ proto_ver: level(attempt.protocolVersion), listener: attempt.listener },
+  ...{ conn_ack: attempt.cause, reason_code: attempt.reasonCode },
+});
+
+export const connected = (client: ConnectInfo, now: number): Body => ({
+  ...whose(client),
+  ...connecting(client),
+  connected_at: now,
+  session_present: client.sessionPresent,
+});
+
+export const disconnected = (client: DisconnectInfo, now: number): Body => ({
+  ...whose(client),
+  ...{ disconnected_at: now, reason: client.cause, reason_code: client.reasonCode },
+});
+
+export const created = (client: ConnectInfo, now: number): Body => ({
+  ...whose(client),
+  created_at: now,
+});
+
+export const terminated = ({ clientId, cause }: SessionEndInfo): Body => ({
+  clientid: clientId,
+  reason: cause,
+});
+
+export const subscribe = ({ clientId, username, filter, qos }: HookSubscription): Body => ({
+  ...{ clientid: clientId, username: username ?? null, topic: filter, opts: { qos } },
+});
+
+export const unsubscribed = (info: UnsubscribeInfo): Body => ({
+  ...{ clientid: info.clientId, topic: info.filter, ...leftOut(info) },
+});
+
+export const published = (message: HookMessage, payload: string): Body => ({
+  from_clientid: message.clientId,
+  from_username: message.username ?? null,
+  ...(message.tenant === undefined ? {} : { tenant: message.tenant }),
+  ...(message.deviceId === undefined ? {} : { device_id: message.deviceId }),
+  ...{ retain: message.retain, qos: message.qos, topic: message.topic, payload },
+  ...(message.isWill ? { is_will: true } : {}),
+});
+
+const received = ({ clientId, topic, deviceId, qos }: AckInfo | DropInfo): Body => ({
+  clientid: clientId === '' ? null : clientId,
+  ...(deviceId === undefined ? {} : { device_id: deviceId }),
+  ...{ topic, qos },
+});
+
+export const acked = (ack: AckInfo): Body => ({
+  ...received(ack),
+  ...{ packet_id: ack.packetId, reason_code: ack.reasonCode, ...leftOut(ack) },
+});
+
+export const dropped = (drop: DropInfo): Body => ({
+  ...received(drop),
+  ...{ reason: drop.cause, ...leftOut(drop) },
+});
