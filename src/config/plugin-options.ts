@@ -137,6 +137,9 @@ function hasText(node: TreeNode): boolean {
   return node.source.layer.textual === true;
 }
 
+/** In rules of plugins, as rmqttd writes them: of the client that it is about. */
+const kClientNames: ReadonlySet<string> = new Set(['clientid', 'username']);
+
 /** The table as an object. */
 function plainOf(node: TreeNode): unknown {
   if (node.kind === 'table') {
@@ -149,7 +152,7 @@ function plainOf(node: TreeNode): unknown {
       return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, expand(one)]));
     }
     if (references === undefined) return value;
-    const given = expandReferences(value, references);
+    const given = expandReferences(value, { ...references, kept: kClientNames });
     if (given.kind !== 'missing') return given.value;
     const { why } = given;
     throw fail('ST_CONFIG_REFERENCE', { where: whereOf(node), key: keyOf(node), why });

@@ -15,6 +15,8 @@ export interface References {
   /** Where relative paths begin. */
   readonly folder: string;
   readonly environment: Environment;
+  /** Names that stay as they are written: they stand for something else later. */
+  readonly kept?: ReadonlySet<string>;
 }
 
 export type Expanded =
@@ -34,15 +36,16 @@ export function expandReferences(raw: unknown, references: References): Expanded
   return { kind, value: parts.map((part) => (part.kind === 'missing' ? '' : part.value)) };
 }
 
-function expandOne(raw: unknown, { folder, environment }: References): Expanded {
+function expandOne(raw: unknown, references: References): Expanded {
+  const { folder } = references;
   if (typeof raw !== 'string') return { kind: 'plain', value: raw };
-  const text = expandVariables(raw, environment);
+  const text = expandVariables(raw, references);
   if (text.kind === 'missing' || typeof text.value !== 'string') return text;
   // Only what is written is a reference, not what a variable holds.
   return raw.startsWith(kFile) ? readReference(text.value.slice(kFile.length), folder) : text;
 }
 
-function expandVariables(raw: string, environment: Environment): Expanded {
+function expandVariables(raw: string, { environment, kept }: References): Expanded {
   if (!raw.includes('${')) return { kind: 'plain', value: raw };
   let missing: string | undefined;
   let referred = false;
@@ -53,6 +56,7 @@ function expandVariables(raw: string, environment: Environment): Expanded {
       missing ??= `a "\${" in it begins no variable; write \${NAME}, or $\${ for a plain \${`;
       return '';
     }
+    if (kept?.has(name)) return whole;
     referred = true;
     const found = environment[name];
     if (found === undefined) missing ??= `the environment has no variable ${name}`;

@@ -92,6 +92,27 @@ describe('check', () => {
     expect(found).not.toContain('hunter2');
   });
 
+  const auto = (text: string) =>
+    `[plugins.auto-subscription]\ndefault_startup = true\n[plugins.auto-subscription.config]\n${text}`;
+  test.each([
+    [`subscribes = [{ topic_filter = "a/$\{clientid}/$\{username}/#", qos = 2 }]\n`, 'fits'],
+    ['subscribes = [{ topic_filter = "a/#/b" }]\n', /a\.toml:6:.*subscribes\[0\]\.topic_filter/],
+    [`subscribes = [{ topic_filter = "a/$\{CLIENT}" }]\n`, /no variable CLIENT$/],
+    ['subscribes = [{ topic_filter = "a", qos = 3 }]\n', /subscribes\[0\]\.qos.*must be <= 2$/],
+    [
+      'subscribes = [{ topic_filter = "$share/g/a", no_local = true }]\n',
+      /subscribes\[0\]\.no_local: .*a Shared Subscription cannot have it$/,
+    ],
+  ])('auto-subscription: %j', async (text, message) => {
+    const found = await checked(auto(text)).catch(({ message: said }: Error) => said);
+    if (typeof message === 'string') expect(found).toBe(message);
+    else expect(found).toMatch(message);
+  });
+  test('rules of rmqttd have their names for clients', async () => {
+    const rule = `source_topic_filter = "a", dest_topic = "a/$\{clientid}"`;
+    expect(await checked(rules(`rules = [{ ${rule} }]\n`))).toBe('fits');
+  });
+
   test('a name that nothing stands behind, at its place', async () => {
     expect(await checked('[plugins]\ndefault_startups = ["rmqtt-acl"]\n')).toMatch(
       /^a\.toml:4:1: plugins\.default_startups: there is no plugin "rmqtt-acl"; there are .*topic-rewrite/,

@@ -24,7 +24,10 @@ export interface Rule {
 export function compileRule({ source_topic_filter: filter, dest_topic, regex }: RewriteRule): Rule {
   const pattern = regex === undefined ? byLevels(filter) : asPattern(regex);
   const groups = new RegExp(`${pattern.source}|`, pattern.flags).exec('')?.length ?? 1;
-  const parts = dest_topic.split(/(\$\d|%c|%u)/);
+  const parts = dest_topic
+    .replaceAll(`$\{clientid}`, '%c')
+    .replaceAll(`$\{username}`, '%u')
+    .split(/(\$\d|%c|%u)/);
   for (const part of parts) {
     if (/^\$\d$/.test(part) && (part === '$0' || Number(part[1]) >= groups)) {
       throw new Error(`dest_topic "${dest_topic}": nothing is captured as ${part}`);
