@@ -146,6 +146,7 @@ class Worker final : private Handler, private Host {
   void on_writable(Connection& connection) noexcept override;
   void on_open(Connection& connection) noexcept override;
   void on_end(Connection& connection, EndReason reason) noexcept override;
+  void on_put_off(Connection& connection) noexcept override;
   void on_wake() noexcept override;
   void on_timers(std::uint64_t now_ms) noexcept override;
   [[nodiscard]] std::uint64_t next_timer_ms() noexcept override;
@@ -182,6 +183,7 @@ class Worker final : private Handler, private Host {
   [[nodiscard]] Admission admission(std::uint32_t id) const noexcept override;
   void admitted(Client& client) noexcept override;
   [[nodiscard]] std::uint64_t take_wait_ms(Client& client) noexcept override;
+  [[nodiscard]] bool put_off_end(Client& client) noexcept override;
   [[nodiscard]] std::uint64_t random() noexcept override { return random_.next(); }
   void make_uuid(char out[36]) noexcept override;
   /// event() without the mask and without leaving out.

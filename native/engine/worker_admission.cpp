@@ -192,6 +192,10 @@ std::uint64_t Worker::take_wait_ms(Client& client) noexcept {
   return io_.take_wait_ms(*static_cast<Connection*>(client.transport));
 }
 
+bool Worker::put_off_end(Client& client) noexcept {
+  return !client.is_link && io_.put_off_end(*static_cast<Connection*>(client.transport));
+}
+
 void Worker::readmit_listeners() noexcept {
   readmit_.store(false, std::memory_order_seq_cst);
   engine_.for_each_listener([this](ListenerEntry& entry) {

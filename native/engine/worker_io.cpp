@@ -114,6 +114,11 @@ void Worker::on_end(Connection& connection, EndReason reason) noexcept {
   release(connection);
 }
 
+void Worker::on_put_off(Connection& connection) noexcept {
+  shard_.set_turn(io_.turn_ns());
+  shard_.on_end(*static_cast<Client*>(connection.user), CloseCause::client_disconnect);
+}
+
 void Worker::release(Connection& connection) noexcept {
   engine_.connection_closed(connection.listener(), connection.peer(),
                             std::exchange(connection.counted, std::uint8_t{0}));

@@ -46,6 +46,7 @@ class Connection final : public Outlet {
 
   enum class State : std::uint8_t {
     open,
+    left,       // put_off_end(): reads nothing; on_put_off() comes in the second line
     closing,    // close_after_flush(): sends what is queued, reads nothing
     flushed,    // on_end(flushed) was called; release() makes it lingering
     lingering,  // no calls any more; reads and discards until the peer's end, so that close() does

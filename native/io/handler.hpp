@@ -56,6 +56,8 @@ class Handler {
   virtual void on_waited(Connection& /*connection*/, std::uint64_t /*waited_ms*/) noexcept {}
   /// The outbound queue was above the high watermark and now is at or below the low one.
   virtual void on_writable(Connection& connection) noexcept = 0;
+  /// What IoThread::put_off_end() put off, now. The handler closes or releases the connection.
+  virtual void on_put_off(Connection& /*connection*/) noexcept {}
   /// The socket ended; called once, unless release() or detach() came first. The handler answers
   /// with release(), now or later; until then nothing is received or sent.
   virtual void on_end(Connection& connection, EndReason reason) noexcept = 0;

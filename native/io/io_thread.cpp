@@ -140,6 +140,7 @@ std::size_t IoThread::sleep() noexcept {
 
 void IoThread::turn(std::size_t events) noexcept {
   turn_again_ = false;
+  ends_ = 0;
   if (signalled_) {
     signalled_ = false;
     handler_.on_wake();

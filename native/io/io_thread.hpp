@@ -33,6 +33,8 @@ struct IoThreadOptions {
   std::size_t outbound_low_watermark_bytes = std::size_t{256} << 10;
   std::size_t read_buffer_bytes = std::size_t{256} << 10;
   unsigned accepts_per_turn = 64;
+  /// So many ends are seen to at once in a turn, and not put off.
+  unsigned ends_per_turn = 4;
   /// How long a turn accepts, shakes hands and buries at least; see io_thread_order.cpp.
   std::uint64_t second_ns = 250'000;
   /// For tests.
@@ -104,6 +106,10 @@ class IoThread {
   /// How long it has been waiting in line for us to read it, since that was last asked; not 0 there,
   /// and 0 where it is not in line. What is asked here, Handler::on_waited() does not tell.
   [[nodiscard]] std::uint64_t take_wait_ms(Connection& connection) noexcept;
+  /// Within on_bytes: the peer has taken its leave. True: nothing more is read from it, and what its
+  /// end costs comes behind those who stay, with Handler::on_put_off(), unless the connection ends
+  /// before that. False: few ends have come in this turn, or it is their time; end it now.
+  [[nodiscard]] bool put_off_end(Connection& connection) noexcept;
   /// It is a newcomer no more.
   void establish(Connection& connection) noexcept { connection.newcomer_ = 0; }
   /// Closes the connection: nothing more is sent. The object lives to the end of the turn, with
@@ -281,6 +287,7 @@ class IoThread {
   int reserve_fd_ = -1;  // given up for a moment where no descriptor is left
   bool turn_again_ = false;  // a call came after on_turn_end: do not sleep
   bool listener_ready_ = false;
+  unsigned ends_ = 0;       // of this turn, that were not put off
   bool burying_ = false;  // the second line is served: what ends is ended at once
   Tap tap_ = Tap::off;
   bool signalled_ = false;

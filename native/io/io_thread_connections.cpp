@@ -120,6 +120,7 @@ void IoThread::release(Connection& connection) noexcept {
   owner_.check();
   switch (connection.state_) {
     case Connection::State::open:
+    case Connection::State::left:
     case Connection::State::closing:
       leave(connection);
       break;
@@ -201,7 +202,12 @@ void IoThread::resume(Connection& connection, PauseCause cause) noexcept {
 
 void IoThread::close_after_flush(Connection& connection, std::uint64_t deadline_ms) noexcept {
   owner_.check();
-  if (connection.state_ != Connection::State::open || connection.has(Connection::kEnded)) return;
+  if ((connection.state_ != Connection::State::open &&
+       connection.state_ != Connection::State::left) ||
+      connection.has(Connection::kEnded)) {
+    return;
+  }
+  leave_line(connection);
   connection.state_ = Connection::State::closing;
   connection.pauses_ = 0;
   PendingBytes::destroy(std::exchange(connection.pending_, nullptr));

@@ -24,7 +24,8 @@ constexpr std::uint64_t kFirstPerSecond = 3;
 // its result. Being paused, closed or ended already costs nothing and is seen to at once.
 bool IoThread::comes_second(const Connection& connection, const PollEvent& event) noexcept {
   if (connection.state_ == Connection::State::lingering ||
-      connection.state_ == Connection::State::leaving) {
+      connection.state_ == Connection::State::leaving ||
+      connection.state_ == Connection::State::left) {
     return true;
   }
   if (connection.state_ != Connection::State::open || connection.has(Connection::kEnded) ||
@@ -33,6 +34,18 @@ bool IoThread::comes_second(const Connection& connection, const PollEvent& event
   }
   return (connection.newcomer_ != 0 && (event.readable() || event.hung_up())) ||
          event.peer_closed();
+}
+
+bool IoThread::put_off_end(Connection& connection) noexcept {
+  owner_.check();
+  if (burying_ || connection.state_ != Connection::State::open || connection.has(Connection::kEnded) ||
+      ++ends_ <= options_.ends_per_turn) {
+    return false;
+  }
+  connection.state_ = Connection::State::left;
+  forget_deadline(connection);
+  line_up(connection);
+  return true;
 }
 
 void IoThread::line_up(Connection& connection) noexcept {
@@ -105,6 +118,7 @@ void IoThread::serve_second(std::size_t events) noexcept {
   }
   counters_.add(contract::Counter::connections_put_off, line_watched_);
   line_watched_ = 0;
+  ends_ = 0;
   end_turn();
   burying_ = false;
 }
@@ -112,6 +126,9 @@ void IoThread::serve_second(std::size_t events) noexcept {
 void IoThread::serve(Connection& connection) noexcept {
   if (connection.state_ == Connection::State::lingering) {
     discard_input(connection);
+  } else if (connection.state_ == Connection::State::left) {
+    handler_.on_put_off(connection);
+    return;
   } else if (connection.state_ == Connection::State::leaving) {
     send_last_words(connection);
     destroy(connection);

@@ -100,6 +100,9 @@ class Host {
   /// The connection is to be closed; the client object ends, its Outlet lives until flushed.
   virtual void close_client(Client& client, CloseMode mode,
                             contract::CloseCause cause) noexcept = 0;
+  /// The client has taken its leave, and there is nothing more to send. True: nothing is read from it
+  /// any more, and its end comes when those who stay have been served, with Shard::on_end().
+  [[nodiscard]] virtual bool put_off_end(Client& /*client*/) noexcept { return false; }
   virtual void pause(Client& client, PauseCause cause) noexcept = 0;
   virtual void resume(Client& client, PauseCause cause) noexcept = 0;
   /// To a packet tap: what was written to the client and not shown yet. Before its next packet, so

@@ -137,7 +137,7 @@ Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
   Received received;
   // 0 counts down past every number there can be.
   std::uint32_t turns_left = client.limits->fair_packets_per_turn;
-  while (client.state != ClientState::closed && client.paused == 0) {
+  while (client.state != ClientState::closed && client.paused == 0 && !client.left) {
     const Bytes rest = bytes.subspan(received.consumed);
     if (client.state == ClientState::await_connect && !rest.empty() && rest[0] != 0x10) {
       // Whatever it is, waiting for its end would only give it time [MQTT-3.1.0-1].

@@ -41,11 +41,20 @@ void Shard::on_disconnect(Client& client, std::uint8_t first_byte, Bytes body) n
   }
   // [MQTT-3.14.4-3]: the Will goes, unless the client asks for it.
   if (view.reason == ReasonCode::normal_disconnection) drop_will(session);
+  client.left = true;
+  if (client.outlet->queue.empty() && host_.put_off_end(client)) return;
   close(client, {CloseCause::client_disconnect, ReasonCode::success, nullptr});
 }
 
-void Shard::close(Client& client, const Closing& closing) noexcept {
+void Shard::close(Client& client, const Closing& given) noexcept {
   if (client.state == ClientState::closed) return;
+  // Whatever ends it before its turn comes: it had gone.
+  const Closing gone = {CloseCause::client_disconnect, ReasonCode::success, nullptr};
+#ifdef STMQTT_MUTANT_GOODBYE_FORGOTTEN
+  const Closing& closing = given;
+#else
+  const Closing& closing = client.left ? gone : given;
+#endif
   const bool admitted = client.state == ClientState::active;
   CloseMode mode = CloseMode::flush;
   switch (closing.cause) {

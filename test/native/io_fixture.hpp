@@ -61,6 +61,7 @@ class FrameHandler final : public Handler {
   std::function<void(Connection&, std::string_view)> frame;
   std::function<void(Connection&)> writable;
   std::function<void(Connection&)> open;
+  std::function<void(Connection&)> put_off;
   std::function<void(Connection&, EndReason)> ended;
   std::function<void(ListenerId, int, unsigned)> accept_failed;
   std::function<void()> turn_end;
@@ -146,6 +147,7 @@ class FrameHandler final : public Handler {
       io->release(connection);
     }
   }
+  void on_put_off(Connection& connection) noexcept override { put_off(connection); }
   void on_wake() noexcept override {
     wakes++;
     std::vector<std::function<void()>> work;

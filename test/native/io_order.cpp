@@ -254,6 +254,88 @@ STMQTT_TEST("order: ends are bounded per turn, whether the peer goes or the hand
   }
 }
 
+/// All but the first say "bye" and "behind" at once, being established.
+void say_goodbye(Ordered& fixture, std::vector<Client>& clients) {
+  fixture.handler.call([&] {
+    for (std::uint32_t n = 1; n < clients.size(); n++) {
+      fixture.io.establish(*fixture.adopted[n]);
+      CHECK(clients[n].send(frame_of("bye") + frame_of("behind")));
+      CHECK(Ordered::has_unread(*fixture.adopted[n]));
+    }
+    CHECK(clients[0].send(frame_of("e")));
+    CHECK(Ordered::has_unread(*fixture.adopted[0]));
+  });
+}
+
+STMQTT_TEST("order: ends that the handler puts off come behind the established, one per turn") {
+  Ordered fixture(kSpent);
+  constexpr std::uint32_t kMany = 20;
+  const unsigned at_once = IoThreadOptions{}.ends_per_turn;
+  auto clients = fixture.connect(kMany + 1);
+  std::vector<std::int64_t> turns;
+  std::uint32_t before = 0;
+  fixture.handler.put_off = [&](Connection& connection) {
+    turns.push_back(fixture.turn);
+    CHECK(!fixture.io.put_off_end(connection));  // it is its time
+    fixture.io.release(connection);
+  };
+  fixture.frame = [&](Connection& connection, std::string_view name) {
+    if (name == "e") {
+      before = static_cast<std::uint32_t>(turns.size());
+      return;
+    }
+    CHECK_EQ(name, "bye");  // and nothing behind it
+    if (fixture.io.put_off_end(connection)) {
+      CHECK(connection.closing());
+      return;
+    }
+    fixture.io.release(connection);
+    fixture.handler.gone = true;
+  };
+  say_goodbye(fixture, clients);
+  CHECK(eventually([&] { return fixture.count(Counter::connections_closed) == kMany; }));
+  fixture.handler.call([&] {
+    CHECK_EQ(turns.size(), kMany - at_once);
+    CHECK_EQ(before, 0U);
+    for (std::size_t n = 1; n < turns.size(); n++) CHECK_LT(turns[n - 1], turns[n]);
+  });
+  CHECK_EQ(fixture.handler.ends.load(), 0);
+}
+
+STMQTT_TEST("order: an end that was put off may come earlier, with or without a flush") {
+  Ordered fixture(kSpent);
+  constexpr std::uint32_t kMany = 12;
+  auto clients = fixture.connect(kMany + 1);
+  std::vector<Connection*> waiting;
+  int told = 0;
+  fixture.handler.put_off = [&](Connection& connection) {
+    told++;
+    fixture.io.release(connection);
+  };
+  fixture.frame = [&](Connection& connection, std::string_view name) {
+    if (name != "e" && fixture.io.put_off_end(connection)) {
+      waiting.push_back(&connection);
+      if (waiting.size() < 8) return;
+      for (std::size_t n = 0; n < 8; n++) {
+        if (n % 2 == 0) {
+          fixture.io.release(*waiting[n]);
+        } else {
+          waiting[n]->queue.append(as_bytes(frame_of("last")));
+          fixture.io.close_after_flush(*waiting[n], now_ms() + kHourNs / 1'000'000 * 100);
+        }
+      }
+    } else if (name != "e") {
+      fixture.io.release(connection);
+      fixture.handler.gone = true;
+    }
+  };
+  say_goodbye(fixture, clients);
+  CHECK(eventually([&] { return fixture.handler.ends.load() == 4; }));  // flushed
+  for (auto& client : clients) client.close();
+  CHECK(eventually([&] { return fixture.count(Counter::connections_closed) == kMany + 1; }));
+  fixture.handler.call([&] { CHECK_EQ(told, 0); });
+}
+
 STMQTT_TEST("order: accepting is bounded too, and goes on however long the line is") {
   Ordered fixture(0);
   auto clients = fixture.connect(1);

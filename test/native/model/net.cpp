@@ -138,6 +138,11 @@ class Net::Logical final : public Host {
     }
     net_.listener_.on_closed(conn, mode, cause);
   }
+  bool put_off_end(Client& client) noexcept override {
+    Conn& conn = conn_of(client);
+    conn.left = conn.puts_off;
+    return conn.left;
+  }
   void pause(Client& client, PauseCause cause) noexcept override {
     conn_of(client).paused |= static_cast<std::uint8_t>(cause);
   }
@@ -223,29 +228,6 @@ void Net::act(unsigned shard, Body&& body) {
     if (conn->shard == shard && conn->outlet != nullptr) tap(*conn);
   }
   thread.acting = false;
-}
-
-void Net::tap(Conn& conn) {
-  const std::size_t bytes = conn.outlet->queue.bytes();
-  if (bytes == conn.tapped) return;
-  std::vector<Slice> slices(16);
-  for (;;) {
-    const std::size_t count = conn.outlet->queue.gather(slices.data(), slices.size());
-    if (count < slices.size()) {
-      slices.resize(count);
-      break;
-    }
-    slices.resize(slices.size() * 2);
-  }
-  std::string fresh;
-  std::size_t skip = conn.tapped;
-  for (const Slice& slice : slices) {
-    const std::size_t skipped = std::min(skip, slice.bytes);
-    skip -= skipped;
-    fresh.append(reinterpret_cast<const char*>(slice.data) + skipped, slice.bytes - skipped);
-  }
-  conn.tapped = bytes;
-  listener_.on_output(conn, fresh);
 }
 
 Conn& Net::open(unsigned shard, const Limits& limits) {

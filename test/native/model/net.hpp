@@ -35,6 +35,8 @@ struct Conn {
   bool moving = false;
   bool rerun = false;         ///< resumed with unread bytes
   bool was_high = false;
+  bool puts_off = false;      ///< its end is put off when it takes its leave
+  bool left = false;          ///< and now it has
   bool closing = false;       ///< flush what is there, then close
   bool closed = false;        ///< by the broker
   bool peer_closed = false;   ///< the client's end is closed
