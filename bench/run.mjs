@@ -1,10 +1,11 @@
 // `npm run bench [-- ROW…] [--quick] [--rounds N] [--seconds S] [--brokers a,b] [--mqtt 3|4|5] [--write]`
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../scripts/native-sources.mjs';
 import { ask, PlainError, run } from '../scripts/run.mjs';
+import { splitResults } from './embedded/report.mjs';
 import { brokers } from './lib/brokers.mjs';
 import { buildGenerator } from './lib/build.mjs';
 import { checkGenerator, measureRow } from './lib/measure.mjs';
@@ -131,7 +132,8 @@ export async function bench() {
   if (options.write) {
     const text = resultsText({ machine, date: date.slice(0, 10), options, skipped, summaries });
     const results = join(root, 'bench', 'RESULTS.md');
-    writeFileSync(results, text);
+    const { section } = splitResults(existsSync(results) ? readFileSync(results, 'utf8') : '');
+    writeFileSync(results, section === '' ? text : `${text}\n${section}`);
     // The file is committed, and the linter wants its tables as the formatter sets them.
     const biome = join(root, 'node_modules', '@biomejs', 'biome', 'bin', 'biome');
     await run(process.execPath, [biome, 'format', '--write', results]);
