@@ -178,10 +178,11 @@ bool RuleSet::covers(const std::string& rule_filter, const RuleValues& values,
 }
 
 bool RuleSet::names_devices(std::uint32_t rule, const RuleValues& values, Bytes topic) const {
-  const auto own = std::ranges::equal_range(filters_, rule, {}, &Filter::rule);
-  return std::ranges::any_of(own, [&](const Filter& filter) {
-    return names_device_topics(filter.text) && covers(filter.text, values, topic);
-  });
+  auto own = std::ranges::lower_bound(filters_, rule, {}, &Filter::rule);
+  for (; own != filters_.end() && own->rule == rule; ++own) {
+    if (names_device_topics(own->text) && covers(own->text, values, topic)) return true;
+  }
+  return false;
 }
 
 bool RuleSet::opens_devices(RuleBits bits, const RuleValues& values, std::uint8_t qos,

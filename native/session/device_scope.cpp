@@ -25,7 +25,11 @@ std::uint8_t DeviceScope::flags_of(const Client& client) const noexcept {
   }
   if (id.empty()) {
     flags = 0;
+#ifdef STMQTT_MUTANT_ANY_DEVICE_ID_FITS
+  } else if (true) {
+#else
   } else if (fit_device_id(id)) {
+#endif
     flags |= kDeviceHasId;
   } else {
     flags = kDeviceUnfit;
@@ -60,7 +64,11 @@ MeFit DeviceScope::enter(const MeSubject& who, Bytes& topic, MeUse use) noexcept
   const DevicePlace place = find_device(topic);
   if (!place.found || as_text(place.id) != kMe) return MeFit::fits;
   // Behind a tenant's prefix only where it is what the client has to write.
+#ifdef STMQTT_MUTANT_ME_IN_ANY_TENANT
+  if (false && !who.is_link &&
+#else
   if (place.behind_tenant && !who.is_link &&
+#endif
       (who.tenant_mode != TenantMode::enforced ||
        as_text(place.tenant) != as_text(who.self.tenant))) {
     return MeFit::fits;
@@ -70,7 +78,11 @@ MeFit DeviceScope::enter(const MeSubject& who, Bytes& topic, MeUse use) noexcept
   if (id.empty()) return (who.flags & kDeviceUnfit) != 0 ? MeFit::unfit_id : MeFit::no_id;
   const Bytes before = topic.first(place.id_at);
   const Bytes behind = topic.subspan(place.id_at + place.id.size());
+#ifdef STMQTT_MUTANT_ME_WITHOUT_PATTERNS
+  if (false && !meets_patterns(options_->patterns, behind)) {
+#else
   if (use != MeUse::unsubscribe && !meets_patterns(options_->patterns, behind)) {
+#endif
     return MeFit::pattern;
   }
   const std::size_t bytes = before.size() + id.size() + behind.size();
@@ -88,7 +100,9 @@ void DeviceScope::settle(const Client& client, Session& session) const noexcept 
     const bool is_same = (session.device & kDeviceScoped) != 0 &&
                          as_text(session.device_id()) ==
                              as_text(device_id_of(*client.connecting, flags));
+#ifndef STMQTT_MUTANT_ANOTHER_DEVICE_KEEPS_ITS_RIGHTS
     if (!is_same || (session.device & kDeviceWide) != 0) flags |= kDeviceWide;
+#endif
   }
   session.device = flags;
   const bool keeps_me = (flags & kDeviceMe) != 0 && session.subscriptions.size() > 0;
@@ -110,7 +124,9 @@ std::uint8_t device_flags_with_role(std::uint8_t flags, contract::Role role,
   flags &= static_cast<std::uint8_t>(~kDeviceService);
   if ((flags & kDeviceMe) == 0) return flags;
   // What it has subscribed to as a service may match topics of other devices.
+#ifndef STMQTT_MUTANT_FORMER_SERVICE_KEEPS_ITS_RIGHTS
   if ((flags & kDeviceScoped) == 0 && subscriptions > 0) flags |= kDeviceWide;
+#endif
   return flags | kDeviceScoped;
 }
 

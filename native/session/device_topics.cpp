@@ -48,6 +48,15 @@ DevicePlace find_device(Bytes topic) noexcept {
   return place;
 }
 
+Bytes topic_by_me(PoolVector<std::uint8_t>& buffer, Bytes topic, std::size_t skip,
+                  const DevicePlace& place) noexcept {
+  const Bytes before = topic.subspan(skip, place.id_at - skip);
+  const Bytes behind = topic.subspan(place.id_at + place.id.size());
+  buffer.resize(static_cast<std::uint32_t>(before.size() + kMe.size() + behind.size()));
+  store_bytes(store_bytes(store_bytes(buffer.data(), before), as_bytes(kMe)), behind);
+  return {buffer.data(), buffer.size()};
+}
+
 bool reaches_devices(Bytes filter) noexcept {
   return intersect(filter, as_bytes(kAnyDevice)) || intersect(filter, as_bytes(kAnyTenantDevice));
 }

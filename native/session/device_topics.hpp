@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/vec.hpp"
 
 namespace stmqtt {
 
@@ -63,6 +64,11 @@ struct DeviceSelf {
          place.behind_tenant == !self.tenant.empty() &&
          as_text(place.tenant) == as_text(self.tenant);
 }
+
+/// A device's topic as the device sees it: "[…/]v1/devices/me/…", in `buffer`, without the first
+/// `skip` bytes of `topic`; these end before the id.
+[[nodiscard]] Bytes topic_by_me(PoolVector<std::uint8_t>& buffer, Bytes topic, std::size_t skip,
+                                const DevicePlace& place) noexcept;
 
 /// Whether a filter without its $share part matches any device topic.
 [[nodiscard]] bool reaches_devices(Bytes filter) noexcept;

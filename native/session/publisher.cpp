@@ -77,7 +77,9 @@ Bytes write_origin_device(PoolVector<std::uint8_t>& buffer, Bytes id) noexcept {
 bool claims_origin(Bytes properties) noexcept {
   bool any = false;
   wire::for_each_user_property(properties, [&](const wire::UserProperty& property) {
+#ifndef STMQTT_MUTANT_CLIENTS_TELL_THE_PUBLISHER
     any = any || is_origin_name(property.name);
+#endif
   });
   return any;
 }
@@ -119,15 +121,7 @@ void Session::dress_up(FormScratch& scratch, const MessageParts& parts,
   }
   const bool as_me = place.found && ((dress & kDressAnyMe) != 0 ||
                                      ((dress & kDressMe) != 0 && is_own(place)));
-  if (!as_me) {
-    out.topic = topic.subspan(skip);
-    return;
-  }
-  const Bytes before = topic.subspan(skip, place.id_at - skip);
-  const Bytes behind = topic.subspan(place.id_at + place.id.size());
-  scratch.topic.resize(static_cast<std::uint32_t>(before.size() + kMe.size() + behind.size()));
-  store_bytes(store_bytes(store_bytes(scratch.topic.data(), before), as_bytes(kMe)), behind);
-  out.topic = {scratch.topic.data(), scratch.topic.size()};
+  out.topic = as_me ? topic_by_me(scratch.topic, topic, skip, place) : topic.subspan(skip);
 }
 
 }  // namespace stmqtt

@@ -11,9 +11,11 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
   DeliveryOptions options;
   options.qos = qos;
   if (client_ == nullptr) {
+#ifndef STMQTT_MUTANT_WRITES_ALWAYS_WAIT
     if (!mark.may_wait) {
       return cx.writes.tell(mark.id, client_id(), WriteEnd::dropped(WriteCause::not_connected));
     }
+#endif
     if (!enqueue(cx, publication, options)) {
       return cx.writes.tell(mark.id, client_id(), WriteEnd::dropped(WriteCause::queue_full));
     }
@@ -30,7 +32,9 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
       ++dropped_;
       return cx.writes.tell(mark.id, client_id(), WriteEnd::dropped(WriteCause::outbound_full));
     }
+#ifndef STMQTT_MUTANT_WRITES_ARE_DRESSED
     dress = 0;
+#endif
     const Sent sent = send_qos0(cx, publication, options);
     dress = own_dress;
     return cx.writes.tell(mark.id, client_id(),
@@ -38,7 +42,11 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
                                              : WriteEnd::dropped(WriteCause::too_large));
   }
   // As deliver() has it: behind what waits already [MQTT-4.6.0-6].
+#ifdef STMQTT_MUTANT_WRITES_PASS_THE_QUEUE
+  if (options.qos > 0 && sends && window_open() && !above_high) {
+#else
   if (options.qos > 0 && sends && queue_.empty() && window_open() && !above_high) {
+#endif
     dress = 0;
     send_first(cx, publication, options);
     dress = own_dress;
@@ -56,6 +64,9 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
 void Session::mark_write(SendContext& cx, Delivery& d, const WriteMark& mark) noexcept {
   d.extras = DeliveryExtras::make(nullptr, {});
   d.extras->write = mark;
+#ifdef STMQTT_MUTANT_WRITES_UNDER_WAY_NOT_COUNTED
+  return;
+#endif
   if (mark.id != 0) cx.writes.begin();
 }
 
@@ -71,6 +82,9 @@ void Session::settle_writes(SendContext& cx) noexcept {
     return d.extras != nullptr && d.extras->write.id != 0;
   };
   const auto stays = [&](const Delivery& d) {
+#ifdef STMQTT_MUTANT_WRITES_OUTLIVE_CONNECTIONS
+    return persistent() && d.qos > 0;
+#endif
     return persistent() && d.qos > 0 && d.extras->write.may_wait;
   };
   PoolVector<std::uint16_t> ids;
@@ -84,7 +98,11 @@ void Session::settle_writes(SendContext& cx) noexcept {
     if (d.state == DeliveryState::unsent && !d.dup && !stays(d)) {
       finish(cx, d, lost);
     } else {
+#ifdef STMQTT_MUTANT_RECEIVED_WRITES_ARE_LOST
+      settle_write(cx, d, stays(d) && !has_it ? WriteEnd::queued() : lost);
+#else
       settle_write(cx, d, has_it ? WriteEnd::delivered() : stays(d) ? WriteEnd::queued() : lost);
+#endif
     }
   }
   queue_.erase_if([&](Delivery& d) {

@@ -47,6 +47,9 @@ bool Shard::enter_device(Client& client) noexcept {
 /// publish_'s topic is not another device's, or a rule opens it. False: refused.
 bool Shard::stay_in_scope(Client& client, std::uint64_t topic_hash) noexcept {
   const Session& session = *client.session;
+#ifdef STMQTT_MUTANT_DEVICE_PUBLISH_NOT_JUDGED
+  return true;
+#endif
   if (!is_foreign(session, publish_.topic)) return true;
   const RuleRequest request{RuleAction::publish, publish_.qos, publish_.retain};
   if (access_.opens_device(session, request, publish_.topic, topic_hash)) return true;
@@ -74,15 +77,19 @@ bool Shard::admit_device_filter_inside(Session& session, Bytes filter, std::uint
   const bool is_literal = place.found && !is_plus(place.id) && !is_hash(place.id) &&
                           !(place.behind_tenant && is_plus(place.tenant));
   if (is_literal && session.is_own(place)) return true;
+#ifndef STMQTT_MUTANT_DEVICE_FILTER_NOT_JUDGED
   if (is_literal && !access_.opens_filter(session, filter, qos)) {
     counters_.add(Counter::device_denied_subscribe);
     log_scope(session.client(), "SUBSCRIBE", filter, kForeign);
     return false;
   }
+#endif
+#ifndef STMQTT_MUTANT_WIDE_FILTERS_UNGUARDED
   if (is_literal || reaches_devices(filter)) {
     session.device |= kDeviceWide;
     session.guarded = true;
   }
+#endif
   return true;
 }
 
@@ -91,6 +98,9 @@ bool Shard::may_will_to(const Client& client, Bytes topic, const MeSubject& who)
   if ((who.flags & kDeviceScoped) == 0 || !may_be_device_topic(topic)) return true;
   const DevicePlace place = find_device(topic);
   if (!place.found || is_own(who.self, place)) return true;
+#ifdef STMQTT_MUTANT_DEVICE_WILL_NOT_JUDGED
+  return true;
+#endif
   const ConnectState& state = *client.connecting;
   if (state.identity != nullptr && state.identity->access != nullptr) {
     const AccessSubject subject{state.identity, state.client_id, state.username};

@@ -31,6 +31,8 @@ class Surroundings final : public Host {
              std::initializer_list<Bytes>) noexcept override {
     return true;
   }
+  void answer(std::uint64_t, wire::ReasonCode) noexcept override {}
+  void written(contract::Written&) noexcept override {}
   void move_client(Client&, ThreadIndex) noexcept override { std::abort(); }
   void close_client(Client&, CloseMode, contract::CloseCause why) noexcept override { cause = why; }
   void pause(Client&, PauseCause) noexcept override {}
