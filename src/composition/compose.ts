@@ -194,6 +194,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
   const feeds = new Feeds({
     counters: () => counters.read(native),
     totals: () => registry.totals(),
+    intervalMs: () => reloader.current.config.meterIntervalS * 1000,
   });
   const writes = new DirectWrites(writer);
   const router = new EventRouter({

@@ -99,6 +99,8 @@ export interface BrokerConfig {
   /** undefined = not configured: nothing of it is loaded. */
   readonly console: ConsoleConfig | undefined;
   readonly prometheus: PrometheusConfig | undefined;
+  /** Of broker.meters(), where its caller names none. */
+  readonly meterIntervalS: number;
   /** How often $SYS is published; 0 = not at all. */
   readonly sysIntervalS: number;
   /** Of links, and of listeners that override nothing. */

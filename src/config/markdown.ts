@@ -22,7 +22,7 @@ import {
 import { pluginRows, pluginsRows } from './plugin-options.js';
 import { defaultText } from './report.js';
 import type { Row, Rows } from './rows.js';
-import { consoleRows, prometheusRows, tokenRows } from './service-options.js';
+import { consoleRows, meterRows, prometheusRows, tokenRows } from './service-options.js';
 import { kStRmqttTests, stRmqttKeys } from './st-rmqtt.js';
 import { sniRows, tlsRows } from './tls-options.js';
 import { deadKeys, type Scope, type UnsupportedKey, unsupported } from './unsupported.js';
@@ -124,6 +124,9 @@ export function optionsMarkdown(): string {
     ),
     ...section('`[prometheus]`', 'PROMETHEUS__', prometheusRows, [
       'The exporter is served where this table is there, and not loaded otherwise. `[prometheus.tls]` makes it HTTPS, as for the console.',
+    ]),
+    ...section('`[metrics.meters]`', 'METRICS__METERS__', meterRows, [
+      'See [EMBEDDING.md](EMBEDDING.md#meters-and-alerts).',
     ]),
     ...stRmqttSection(),
     '## Keys that this version does not serve',

@@ -20,7 +20,12 @@ import {
   versions,
   type WrittenTable,
 } from './rows.js';
-import { type ConsoleOptions, logRows, type PrometheusOptions } from './service-options.js';
+import {
+  type ConsoleOptions,
+  logRows,
+  type MetricsOptions,
+  type PrometheusOptions,
+} from './service-options.js';
 import type { TlsOptions } from './tls-options.js';
 
 const kMiB = 1024 * 1024;
@@ -381,6 +386,7 @@ export interface ConfigTables extends WrittenTable<typeof topRows> {
   readonly log?: WrittenTable<typeof logRows> | undefined;
   readonly console?: ConsoleOptions | undefined;
   readonly prometheus?: PrometheusOptions | undefined;
+  readonly metrics?: MetricsOptions | undefined;
   readonly v4?: Readonly<Record<string, ListenerOptions>> | undefined;
   readonly v5?: Readonly<Record<string, ListenerOptions>> | undefined;
   readonly unified?: Readonly<Record<string, ListenerOptions>> | undefined;

@@ -25,7 +25,7 @@ export interface EffectiveEntry {
 const tablesIn: Partial<Record<Scope, readonly string[]>> = {
   top: [
     ...['broker', 'router', 'mqtt', 'log', 'v4', 'v5', 'unified', 'ws', 'console', 'prometheus'],
-    ...['auth', 'acl', 'limits', 'tenants', 'device', 'plugins'],
+    ...['auth', 'acl', 'limits', 'tenants', 'device', 'plugins', 'metrics'],
   ],
   console: ['tokens', 'tls'],
   prometheus: ['tls'],
@@ -37,6 +37,7 @@ const tablesIn: Partial<Record<Scope, readonly string[]>> = {
   http: ['headers', 'fields'],
   acl: ['rules'],
   limits: ['flapping'],
+  metrics: ['meters', 'alerts'],
   router: ['custom_segment'],
   plugin: ['config'],
 };

@@ -1,4 +1,4 @@
-/** `[console]` and `[prometheus]`. */
+/** `[console]`, `[prometheus]` and `[metrics]`. */
 import type { ListenAddress } from './address.js';
 import type { ConsoleConfig, ConsoleToken, PrometheusConfig, TlsConfig } from './broker-config.js';
 import type { Reader } from './reader.js';
@@ -6,6 +6,7 @@ import { readTls } from './resolve-tls.js';
 import {
   type ConsoleRole,
   consoleRows,
+  meterRows,
   type PrometheusTable,
   prometheusRows,
   tokenRows,
@@ -57,4 +58,15 @@ export function readPrometheus(reader: Reader, root: TableNode): PrometheusConfi
   const addresses = port === 0 ? listen : [{ host: '127.0.0.1', port }];
   const tls = readServiceTls(reader, 'prometheus', node);
   return { listen: addresses, intervalS: interval, tls };
+}
+
+/** Seconds between two readings of broker.meters(). */
+export function readMeterInterval(reader: Reader, root: TableNode): number {
+  const node = reader.tableAt(root, 'metrics');
+  const inner = (key: string) => (node === undefined ? undefined : reader.tableAt(node, key));
+  const { push_interval } = reader.rows('metrics.meters', inner('meters'), meterRows, 'meters');
+  const alerts = inner('alerts');
+  if (alerts !== undefined) reader.unserved(alerts, {}, 'alerts');
+  if (node !== undefined) reader.unserved(node, {}, 'metrics');
+  return push_interval as number;
 }

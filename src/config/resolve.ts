@@ -28,7 +28,7 @@ import {
   readListeners,
   refuseSameAddress,
 } from './resolve-listeners.js';
-import { readConsole, readPrometheus } from './resolve-services.js';
+import { readConsole, readMeterInterval, readPrometheus } from './resolve-services.js';
 import { type Layer, mergeLayers, type TableNode, whereOf } from './tree.js';
 
 export type {
@@ -80,6 +80,7 @@ export function resolveConfig(layers: readonly Layer[], options: ResolveOptions 
 
   const console = readConsole(reader, root);
   const prometheus = readPrometheus(reader, root);
+  const meterIntervalS = readMeterInterval(reader, root);
   const limits = readLimits(reader, root);
   const tenants = readTenants(reader, root);
   const device = readDevice(reader, root, broker);
@@ -106,6 +107,7 @@ export function resolveConfig(layers: readonly Layer[], options: ResolveOptions 
       log,
       console,
       prometheus,
+      meterIntervalS,
       sysIntervalS: sys_interval_s as number,
       mqtt,
       listeners: listeners.map((one) => guarded(one, auth?.providers ?? [])),

@@ -130,6 +130,23 @@ export const prometheusRows = {
   }),
 } as const;
 
+/** `[metrics.meters]`. */
+export const meterRows = {
+  push_interval: integer({
+    default: 1,
+    unit: 's',
+    min: 1,
+    max: 86_400,
+    reload: 'live',
+    help: 'How often broker.meters() gives an embedding application its numbers where it names no interval; those that are open keep theirs.',
+  }),
+} as const;
+
+/** `[metrics]` as it is written. */
+export interface MetricsOptions {
+  readonly meters?: WrittenTable<typeof meterRows> | undefined;
+}
+
 export type PrometheusTable = ValueTable<typeof prometheusRows>;
 
 /** `[console]` as it is written. */

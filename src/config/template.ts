@@ -14,7 +14,7 @@ import {
 } from './options.js';
 import { defaultText, isOptional, writtenValue } from './report.js';
 import { allowedText, defaultOf, isComputed, type Row, type Rows } from './rows.js';
-import { consoleRows, prometheusRows, tokenRows } from './service-options.js';
+import { consoleRows, meterRows, prometheusRows, tokenRows } from './service-options.js';
 import { tlsRows } from './tls-options.js';
 
 export const templateFormats = ['toml', 'yaml', 'json'] as const;
@@ -81,6 +81,7 @@ const sections: readonly Section[] = [
     off: true,
     text: ['The Prometheus exporter: served where this table is there.'],
   },
+  { path: ['metrics', 'meters'], rows: meterRows, off: true },
   {
     path: ['auth', 'failed_logins'],
     rows: failedLoginRows,

@@ -16,6 +16,9 @@ export type Scope =
   | 'log'
   | 'console'
   | 'prometheus'
+  | 'metrics'
+  | 'meters'
+  | 'alerts'
   | 'device'
   | 'token'
   | 'listener'
@@ -70,7 +73,6 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
       'this version keeps sessions and messages in memory only, and would lose what the file wants on disk',
     ),
     quic: notYet('not yet supported in this version: QUIC listeners; skipped'),
-    metrics: notYet('not yet supported in this version: pushed metrics and alerts; skipped'),
     bridge: notYet('not yet supported in this version: the bridge; skipped'),
     cluster: notYet('not yet supported in this version: the cluster; skipped'),
   },
@@ -88,6 +90,13 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
   },
   prometheus: {
     auth: refuse('this version cannot protect the exporter by a password'),
+  },
+  metrics: {},
+  meters: {},
+  alerts: {
+    push_interval: noEffect(
+      'has no effect: alerts come as they happen, none waits for an interval',
+    ),
   },
   device: {},
   token: {},

@@ -7,11 +7,10 @@ import type { Metrics } from './counters.js';
 import { type MeterReading, type Meters, metersOf } from './meters.js';
 
 export interface MeterOptions extends FeedOptions {
-  /** Milliseconds between two readings, 10 to 86400000; default 1000. */
+  /** Milliseconds between two readings, 10 to 86400000; default: [metrics.meters] push_interval, a second. */
   readonly intervalMs?: number | undefined;
 }
 
-const kDefaultIntervalMs = 1000;
 const kMaxIntervalMs = 86_400_000;
 /** A minute, at the default interval. */
 const kMeterBuffer = 60;
@@ -20,6 +19,7 @@ const kAlertBuffer = 1000;
 export interface FeedSource {
   readonly counters: () => Metrics;
   readonly totals: () => Totals;
+  readonly intervalMs: () => number;
 }
 
 export class Feeds {
@@ -39,7 +39,7 @@ export class Feeds {
   meters(options: MeterOptions = {}): Feed<Meters> {
     const doing = 'reading meters';
     const checked = checkFeedOptions(doing, options, kMeterBuffer);
-    const intervalMs = options.intervalMs ?? kDefaultIntervalMs;
+    const intervalMs = options.intervalMs ?? this.#source.intervalMs();
     if (!Number.isInteger(intervalMs) || intervalMs < 10 || intervalMs > kMaxIntervalMs) {
       throw fail('ST_ARGUMENT', {
         doing,

@@ -430,15 +430,21 @@ describe.skipIf(standIn)("ST-RMQTT's reference configuration", () => {
     expect(await accepts(none.ports.console)).toBe(false);
   });
 
-  test('bridge, cluster and metrics warn once, and the broker serves', async () => {
+  test('bridge and cluster warn once, and the broker serves', async () => {
     const { ports, program } = await start((text) => {
       const bridge = /^# \[bridge\]\n(?:# .*\n?)*/m.exec(text)?.[0].replaceAll(/^# /gm, '');
       const cluster = '[cluster]\nnode_id = 0\nlisten = "0.0.0.0:1888"\nseniors = []';
-      return `${text}${bridge}\n${cluster}\n[metrics.meters]\npush_interval = 1\n[metrics.alerts]\npush_interval = 1\n`;
+      return `${text}${bridge}\n${cluster}\n`;
     });
-    for (const table of ['[bridge]', '[cluster]', '[metrics]']) {
-      expect(warnings(program).filter((msg) => msg.includes(`${table}: not yet`))).toHaveLength(1);
-    }
+    const said = warnings(program).filter((msg) => /\[(bridge|cluster)\]: not yet/.test(msg));
+    expect(said).toHaveLength(2);
     await (await Client.open(ports.v4, 4)).close();
+  });
+
+  test('metrics: the interval of meters; that of alerts warns once', async () => {
+    const metrics = '\n[metrics]\nmeters.push_interval = 7\nalerts.push_interval = 1\n';
+    const { program } = await start((text) => text + metrics);
+    const said = warnings(program).filter((msg) => msg.includes('metrics'));
+    expect(said).toEqual([expect.stringContaining('push_interval: has no effect: alerts come')]);
   });
 });

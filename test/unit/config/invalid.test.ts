@@ -174,7 +174,7 @@ describe.each(Object.entries(writers))('%s', (file, write) => {
           expect(error?.code).toBe('ST_CONFIG_VALUE');
           const place = text.slice(
             0,
-            text.lastIndexOf(file.endsWith('toml') ? `\n${key} =` : `"${key}"`),
+            text.lastIndexOf(file.endsWith('toml') ? `\n${key} =` : `"${key}":`),
           );
           const line = place.split('\n').length + (file.endsWith('toml') ? 1 : 0);
           expect(error?.message).toMatch(

@@ -23,11 +23,13 @@ function world() {
     retained: 0,
     retainedBytes: 0,
   };
+  const interval = { ms: 1000 };
   const feeds = new Feeds({
     counters: () => ({ ...counters }) as Metrics,
     totals: () => totals,
+    intervalMs: () => interval.ms,
   });
-  return { counters, totals, feeds };
+  return { counters, totals, feeds, interval };
 }
 const alert = (count: number): AlertInfo => ({
   alert: 'queue_overflow',
@@ -63,6 +65,18 @@ describe('meters', () => {
     const next = await meters.next();
     expect(next.value?.rates).toMatchObject({ messagesIn: 0, bytesOut: 0 });
     expect((next.value?.at ?? 0) - (value?.at ?? 0)).toBe(2000);
+  });
+
+  test('who names no interval gets the configured one, as it is when he asks', () => {
+    const { feeds, interval } = world();
+    const early = feeds.meters({ buffer: 1 });
+    interval.ms = 5000;
+    const late = feeds.meters({ buffer: 1 });
+    vi.advanceTimersByTime(5000);
+    expect([early.missed, late.missed]).toEqual([4, 0]);
+    vi.advanceTimersByTime(5000);
+    expect([early.missed, late.missed]).toEqual([9, 1]);
+    feeds.end();
   });
 
   test('readers are independent; nobody reads = no timer', () => {
