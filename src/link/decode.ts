@@ -4,6 +4,7 @@
  * is a defect and throws ST_LINK_PROTOCOL.
  */
 import { fail } from '../errors.js';
+import type { Publisher } from './message.js';
 import type {
   Acknowledgement,
   Connack,
@@ -40,10 +41,22 @@ export function readFrame(buffer: Buffer, at: number, limit: number, frame: Fram
   if (frame.end > limit) throw broken('a packet is cut off');
 }
 
+/** What properties say, the publisher's own and those about him. */
+export interface Told {
+  readonly properties: Properties;
+  readonly publisher: Publisher;
+}
+
+/** Reads properties without their length, at least one. */
+export interface PropertySource {
+  read(buffer: Buffer, start: number, end: number): Told;
+}
+
 export interface PublishHead {
   topic: string;
   packetId: number;
-  properties: Properties;
+  /** Undefined: there are no properties. */
+  told: Told | undefined;
   /** Where the payload starts. */
   payload: number;
 }
@@ -90,6 +103,7 @@ export function readPublish(
   buffer: Buffer,
   frame: Frame,
   topics: TopicReader,
+  source: PropertySource,
   head: PublishHead,
 ): void {
   const { body, end } = frame;
@@ -104,15 +118,18 @@ export function readPublish(
   }
   if (at >= end) throw broken('a PUBLISH is cut off');
   const topic = topicEnd === body + 2 ? '' : topics.text(buffer, body + 2, topicEnd);
-  if (buffer[at] === 0) {
-    head.properties = kNoProperties;
-    head.payload = at + 1;
+  let bytes = buffer[at] as number;
+  if (bytes < 128) {
+    at++;
   } else {
     const reader = new Reader(buffer, at, end);
-    head.properties = reader.properties();
-    head.payload = reader.at;
+    bytes = reader.varint();
+    at = reader.at;
   }
-  const alias = head.properties.topicAlias;
+  head.payload = at + bytes;
+  if (head.payload > end) throw broken('properties are cut off');
+  head.told = bytes === 0 ? undefined : source.read(buffer, at, head.payload);
+  const alias = head.told?.properties.topicAlias;
   head.topic = alias === undefined ? topic : topics.resolve(topic, alias);
   if (head.topic === '') throw broken('a PUBLISH has no topic');
 }

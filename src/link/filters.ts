@@ -8,6 +8,8 @@ export interface FilterEntry {
   /** Subscription Identifier; 0 = the broker takes none. */
   readonly id: number;
   readonly subscription: Subscription;
+  /** It and no other. */
+  readonly alone: readonly [Subscription];
 }
 
 const kLargestId = 268_435_455;
@@ -31,7 +33,8 @@ export class FilterTable {
 
   add(filter: string, subscription: Subscription, withId: boolean): FilterEntry {
     const id = withId ? this.#freeId(filter) : 0;
-    const entry = { filter, levels: plainFilter(filter).split('/'), id, subscription };
+    const levels = plainFilter(filter).split('/');
+    const entry: FilterEntry = { filter, levels, id, subscription, alone: [subscription] };
     this.#byFilter.set(filter, entry);
     if (withId) this.#byId.set(id, entry);
     return entry;

@@ -149,6 +149,10 @@ export class Inbox implements MessageOwner {
 
   #receivers(topic: string, ids: readonly number[] | undefined): readonly Subscription[] {
     if (ids === undefined) return this.#matching(topic);
+    if (ids.length === 1 && !this.resumed) {
+      const entry = this.filters.byId(ids[0] as number);
+      return entry === undefined ? [] : entry.alone;
+    }
     const found: Subscription[] = [];
     for (const id of ids) {
       const entry = this.filters.byId(id);

@@ -32,7 +32,9 @@ import { Message } from './message.js';
 import { type LinkEnd, monitor, type OwnLinkOptions, type PublishOptions } from './options.js';
 import { Outgoing, type PublishResult } from './outgoing.js';
 import { type Connack, PacketType, type Properties, type Qos } from './packets.js';
-import { tellPublisher } from './publisher.js';
+import { Payloads } from './payloads.js';
+import { PropertyReader } from './property-reader.js';
+import { kNobody } from './publisher.js';
 import { end, type Granted, type SubscribeOptions, Subscription } from './subscription.js';
 import { checkFilter, TopicWriter } from './topics.js';
 
@@ -67,8 +69,10 @@ export class Link {
   readonly #inbox: Inbox;
   readonly #topicsIn = new TopicReader();
   readonly #topicsOut = new TopicWriter();
+  readonly #properties: PropertyReader;
+  readonly #payloads = new Payloads();
   readonly #frame: Frame = { first: 0, body: 0, end: 0 };
-  readonly #head: PublishHead = { topic: '', packetId: 0, properties: kNoProperties, payload: 0 };
+  readonly #head: PublishHead = { topic: '', packetId: 0, told: undefined, payload: 0 };
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening';
   #connack: Connack | undefined;
   #clientId: string;
@@ -82,6 +86,7 @@ export class Link {
 
   constructor(setup: LinkSetup) {
     this.#setup = setup;
+    this.#properties = new PropertyReader(setup.tellsPublishers);
     this.#writer = setup.writer;
     this.#clientId = setup.options.clientId ?? '';
     const bufferBytes = setup.options.bufferBytes ?? kDefaultBufferBytes;
@@ -284,13 +289,14 @@ export class Link {
 
   #receive(buffer: Buffer, start: number, stop: number): void {
     const frame = this.#frame;
+    this.#payloads.begin();
     let at = start;
     while (at < stop && this.#state !== 'closed') {
       readFrame(buffer, at, stop, frame);
       const bytes = frame.end - at;
       const type = frame.first >> 4;
       if (type === PacketType.publish) {
-        this.#onPublish(buffer, frame, bytes);
+        this.#onPublish(buffer, frame, bytes, stop);
       } else {
         this.#onControl(type, buffer, frame);
         this.#inbox.credit(bytes);
@@ -299,28 +305,20 @@ export class Link {
     }
   }
 
-  #onPublish(buffer: Buffer, frame: Frame, bytes: number): void {
+  #onPublish(buffer: Buffer, frame: Frame, bytes: number, stop: number): void {
     const head = this.#head;
-    readPublish(buffer, frame, this.#topicsIn, head);
-    const length = frame.end - head.payload;
-    let payload = kEmpty;
-    if (length > 0) {
-      // A copy: the buffer is used again, and a kept message must not keep all of it.
-      payload = Buffer.allocUnsafe(length);
-      buffer.copy(payload, 0, head.payload, frame.end);
-    }
-    const { topic, packetId } = head;
-    const told = this.#setup.tellsPublishers ? tellPublisher(head.properties) : undefined;
-    const properties = told?.properties ?? head.properties;
+    readPublish(buffer, frame, this.#topicsIn, this.#properties, head);
+    const { topic, packetId, told } = head;
+    const properties = told?.properties ?? kNoProperties;
     const message = new Message(
       this.#inbox,
       topic,
-      payload,
+      this.#payloads.copy(buffer, head.payload, frame.end, stop),
       frame.first,
       packetId,
       bytes,
       properties,
-      told?.publisher,
+      told?.publisher ?? kNobody,
     );
     this.#inbox.deliver(message, properties.subscriptionIdentifiers, bytes);
   }

@@ -55,7 +55,7 @@ export class Message {
     packetId: number,
     bytes: number,
     properties: MessageProperties,
-    publisher: Publisher = {},
+    publisher: Publisher,
   ) {
     this.#owner = owner;
     this.topic = topic;

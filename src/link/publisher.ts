@@ -2,7 +2,7 @@
  * Who published a message: User Properties that the native half puts behind the publisher's own, and
  * takes off whatever a client writes by these names.
  */
-import { kNoProperties } from './decode.js';
+import { kNoProperties, type Told } from './decode.js';
 import type { Publisher } from './message.js';
 import type { Properties, UserProperties } from './packets.js';
 
@@ -13,13 +13,10 @@ const names: ReadonlyMap<string, keyof Publisher> = new Map([
   ['publisher_tenant', 'tenant'],
 ]);
 
-export interface Told {
-  readonly publisher: Publisher;
-  /** Without what said that. */
-  readonly properties: Properties;
-}
+/** Nothing is told about him. */
+export const kNobody: Publisher = Object.freeze({});
 
-/** Undefined: nothing is told. */
+/** Undefined: nothing is told. Else the properties are without what said that. */
 export function tellPublisher(properties: Properties): Told | undefined {
   const { userProperties, ...others } = properties;
   if (userProperties === undefined) return undefined;

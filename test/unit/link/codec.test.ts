@@ -4,7 +4,6 @@ import mqttPacket from 'mqtt-packet';
 import { describe, expect, test } from 'vitest';
 import {
   type Frame,
-  kNoProperties,
   type PublishHead,
   readConnack,
   readFrame,
@@ -27,6 +26,7 @@ import {
   writeVarint,
 } from '../../../src/link/encode.ts';
 import { type MessageProperties, PacketType, type Qos } from '../../../src/link/packets.ts';
+import { PropertyReader } from '../../../src/link/property-reader.ts';
 
 const options = { protocolVersion: 5 } as const;
 
@@ -244,8 +244,8 @@ describe('what a link sends, read by mqtt-packet', () => {
 
 describe('what a link receives, written by mqtt-packet', () => {
   const receive = (bytes: Buffer, topics = new TopicReader()): PublishHead => {
-    const head: PublishHead = { topic: '', packetId: 0, properties: kNoProperties, payload: 0 };
-    readPublish(bytes, frameOf(bytes), topics, head);
+    const head: PublishHead = { topic: '', packetId: 0, told: undefined, payload: 0 };
+    readPublish(bytes, frameOf(bytes), topics, new PropertyReader(false), head);
     return head;
   };
 
@@ -279,11 +279,11 @@ describe('what a link receives, written by mqtt-packet', () => {
         expect(head.packetId).toBe(level === 0 ? 0 : messageId);
         expect(bytes.subarray(head.payload)).toEqual(Buffer.from(body));
         for (const key of ['contentType', 'responseTopic', 'messageExpiryInterval'] as const) {
-          expect(head.properties[key]).toBe(props[key]);
+          expect(head.told?.properties[key]).toBe(props[key]);
         }
-        expect(head.properties.payloadFormatIndicator).toBe(payloadFormatIndicator);
+        expect(head.told?.properties.payloadFormatIndicator).toBe(payloadFormatIndicator);
         if (props.correlationData !== undefined) {
-          expect(head.properties.correlationData).toEqual(Buffer.from(props.correlationData));
+          expect(head.told?.properties.correlationData).toEqual(Buffer.from(props.correlationData));
         }
       }),
     );
@@ -318,7 +318,9 @@ describe('what a link receives, written by mqtt-packet', () => {
     const bytes = Buffer.from('300c0001610a0b010bff7f0bffffff7f'.replace('300c', '300e'), 'hex');
     const framed = Buffer.concat([Buffer.from([0x30, bytes.length - 2]), bytes.subarray(2)]);
     framed[5] = framed.length - 6;
-    expect(receive(framed).properties.subscriptionIdentifiers).toEqual([1, 16_383, 268_435_455]);
+    expect(receive(framed).told?.properties.subscriptionIdentifiers).toEqual([
+      1, 16_383, 268_435_455,
+    ]);
   });
 
   test('topics are read right whether they are cached or not', () => {

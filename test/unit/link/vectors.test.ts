@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   type Frame,
-  kNoProperties,
   type PublishHead,
   readAcknowledgement,
   readConnack,
@@ -14,6 +13,7 @@ import {
   TopicReader,
 } from '../../../src/link/decode.ts';
 import { PacketType } from '../../../src/link/packets.ts';
+import { PropertyReader } from '../../../src/link/property-reader.ts';
 
 interface Vector {
   name: string;
@@ -34,12 +34,12 @@ const vectors = readdirSync(folder)
 function decode(bytes: Buffer): unknown {
   const frame: Frame = { first: 0, body: 0, end: 0 };
   readFrame(bytes, 0, bytes.length, frame);
-  const head: PublishHead = { topic: '', packetId: 0, properties: kNoProperties, payload: 0 };
+  const head: PublishHead = { topic: '', packetId: 0, told: undefined, payload: 0 };
   switch (frame.first >> 4) {
     case PacketType.connack:
       return readConnack(bytes, frame);
     case PacketType.publish:
-      readPublish(bytes, frame, new TopicReader(), head);
+      readPublish(bytes, frame, new TopicReader(), new PropertyReader(false), head);
       return { topic: head.topic, ...(head.packetId > 0 && { packetId: head.packetId }) };
     case PacketType.suback:
     case PacketType.unsuback:
