@@ -116,6 +116,24 @@ void read_log_clients(Reader& reader, LogRules& to) {
   if (!good) reader.fail("log_clients", "at most 64 pairs of a Client Identifier and a level");
 }
 
+/// { on, max_delay_s, max_messages, max_bytes, when_full, at_end }
+void read_delay_options(Napi::Env env, Reader& outer, DelayOptions& to) {
+  const Napi::Object given = outer.object("delayed");
+  if (!outer.good()) return;
+  Reader reader(env, given);
+  DelayOptions delayed;
+  reader.flag("on", delayed.on);
+  reader.number("max_delay_s", delayed.max_delay_s);
+  reader.number("max_messages", delayed.max_messages);
+  reader.number("max_bytes", delayed.max_bytes);
+  reader.choice("when_full", delayed.when_full,
+                {{"refuse", DelayFull::refuse}, {"publish", DelayFull::publish}});
+  reader.choice("at_end", delayed.at_end,
+                {{"publish", DelayEnd::publish}, {"drop", DelayEnd::drop}});
+  if (!reader.good()) return outer.give_up();
+  to = delayed;
+}
+
 /// Those that may change while the engine runs. All are there, or only those to change.
 enum class Wanted : std::uint8_t { all, given };
 
@@ -162,6 +180,7 @@ bool read_live_options(Napi::Env env, Reader& reader, Wanted wanted, LiveOptions
   }
   number("log_level", to.log.level);
   if (reader.good() && to.log.level > kFinestLog) reader.fail("log_level", "0 to 5");
+  if (reader.has("delayed")) read_delay_options(env, reader, to.delayed);
   if (reader.has("logs")) read_log_options(env, reader, to.logs);
   if (reader.has("log_modules")) read_log_modules(reader, to.log);
   if (reader.has("log_clients")) read_log_clients(reader, to.log);

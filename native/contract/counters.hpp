@@ -121,7 +121,11 @@ namespace stmqtt::contract {
   /* DirectWrites, by outcome */                                                                    \
   X(direct_writes_delivered)     X(direct_writes_dropped)       X(direct_writes_queued)            \
   /* hooks again */                                                                                \
-  X(hook_subscribes)             X(hook_notices)                X(hook_notices_left_out)
+  X(hook_subscribes)             X(hook_notices)                X(hook_notices_left_out)         \
+  /* delayed messages; the last two are gauges */                                                   \
+  X(delayed_taken)               X(delayed_published)           X(delayed_expired)                 \
+  X(delayed_invalid)             X(delayed_not_held)            X(delayed_dropped_full)            \
+  X(delayed_dropped_end)         X(delayed_messages)            X(delayed_bytes)
 // clang-format on
 
 /// Index of a counter in a thread's block.

@@ -15,6 +15,7 @@
 #include "io/websocket_channel.hpp"
 #include "route/log_options.hpp"
 #include "route/shared_group.hpp"
+#include "session/delayed.hpp"
 #include "session/device_topics.hpp"
 #include "session/flap_table.hpp"
 #include "session/limits.hpp"
@@ -47,6 +48,7 @@ struct LiveOptions {
   FlapRule flapping;
   TenantBounds tenants;
   DeviceOptions device;
+  DelayOptions delayed;
   std::shared_ptr<const LogOptions> logs = std::make_shared<const LogOptions>();  ///< never null
 };
 

@@ -4,6 +4,7 @@
 
 #include "engine/engine.hpp"
 #include "engine/worker.hpp"
+#include "session/delay_steps.hpp"
 
 namespace stmqtt {
 
@@ -118,6 +119,7 @@ void Worker::take_settings(const LiveOptions& live) noexcept {
   shard_.set_log_rules(live_.log);
   shard_.set_turn(io_.turn_ns());
   shard_.logs().set_options(live_.logs);
+  DelaySteps::configure(shard_, live.delayed);
   tap_changed();
 }
 

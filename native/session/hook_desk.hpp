@@ -61,6 +61,7 @@ struct HeldItem {
   MessageRef text;     ///< its payload is the Reason String; may be none
   ClientRef client;    ///< to be acknowledged; nobody for QoS 0, a Will, a client that is gone
   std::uint64_t deadline_ms = 0;
+  std::uint32_t delay_s = 0;    ///< it is to wait so long, behind its hooks
   std::uint16_t packet_id = 0;  ///< 0 = QoS 0, or of no client
   std::uint8_t qos = 0;
   State state = State::pass;

@@ -3,6 +3,7 @@
 
 #include "base/pool.hpp"
 #include "session/auth_state.hpp"
+#include "session/delay_steps.hpp"
 #include "session/packet_counters.hpp"
 #include "session/rate_state.hpp"
 #include "wire/decode.hpp"
@@ -321,6 +322,9 @@ void Shard::on_timers() noexcept {
       case kSealTimer:
         handovers_.step();
         break;
+      case kDelayTimer:
+        DelaySteps::publish_due(*this);
+        break;
       case kRetryTimer: {
         std::vector<ClientRef> retrying;
         retrying.swap(hooks_.crowded_out);
@@ -402,25 +406,6 @@ void Shard::on_uncongested() noexcept {
   for (const ClientRef ref : paused) {
     if (Client* client = find_client(ref)) resume(*client, PauseCause::outbox);
   }
-}
-
-void Shard::report_memory() noexcept {
-  const std::int64_t message_bytes = Message::thread_bytes();
-  counters_.add(Counter::message_bytes, message_bytes - counters_.read(Counter::message_bytes));
-  const std::int64_t bytes = message_bytes + counters_.read(Counter::outbound_bytes);
-  if (bytes == reported_bytes_) return;
-  tables_.memory_bytes.fetch_add(bytes - reported_bytes_, std::memory_order_relaxed);
-  reported_bytes_ = bytes;
-}
-
-/// Logs go before publishers pause.
-void Shard::shed_logs() noexcept {
-  const std::int64_t excess = tables_.memory_bytes.load(std::memory_order_relaxed) -
-                              static_cast<std::int64_t>(
-                                  tables_.max_memory_bytes.load(std::memory_order_relaxed));
-  if (excess <= 0) return;
-  logs_.shed(static_cast<std::uint64_t>(excess));
-  report_memory();
 }
 
 void Shard::end_turn() noexcept {

@@ -187,6 +187,7 @@ class Shard : private ShardState {
   }
 
  private:
+  friend class DelaySteps;
   enum class Handled : std::uint8_t { done, later };
   /// How often a publisher that waits for room is let try again, and how long a 3.x one waits for
   /// a full queue at most.

@@ -157,6 +157,25 @@ void Shard::emit_alerts() noexcept {
   losers_.clear();
 }
 
+void Shard::report_memory() noexcept {
+  const std::int64_t message_bytes = Message::thread_bytes();
+  counters_.add(Counter::message_bytes, message_bytes - counters_.read(Counter::message_bytes));
+  const std::int64_t bytes = message_bytes + counters_.read(Counter::outbound_bytes);
+  if (bytes == reported_bytes_) return;
+  tables_.memory_bytes.fetch_add(bytes - reported_bytes_, std::memory_order_relaxed);
+  reported_bytes_ = bytes;
+}
+
+/// Logs go before publishers pause.
+void Shard::shed_logs() noexcept {
+  const std::int64_t excess = tables_.memory_bytes.load(std::memory_order_relaxed) -
+                              static_cast<std::int64_t>(
+                                  tables_.max_memory_bytes.load(std::memory_order_relaxed));
+  if (excess <= 0) return;
+  logs_.shed(static_cast<std::uint64_t>(excess));
+  report_memory();
+}
+
 /// The budget is used up: QoS 0 is being dropped, or publishers pause. At most every ten seconds.
 void Shard::alert_memory() noexcept {
   if (last_memory_alert_ms_ != 0 && cx_.now_ms - last_memory_alert_ms_ < 10'000) return;

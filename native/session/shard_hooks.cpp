@@ -5,6 +5,7 @@
 
 #include "base/pool.hpp"
 #include "session/asks.hpp"
+#include "session/delay_steps.hpp"
 #include "session/shard.hpp"
 #include "wire/topic.hpp"
 
@@ -66,6 +67,7 @@ Shard::Holding Shard::hold_publish(Client& client, const MessageParts& parts,
   item.message = MessageRef::adopt(Message::make(parts));
   item.packet_id = view.packet_id;
   item.qos = view.qos;
+  item.delay_s = delayed_.in_hand;
   counters_.add(Counter::packets_received);
   counters_.add(view.qos == 0   ? Counter::publish_received_qos0
                 : view.qos == 1 ? Counter::publish_received_qos1
@@ -364,6 +366,10 @@ void Shard::release_one(const HeldQueue& queue, HeldItem& item) noexcept {
 /// gone: a PUBLISH that was received is published nevertheless.
 void Shard::publish_held(Session* session, Client* client, const HeldItem& item) noexcept {
   Message& message = *item.message;
+  if (item.delay_s != 0 && DelaySteps::keep(*this, session, client, message.parts(), item.delay_s,
+                                            item.packet_id)) {
+    return;
+  }
   // A Will, or a message of a session that is no more: nobody waits for an answer.
   if (item.packet_id == 0 || (item.qos == 2 && session == nullptr)) {
     return route_message(message, session);

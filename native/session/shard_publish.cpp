@@ -1,6 +1,7 @@
 // Shard: a PUBLISH from a client (MQTT 5.0, 3.3), in the order of steps: Topic Alias, topic rules,
 // retained, match, fan-out, acknowledgement.
 #include "session/asks.hpp"
+#include "session/delay_steps.hpp"
 #include "session/publisher.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
@@ -100,6 +101,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     }
     if (hooks_.holds() && wait_for_held(client)) return Handled::later;
   }
+  if (delayed_.on() && !DelaySteps::enter(*this, client)) [[unlikely]] return Handled::done;
   if (wire::topic_levels(view.topic) > limits.max_topic_levels) [[unlikely]] {
     return fail(CloseCause::topic_invalid, ReasonCode::topic_name_invalid,
                 "Topic Name has more levels than max_topic_levels");
@@ -210,6 +212,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
         break;
     }
   }
+  if (delayed_.on() && DelaySteps::take(*this, client, parts)) [[unlikely]] return Handled::done;
   Publication publication(parts, scratch_);
   counters_.add(Counter::packets_received);
   if (view.qos == 0) {

@@ -13,6 +13,7 @@
 #include "contract/records.hpp"
 #include "route/match_cache.hpp"
 #include "session/access.hpp"
+#include "session/delayed.hpp"
 #include "session/device_scope.hpp"
 #include "session/hook_desk.hpp"
 #include "session/hook_notices.hpp"
@@ -48,7 +49,7 @@ class ShardState {
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
                                    kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6, kAuthTimer = 7,
                                    kBanTimer = 8, kHookTimer = 9, kLogTimer = 10,
-                                   kSubscribeHookTimer = 11, kSealTimer = 12 };
+                                   kSubscribeHookTimer = 11, kSealTimer = 12, kDelayTimer = 13 };
 
   ShardState(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
              ShardOptions options, std::uint64_t now_ms) noexcept
@@ -68,6 +69,7 @@ class ShardState {
               options_.threads),
         handovers_(tables.logs, logs_, host, {wheel_, seal_timer_, cx_.now_ms}, options_.thread,
                    options_.threads),
+        delayed_(tables.delayed, counters, {wheel_, delay_timer_, cx_.now_ms}),
         tap_(host) {
     retry_timer_.kind = kRetryTimer;
     sweep_timer_.kind = kSweepTimer;
@@ -75,6 +77,7 @@ class ShardState {
     ban_timer_.kind = kBanTimer;
     log_timer_.kind = kLogTimer;
     seal_timer_.kind = kSealTimer;
+    delay_timer_.kind = kDelayTimer;
   }
   ~ShardState() = default;
 
@@ -103,6 +106,7 @@ class ShardState {
   SendContext cx_;
   TopicLogs logs_;
   LogHandovers handovers_;
+  DelayedMessages delayed_;
 
   wire::PublishView publish_;                  ///< of the packet in hand
   PoolVector<std::uint8_t> internal_;          ///< internal form of the topic in hand
@@ -129,6 +133,7 @@ class ShardState {
   TimerNode ban_timer_;
   TimerNode log_timer_;
   TimerNode seal_timer_;
+  TimerNode delay_timer_;
   std::uint32_t ban_slot_ = 0;  ///< the check of clients goes on here
   PacketTap tap_;
   const LogRules* log_rules_ = nullptr;

@@ -12,6 +12,7 @@
 #include "route/retained_index.hpp"
 #include "route/topic_trie.hpp"
 #include "session/ban_table.hpp"
+#include "session/delayed.hpp"
 #include "session/directory.hpp"
 #include "session/flap_table.hpp"
 #include "session/log_totals.hpp"
@@ -79,6 +80,7 @@ struct BrokerTables {
   TenantTable tenants;
   OwnLimitsTable limits;
   LogTotals logs;
+  DelayTotals delayed;
   std::atomic<std::uint64_t> max_memory_bytes{0};  ///< 0 = no budget
   /// In-process links there are: they are told who published.
   std::atomic<std::uint32_t> links{0};

@@ -228,6 +228,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     broker: owner.broker,
     resolve: async () => (await owner.resolve()([])).config.plugins,
     say: (level, text, fields) => recorder.say(level, 'plugin', text, fields),
+    delay: (delayed) => native.configure({ delayed }),
   });
   const services: Service[] = [sys, plugins];
   const reloader = new Reloader(resolution, {

@@ -5,6 +5,7 @@
 import { type CloseCauseName, type CounterName, closeCauseNames } from '../native/contract.js';
 import { sessionCount } from '../sys/numbers.js';
 import { authSection } from './auth-families.js';
+import { delayedSection } from './delayed-families.js';
 import { deviceFamilies } from './device-families.js';
 import {
   byLabel,
@@ -354,6 +355,7 @@ export const sections: readonly Section[] = [
     ],
   },
   hookSection,
+  delayedSection,
   logSection,
   {
     title: 'Limits and bans',

@@ -63,6 +63,8 @@ export interface NativeBrokerOptions {
   bytes_per_s_per_tenant: number;
   /** Absent = as an engine is made: no filter has a log before a message makes one. */
   logs?: NativeLogOptions;
+  /** Absent = off. */
+  delayed?: NativeDelayOptions;
   client_id_prefix: string;
   link_limits: NativeLimits;
   store: NativeStoreOptions;
@@ -93,12 +95,26 @@ export type NativeLiveOptions = Pick<
   | 'messages_per_s_per_tenant'
   | 'bytes_per_s_per_tenant'
   | 'logs'
+  | 'delayed'
 > & {
   /** Levels of single parts of the broker, 0 = off; the others have log_level. */
   log_modules?: Partial<Record<NativeModuleName, number>>;
   /** Client Identifiers and the levels of what is about them, beside the others; at most 64. */
   log_clients?: readonly (readonly [clientId: string, level: number])[];
 };
+
+/** Of `$delayed/<seconds>/<topic>`; off, that is an ordinary Topic Name. */
+export interface NativeDelayOptions {
+  on: boolean;
+  max_delay_s: number;
+  /** Of all threads together. */
+  max_messages: number;
+  max_bytes: number;
+  /** Where there is no room: refused with 0x97, or published at once. */
+  when_full: 'refuse' | 'publish';
+  /** What becomes of those that wait where it is off. */
+  at_end: 'publish' | 'drop';
+}
 
 /** Whose packets come as trace events: all that is given must fit. */
 export interface NativeTraceSpec {

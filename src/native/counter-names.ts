@@ -233,6 +233,15 @@ export const counterNames = [
   'hook_subscribes',
   'hook_notices',
   'hook_notices_left_out',
+  'delayed_taken',
+  'delayed_published',
+  'delayed_expired',
+  'delayed_invalid',
+  'delayed_not_held',
+  'delayed_dropped_full',
+  'delayed_dropped_end',
+  'delayed_messages',
+  'delayed_bytes',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

@@ -7,6 +7,8 @@ import { BrokerHooks } from '../hooks/face.js';
 import type { Link } from '../link/link.js';
 import type { LinkOptions } from '../link/options.js';
 import type { RecordLevel } from '../log/logger.js';
+import type { NativeDelayOptions } from '../native/addon.js';
+import { kDelay } from './own.js';
 import type { HookMethod, PluginContext, PluginHooks, PluginLog } from './types.js';
 
 /** Every method that registers a hook: those that are added come by themselves. */
@@ -19,6 +21,12 @@ export type Say = (
   text: string,
   fields: Readonly<Record<string, unknown>>,
 ) => void;
+
+export interface ContextDeps {
+  readonly broker: Broker;
+  readonly say: Say;
+  readonly delay: (options: NativeDelayOptions) => void;
+}
 
 /** For one function of onStop. */
 const kStopMs = 5_000;
@@ -39,11 +47,14 @@ export class OwnedContext {
   readonly #folder: string | undefined;
   #counts: (() => Readonly<Record<string, number>>) | undefined;
 
-  constructor({ name, folder }: PluginConfig, broker: Broker, say: Say) {
+  readonly #delay: (options: NativeDelayOptions) => void;
+
+  constructor({ name, folder }: PluginConfig, { broker, say, delay }: ContextDeps) {
     this.name = name;
     this.#folder = folder;
     this.#broker = broker;
     this.#say = say;
+    this.#delay = delay;
   }
 
   /** What it says of itself. */
@@ -66,6 +77,7 @@ export class OwnedContext {
       log: this.#log(),
       signal: this.#abort.signal,
       broker,
+      [kDelay]: this.#delay,
       path: (text: string) => resolve(this.#folder ?? '.', text),
       counts: (read: () => Readonly<Record<string, number>>) => {
         this.#mustBeLoaded('counts()');

@@ -1,20 +1,17 @@
 /** The plugins of one run: what is loaded, in which order, and what was wrong. One change at a time. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Broker } from '../broker.js';
 import type { PluginConfig, PluginsConfig } from '../config/plugin-options.js';
 import { fail, messageOf, StMqttdError } from '../errors.js';
 import { checkedConfig } from './config.js';
-import { OwnedContext, type Say } from './context.js';
+import { type ContextDeps, OwnedContext } from './context.js';
 import { findPlugin } from './find.js';
 import { type Entries, entriesOf, entryOf } from './names.js';
 import { shipped } from './shipped.js';
 import type { Plugin, PluginInfo } from './types.js';
 
-export interface PluginsDeps {
-  readonly broker: Broker;
+export interface PluginsDeps extends ContextDeps {
   /** Reads the configuration anew. */
   readonly resolve: () => Promise<PluginsConfig | undefined>;
-  readonly say: Say;
 }
 
 /** A plugin that runs. */
@@ -154,8 +151,8 @@ export class Plugins {
   async #start(entry: PluginConfig): Promise<void> {
     const { name } = entry;
     if (this.#isEnded) throw this.#state(entry, 'loading it', 'the broker stops');
-    const { broker, say } = this.#deps;
-    const context = new OwnedContext(entry, broker, say);
+    const { broker } = this.#deps;
+    const context = new OwnedContext(entry, this.#deps);
     try {
       const plugin = this.#found.get(name) ?? (await findPlugin(entry));
       this.#found.set(name, plugin);

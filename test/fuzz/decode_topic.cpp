@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "wire/delayed_topic.hpp"
 #include "wire/topic.hpp"
 #include "wire/utf8.hpp"
 
@@ -38,6 +39,19 @@ bool utf8_model(Bytes text) {
   return true;
 }
 
+/// What is taken apart stands there, and nothing else does.
+void check_delay(const std::string& text) {
+  Bytes topic = as_bytes(text);
+  std::uint32_t seconds = 0;
+  const DelayPrefix prefix = take_delay_prefix(topic, 1000, seconds);
+  if (prefix != DelayPrefix::fits) return require(topic.data() == as_bytes(text).data());
+  const std::string rest(as_text(topic));
+  require(seconds <= 1000 && !rest.empty() && text.ends_with("/" + rest));
+  const std::string number = text.substr(9, text.size() - rest.size() - 10);
+  require(!number.empty() && number.find_first_not_of("0123456789") == std::string::npos);
+  require(std::stoull(number) == seconds);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -45,6 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string copy(reinterpret_cast<const char*>(data), size);
   const std::string_view text = copy;
   const Bytes bytes = as_bytes(text);
+  check_delay(copy);
+  check_delay("$delayed/" + copy);
   const bool utf8 = utf8_model(bytes);
   const bool wildcard = text.find_first_of("+#") != std::string_view::npos;
   require(valid_utf8(bytes) == utf8);

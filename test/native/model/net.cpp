@@ -1,6 +1,7 @@
 #include "model/net.hpp"
 
 #include "base/hash.hpp"
+#include "session/delay_steps.hpp"
 
 namespace stmqtt::model {
 
@@ -320,6 +321,10 @@ void Net::hook_verdict(const contract::HookVerdict& verdict, const HookVerdictTe
 }
 
 void Net::end_holds(unsigned shard) { act(shard, [](Shard& self) { self.end_holds(); }); }
+
+void Net::set_delayed(unsigned shard, const DelayOptions& options) {
+  act(shard, [&](Shard& self) { DelaySteps::configure(self, options); });
+}
 
 void Net::set_device(unsigned shard, std::shared_ptr<const DeviceOptions> options) {
   act(shard, [&](Shard& self) { self.set_device(std::move(options)); });

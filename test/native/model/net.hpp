@@ -106,6 +106,7 @@ class Net {
   void end_holds(unsigned shard);
   /// No room for events of hooks.
   void set_crowded(unsigned shard, bool crowded) { shards_[shard]->crowded = crowded; }
+  void set_delayed(unsigned shard, const DelayOptions& options);
   void set_device(unsigned shard, std::shared_ptr<const DeviceOptions> options);
   void timers(unsigned shard);
   void uncongested(unsigned shard);
