@@ -1,6 +1,7 @@
 /** The exporter and the console: nothing of them is loaded where they are not configured. */
 import type { Broker } from '../broker.js';
 import type { TlsConfig } from '../config/access-config.js';
+import { atPlace } from '../config/places.js';
 import type { BrokerConfig } from '../config/resolve.js';
 import type { Exporter } from '../metrics/exporter.js';
 import { packageVersion } from '../native/load.js';
@@ -34,16 +35,26 @@ export async function startServices(
     return exporter;
   };
   run.services.push({ stop: async () => exporter?.stop() });
-  const tlsFor = async (name: string, tls: TlsConfig | undefined) => {
+  const tlsFor = async (name: 'console' | 'prometheus', tls: TlsConfig | undefined) => {
     if (tls === undefined) return undefined;
-    const { ServiceTls } = await import('../tls/service-tls.js');
+    const { checkServiceTls, ServiceTls } = await import('../tls/service-tls.js');
     const made = new ServiceTls(name, tls, (record) => recorder.write(record));
-    run.services.push({ stop: () => made.stop(), apply: () => made.reload() });
+    run.services.push({
+      stop: () => made.stop(),
+      // Another table is in effect from the next start on, but that start must not fail for it.
+      prepare: async (next) => {
+        for (const table of [tls, next[name]?.tls]) {
+          if (table !== undefined) checkServiceTls(name, table);
+        }
+      },
+      apply: () => made.reload(),
+    });
     return made;
   };
   if (prometheus !== undefined) {
     const secured = await tlsFor('prometheus', prometheus.tls);
-    const addresses = await (await makeExporter()).start(prometheus.listen, secured);
+    const starting = (await makeExporter()).start(prometheus.listen, secured);
+    const addresses = await placed(starting, prometheus, prometheus.asked);
     const scheme = secured === undefined ? '' : 'https://';
     const texts = addresses.map((address) => `${scheme}${address}`);
     recorder.say('notice', 'metrics', `metrics on ${texts.join(' and ')}`);
@@ -66,7 +77,16 @@ export async function startServices(
     // A [console] that is gone stays until the restart, and so do its tokens.
     apply: (next) => service.replaceTokens((next.console ?? console).tokens),
   });
-  await service.start(console.listen);
+  await placed(service.start(console.listen), console, 'listen');
+}
+
+/** What cannot be listened on is told with the place that asks for it. */
+async function placed<T>(starting: Promise<T>, table: object, key: string): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    throw atPlace(error, table, key);
+  }
 }
 
 export async function stopServices(run: Run | undefined): Promise<void> {

@@ -86,6 +86,8 @@ export interface ConsoleConfig {
 
 export interface PrometheusConfig {
   readonly listen: readonly ListenAddress[];
+  /** The key by which it was asked for. */
+  readonly asked: 'listen' | 'port';
   readonly intervalS: number;
   readonly tls: TlsConfig | undefined;
 }

@@ -1,6 +1,7 @@
 /** `[console]`, `[prometheus]` and `[metrics]`. */
 import type { ListenAddress } from './address.js';
 import type { ConsoleConfig, ConsoleToken, PrometheusConfig, TlsConfig } from './broker-config.js';
+import { placedIn } from './places.js';
 import type { Reader } from './reader.js';
 import { readTls } from './resolve-tls.js';
 import {
@@ -23,7 +24,7 @@ export function readConsole(reader: Reader, root: TableNode): ConsoleConfig | un
     tokens.push(readToken(reader, name, token));
   }
   const tls = readServiceTls(reader, 'console', node);
-  return { listen: listen as readonly ListenAddress[], tokens, tls };
+  return placedIn(node, { listen: listen as readonly ListenAddress[], tokens, tls });
 }
 
 function readServiceTls(reader: Reader, table: string, service: TableNode): TlsConfig | undefined {
@@ -57,7 +58,12 @@ export function readPrometheus(reader: Reader, root: TableNode): PrometheusConfi
   // As in rumqttd, the deprecated port wins.
   const addresses = port === 0 ? listen : [{ host: '127.0.0.1', port }];
   const tls = readServiceTls(reader, 'prometheus', node);
-  return { listen: addresses, intervalS: interval, tls };
+  return placedIn<PrometheusConfig>(node, {
+    listen: addresses,
+    asked: port === 0 ? 'listen' : 'port',
+    intervalS: interval,
+    tls,
+  });
 }
 
 /** Seconds between two readings of broker.meters(). */

@@ -129,10 +129,18 @@ test('other files are taken, at once or by a reload; wrong ones change nothing',
   put(serverNamed('third'));
   await broker?.reload({ log: { to: 'off', level: 'info' }, ...tables });
   expect((await get(port, '/')).cn).toBe('third');
+  const other = { listen: '127.0.0.1:0', tls: { ...tables.console.tls, keypath: '/none' } };
   file('server.key', 'nothing');
-  await broker?.reload({ log: { to: 'off', level: 'info' }, ...tables });
-  expect(texts.join('\n')).toMatch(/server\.key has no PRIVATE KEY in PEM form/);
+  const refused = /server\.key has no PRIVATE KEY in PEM form.*nothing was changed/;
+  await expect(
+    broker?.reload({ log: { to: 'off', level: 'debug' }, ...tables }),
+  ).rejects.toMatchObject({ code: 'ST_TLS_ITEM' });
+  expect(texts.join('\n')).toMatch(refused);
   expect((await get(port, '/')).cn).toBe('third');
+  put(serverNamed('fourth'));
+  await expect(
+    broker?.reload({ log: { to: 'off', level: 'info' }, console: other }),
+  ).rejects.toMatchObject({ code: 'ST_TLS_READ', message: expect.stringContaining('/none') });
 });
 
 test('what is wrong with a table ends the start, and the check', async () => {

@@ -249,6 +249,26 @@ describe.skipIf(standIn)('at start and at check', () => {
     expect(third.errors()).toContain(`st-mqttd: the command line: --listen: ${says}`);
     expect(first.child.exitCode).toBeNull();
   });
+
+  test.each([
+    ['console', 'listen'],
+    ['prometheus', 'listen'],
+    ['prometheus', 'port'],
+  ])('an address of [%s] that is in use has the line of its %s', async (service, key) => {
+    const port = await freePort();
+    put('held.toml', text(port));
+    start('-c', path('held.toml'));
+    await eventually(async () => expect(await accepts(port)).toBe(true));
+    const value = key === 'port' ? `${port}` : `"127.0.0.1:${port}"`;
+    const content = `${text(await freePort())}[${service}]\n${key} = ${value}\n`;
+    put('service.toml', content);
+    const second = start('-c', path('service.toml'));
+    expect((await second.exited).code).toBe(1);
+    const row = content.split('\n').length - 1;
+    const place = `${path('service.toml')}:${row}:1: ${service}.${key}`;
+    const says = `cannot listen on 127.0.0.1:${port}: the address is in use; `;
+    expect(second.errors()).toContain(`st-mqttd: ${place}: ${says}`);
+  });
 });
 
 describe.skipIf(standIn)('at a reload', () => {
