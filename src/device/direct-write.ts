@@ -51,6 +51,8 @@ export class DirectWrites {
   #bytesUnderWay = 0;
   /** In the order in which they came. */
   readonly #waiting = new Set<Write>();
+  /** Goes on where it was: a new one would have to pass all that were deleted before. */
+  #first = this.#waiting.values();
   readonly #signals = new Map<AbortSignal, Signalled>();
   #lastId = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -173,15 +175,23 @@ export class DirectWrites {
   }
 
   #sendWaiting(): void {
-    for (const write of this.#waiting) {
+    while (this.#waiting.size > 0) {
       if (this.#underWay.size >= kMaxUnderWay || this.#bytesUnderWay >= kMaxBytesUnderWay) return;
+      const next = this.#first.next();
+      if (next.done === true) {
+        this.#first = this.#waiting.values();
+        continue;
+      }
+      const write = next.value;
       this.#waiting.delete(write);
       const { clientId, message } = write;
+      const { topic, properties, payload, qos, queue, expiry } = message;
       const writeId = ++this.#lastId;
       write.id = writeId;
       this.#underWay.set(writeId, write);
-      this.#bytesUnderWay += message.payload.length;
-      this.#writer.directWrite({ ...message, writeId, clientId });
+      this.#bytesUnderWay += payload.length;
+      const what = { writeId, clientId, topic, properties, payload, qos, queue, expiry };
+      this.#writer.directWrite(what);
     }
   }
 
