@@ -18,6 +18,7 @@ describe("ST-RMQTT's reference configuration", () => {
     expect(config.console?.listen).toEqual([{ host: '0.0.0.0', port: 3030 }]);
     expect(config.prometheus).toEqual({
       listen: [{ host: '127.0.0.1', port: 9042 }],
+      asked: 'listen',
       intervalS: 1,
     });
     expect(config.listeners).toHaveLength(3);

@@ -164,6 +164,7 @@ describe('configuration as text', () => {
       });
       expect(config.prometheus).toEqual({
         listen: [{ host: '127.0.0.1', port: 9042 }],
+        asked: 'listen',
         intervalS: 1,
       });
       for (const rows of everyRows) {
