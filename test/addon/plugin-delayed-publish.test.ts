@@ -1,7 +1,8 @@
 // delayed-publish on the real broker, with MQTT.js clients and several I/O threads.
 import mqtt from 'mqtt';
 import { afterEach, expect, test } from 'vitest';
-import { Broker, type BrokerOptions } from '../../src/broker.js';
+import { Broker } from '../../src/broker.js';
+import type { ConfigTables } from '../../src/config/options.js';
 import type { LogRecord } from '../../src/log/logger.js';
 import { eventually } from '../harness/eventually.js';
 
@@ -18,7 +19,7 @@ const options = (config: object, more: object = {}) =>
     broker: { io_threads: 2 },
     plugins: { 'delayed-publish': { default_startup: true, config } },
     ...more,
-  }) as BrokerOptions;
+  }) as ConfigTables;
 
 async function start(config: object, more: object = {}): Promise<LogRecord[]> {
   broker = new Broker(options(config, more));
