@@ -8,7 +8,7 @@
 
 namespace stmqtt {
 
-struct Client;
+class Client;
 class Session;
 class Shard;
 
