@@ -150,7 +150,7 @@ function kindOf(path: readonly string[]): string {
 }
 
 function tomlText(value: unknown): string {
-  const literal = typeof value === 'string' ? value.replaceAll('${', '$${') : value;
+  const literal = typeof value === 'string' ? value.replaceAll('${', () => '$${') : value;
   return JSON.stringify(literal).replaceAll('","', '", "').replaceAll('\x7f', '\\u007f');
 }
 

@@ -5,6 +5,7 @@ import { messageOf } from '../errors.js';
 import { readConfigFile } from './files.js';
 import type { Draft } from './import-draft.js';
 import { authHttp } from './import-rmqtt-http.js';
+import { shippedPlugins } from './import-rmqtt-rules.js';
 import { absolutePath } from './paths.js';
 import { isTable, type Layer } from './tree.js';
 
@@ -29,6 +30,12 @@ export async function importPlugins(
   }
   if (names.includes('rmqtt-auth-http')) {
     await one(draft, join(dir, 'rmqtt-auth-http.toml'), 'plugin rmqtt-auth-http', authHttp);
+  }
+  for (const [name, carry] of Object.entries(shippedPlugins)) {
+    if (!names.includes(name)) continue;
+    const file = join(dir, `${name}.toml`);
+    if (existsSync(file)) await one(draft, file, `plugin ${name}`, carry);
+    else draft.note([], `plugin ${name}; its file ${file} is not there, and not carried over`);
   }
 }
 

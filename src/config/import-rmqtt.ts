@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { readConfigFile } from './files.js';
 import { Draft } from './import-draft.js';
 import { importPlugins } from './import-rmqtt-plugins.js';
+import { importDelayed, shippedPlugins } from './import-rmqtt-rules.js';
 import { kSeconds, kSizes, sum } from './import-rmqtt-units.js';
 import { isTable, type Layer, quoteKey } from './tree.js';
 
@@ -29,6 +30,9 @@ export async function importRmqtt(file: string): Promise<string> {
   await importPlugins(draft, folder, dirname(file), names);
   carry(draft, layer, rest, [], globals, []);
   const kinds = isTable(listener) ? listener : {};
+  const all = Object.values(kinds).flatMap((named) => Object.values(isTable(named) ? named : {}));
+  const enabled = all.filter(isTable).filter(({ enable }) => enable !== false);
+  importDelayed(draft, layer, enabled);
   for (const [kind, named] of Object.entries(kinds)) {
     for (const [name, table] of Object.entries(isTable(named) ? named : {})) {
       if (isTable(table)) carryListener(draft, layer, kind, name, table);
@@ -125,19 +129,20 @@ const measured =
   };
 
 const cluster = note('the clustered mode is not there yet');
-const kRewrite = 'put the rules of its file into [plugins.topic-rewrite.config], with %c, %u';
 const plugins: Rule = ({ value, note: say, unhandled }) => {
   const names = Array.isArray(value) ? value.map(String) : [];
   for (const name of names) {
     // Said by its own file.
     if (['rmqtt-acl', 'rmqtt-auth-jwt', 'rmqtt-auth-http'].includes(name)) continue;
+    if (Object.hasOwn(shippedPlugins, name)) continue;
     if (/auth|acl/.test(name))
       unhandled(`plugin ${name} decides about access, and is not there yet`);
     else if (/storage/.test(name)) unhandled(`plugin ${name} keeps on disk what is in memory here`);
-    else if (name === 'rmqtt-topic-rewrite') say(`plugin ${name}: ${kRewrite}`);
     else say(`plugin ${name} is not there yet`);
   }
 };
+
+const delayed = note('of [plugins.delayed-publish], if a listener has delayed_publish');
 
 const globals: Readonly<Record<string, Rule>> = {
   'node.id': same([], 'id'),
@@ -146,7 +151,9 @@ const globals: Readonly<Record<string, Rule>> = {
   'log.dir': same(['log'], 'dir'),
   'log.file': same(['log'], 'file'),
   'plugins.default_startups': plugins,
-  'plugins.dir': note('the configuration of a plugin is [plugins.NAME.config]'),
+  'plugins.dir': note('what its files say is below'),
+  'mqtt.delayed_publish_max': delayed,
+  'mqtt.delayed_publish_immediate': delayed,
   rpc: cluster,
   'node.busy': note('connections wait in the backlog of the system where the broker is busy'),
   task: note('there are no tasks to bound: packets are handled on the I/O threads'),
@@ -157,6 +164,7 @@ const globals: Readonly<Record<string, Rule>> = {
 
 const listenerRules: Readonly<Record<string, Rule>> = {
   enable: () => {},
+  delayed_publish: () => {},
   max_connections: same([], 'max_connections'),
   max_handshaking_limit: same([], 'max_handshakes'),
   handshake_timeout: measured(kSeconds, (seconds, given) =>

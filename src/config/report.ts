@@ -100,7 +100,7 @@ export function writtenValue(row: Row, value: unknown): unknown {
     case 'mode':
       return `0${(value as number).toString(8)}`;
     case 'string':
-      return (value as string).replaceAll('${', '$${');
+      return (value as string).replaceAll('${', () => '$${');
     default:
       return value;
   }

@@ -64,7 +64,7 @@ describe('rmqtt.toml', () => {
       'task = ',
       'rpc = ',
       'node.busy = ',
-      'mqtt.delayed_publish_max = 100000: no counterpart',
+      'mqtt.delayed_publish_max = 100000: of [plugins.delayed-publish], if',
       'mqueue_rate_limit = "1000,1s": no counterpart',
       'listener.tcp.internal: not enabled',
       'plugin rmqtt-retainer is not there yet',
