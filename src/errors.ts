@@ -87,6 +87,8 @@ const texts = {
   ST_PLUGIN_UNKNOWN: (p: { where: string | undefined; name: string; known: string }) =>
     `${p.where === undefined ? '' : `${p.where}: `}there is no plugin "${p.name}"; there are ${p.known}; ` +
     `one of your own is named by [plugins.${p.name}] module = "./FILE.js"`,
+  ST_PLUGIN_DIR: (p: { where: string | undefined; dir: string; why: string }) =>
+    `${p.where === undefined ? '' : `${p.where}: `}plugins in ${p.dir}: ${p.why}`,
   ST_PLUGIN_LOAD: (p: { name: string; module: string; why: string }) =>
     `plugin "${p.name}": loading ${p.module}: ${p.why}`,
   ST_PLUGIN_CONFIG: (p: { where: string | undefined; name: string; why: string }) =>

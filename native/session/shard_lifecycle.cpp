@@ -221,6 +221,7 @@ void Shard::redispatch(Session& session, bool session_ends) noexcept {
 /// The session is not connected.
 void Shard::end_session(Session& session, SessionEndCause cause) noexcept {
   wheel_.cancel(session);
+  if (!renamed_.empty()) renamed_.forget(session.ref());
   // It ends before the Will's delay is over: now is the time [MQTT-3.1.3-9].
   if (session.will != nullptr) publish_will(session);
   PoolVector<SubscriptionKey> keys;

@@ -15,6 +15,7 @@
 #include "session/access.hpp"
 #include "session/delayed.hpp"
 #include "session/device_scope.hpp"
+#include "session/filter_names.hpp"
 #include "session/hook_desk.hpp"
 #include "session/hook_notices.hpp"
 #include "session/host.hpp"
@@ -103,6 +104,7 @@ class ShardState {
   DeviceScope device_;
   HookDesk hooks_;
   HookNotices notices_;
+  FilterNames renamed_;
   SendContext cx_;
   TopicLogs logs_;
   LogHandovers handovers_;

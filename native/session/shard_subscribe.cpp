@@ -59,6 +59,7 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
   SubscribeWait* const hooked =
       hooks_.holds_subscribes() ? hooks_.find_subscribe(client.ref) : nullptr;
   for (wire::SubscriptionCursor cursor(view); cursor.next(one);) {  // [MQTT-3.8.4-5]
+    const Bytes given = one.topic_filter;
     if (hooked != nullptr) [[unlikely]] {
       const ReasonCode said = hooked_subscription(*hooked, one);
       if (said != ReasonCode::success) {
@@ -68,6 +69,10 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
     }
     codes.push_back(subscribe_one(*client.session, client.max_qos, one,
                                   view.subscription_identifier, made, ticket));
+    if (hooked != nullptr && !wire::is_error(codes.back()) &&
+        as_text(given) != as_text(one.topic_filter)) [[unlikely]] {
+      renamed_.note(client.session->ref(), given, one.topic_filter, limits.max_subscriptions);
+    }
     if (may_log(contract::LogLevel::debug)) [[unlikely]] log_subscribe(client, one, codes.back());
   }
   if (hooked != nullptr) hooks_.close_subscribe(client.ref);
@@ -177,6 +182,12 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
           "UNSUBSCRIBE '" + std::string(as_text(topic_filter)) + "'");
     }
     codes.push_back(unsubscribe_one(session, topic_filter, filter, ticket));
+    std::string renamed;  // by a hook, when it was subscribed to
+    if (codes.back() == ReasonCode::no_subscription_existed && !renamed_.empty() &&
+        renamed_.take(session.ref(), topic_filter, renamed) &&
+        wire::parse_topic_filter(as_bytes(renamed), filter) == ReasonCode::success) [[unlikely]] {
+      codes.back() = unsubscribe_one(session, as_bytes(renamed), filter, ticket);
+    }
     if (codes.back() == ReasonCode::success && hooks_.wants(kHookUnsubscribe)) [[unlikely]] {
       tell_unsubscribed(session, filter);
     }

@@ -17,6 +17,13 @@ export const pluginsRows = {
     flag: '--plugins-default-startups',
     help: 'Plugins that are started with the broker, in this order.',
   }),
+  dir: string({
+    default: '',
+    allowed: 'the path of a folder',
+    check: (value) => !/\p{Cc}/u.test(value),
+    reload: 'restart',
+    help: 'A folder with plugins: NAME.mjs, NAME.js, NAME.cjs or a folder NAME with a package.json is the plugin NAME. A relative path begins at the folder of the configuration file.',
+  }),
 } as const;
 
 export const pluginRows = {
@@ -63,6 +70,8 @@ export interface PluginConfig {
 }
 
 export interface PluginsConfig {
+  /** The absolute path of a folder with plugins; undefined = none. */
+  readonly dir: string | undefined;
   /** In this order. */
   readonly startups: readonly string[];
   /** Those that have a table, in its order. */
@@ -88,12 +97,15 @@ export function readPlugins(reader: Reader, root: TableNode): PluginsConfig | un
   const entries = [...node.children];
   const values = new Map(entries.filter(([, child]) => child.kind === 'value'));
   const own: TableNode = { kind: 'table', source: node.source, children: values };
-  const { default_startups } = reader.rows('plugins', own, pluginsRows, 'plugins');
+  const { default_startups, dir: written } = reader.rows('plugins', own, pluginsRows, 'plugins');
+  const base = (node.children.get('dir') ?? node).source.layer.references?.folder;
+  const dir = written === '' ? undefined : absolutePath(written as string, base);
   const startups = (default_startups as readonly string[]).filter((name) => name !== '');
   const tables = entries.flatMap(([name, child]) =>
     child.kind === 'table' ? [readPlugin(reader, name, child, startups)] : [],
   );
-  return tables.length + startups.length === 0 ? undefined : placedIn(node, { startups, tables });
+  if (tables.length + startups.length === 0 && dir === undefined) return undefined;
+  return placedIn(node, { dir, startups, tables });
 }
 
 function readPlugin(

@@ -123,9 +123,7 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
   limits: {},
   flapping: {},
   tenants: {},
-  plugins: {
-    dir: refuse('the configuration of a plugin is [plugins.NAME.config], in this file'),
-  },
+  plugins: {},
   plugin: {},
 };
 

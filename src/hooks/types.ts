@@ -141,7 +141,7 @@ export interface HookSubscription extends HookClient {
 }
 
 export interface SubscriptionChange {
-  /** Another filter instead. Its client must unsubscribe from this one. */
+  /** Another filter instead. Its client unsubscribes by this one, or by what it wrote. */
   readonly filter?: string | undefined;
   /** At most what was asked for. */
   readonly qos?: Qos | undefined;

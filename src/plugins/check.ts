@@ -9,7 +9,8 @@ export async function checkPlugins(config: PluginsConfig): Promise<void> {
   const { started, entries } = entriesOf(config);
   for (const entry of new Set([...started, ...entries.values()])) {
     // Those that are only shipped are nobody's yet.
-    if (!started.includes(entry) && !config.tables.includes(entry)) continue;
+    if (!started.includes(entry) && !config.tables.some(({ name }) => name === entry.name))
+      continue;
     checkedConfig(await findPlugin(entry), entry);
   }
 }

@@ -14,7 +14,7 @@ export async function findPlugin({ name, module, folder }: PluginConfig): Promis
   const wanted = module === '' ? name : module;
   const refuse = (why: string, cause?: unknown) =>
     fail('ST_PLUGIN_LOAD', { name, module: wanted, why }, cause === undefined ? {} : { cause });
-  const file = isAbsolute(wanted) ? wanted : packageFile(wanted, folder);
+  const file = isAbsolute(wanted) ? fileOf(wanted) : packageFile(wanted, folder);
   if (file === undefined) throw refuse('there is no such package; npm install it beside st-mqttd');
   if (!existsSync(file)) throw refuse('there is no such file');
   let exported: Readonly<Record<string, unknown>>;
@@ -28,6 +28,11 @@ export async function findPlugin({ name, module, folder }: PluginConfig): Promis
     throw refuse('it exports no plugin: `export const plugin = definePlugin({ start() {} })`');
   }
   return plugin;
+}
+
+/** A folder with a package.json is a package. */
+function fileOf(path: string): string {
+  return existsSync(join(path, 'package.json')) ? join(path, entryOf(path)) : path;
 }
 
 function isPlugin(value: unknown): value is Plugin<never> {

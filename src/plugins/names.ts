@@ -1,6 +1,9 @@
 /** Which plugins there are, and which of them are started with the broker. */
-import { placeOf } from '../config/places.js';
-import type { PluginConfig, PluginsConfig } from '../config/plugin-options.js';
+import { existsSync, readdirSync } from 'node:fs';
+import { join, parse } from 'node:path';
+import { placedLike, placeOf } from '../config/places.js';
+import { isPluginName, type PluginConfig, type PluginsConfig } from '../config/plugin-options.js';
+import { readFailure } from '../config/read-failure.js';
 import { fail } from '../errors.js';
 import { shipped } from './shipped.js';
 
@@ -16,13 +19,49 @@ export interface Entries {
 /** Throws ST_PLUGIN_UNKNOWN for a name that nothing stands behind. */
 export function entriesOf(config: PluginsConfig | undefined): Entries {
   const entries = new Map<string, PluginConfig>();
-  for (const entry of config?.tables ?? []) entries.set(entry.name, entry);
+  const files = filesOf(config);
+  for (const entry of config?.tables ?? []) {
+    const file = entry.module === '' ? files.get(entry.name) : undefined;
+    entries.set(
+      entry.name,
+      file === undefined ? entry : placedLike(entry, { ...entry, module: file }),
+    );
+  }
+  for (const [name, module] of files) {
+    if (!entries.has(name)) entries.set(name, { ...bare(name), module });
+  }
   for (const name of Object.keys(shipped)) {
     if (!entries.has(name)) entries.set(name, bare(name));
   }
   const always = [...entries.values()].filter((one) => one.defaultStartup || one.immutable);
   const named = (config?.startups ?? []).map((name) => entryOf(entries, name, place(config)));
   return { entries, started: [...new Set([...always, ...named])] };
+}
+
+/** Of plugins.dir, by name. What is shipped has its name for itself. Throws ST_PLUGIN_LOAD. */
+function filesOf(config: PluginsConfig | undefined): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  if (config?.dir === undefined) return found;
+  const { dir } = config;
+  try {
+    for (const file of readdirSync(dir, { withFileTypes: true })) {
+      const { name, ext } = parse(file.name);
+      const fits = file.isDirectory()
+        ? existsSync(join(dir, file.name, 'package.json'))
+        : /^\.[mc]?js$/.test(ext);
+      const plugin = file.isDirectory() ? file.name : name;
+      if (!fits || !isPluginName(plugin) || Object.hasOwn(shipped, plugin)) continue;
+      const before = found.get(plugin);
+      const module = join(dir, file.name);
+      if (before === undefined) found.set(plugin, module);
+      else throw new Error(`${before} and ${module} are both the plugin "${plugin}"`);
+    }
+  } catch (cause) {
+    const why = cause instanceof Error && !('code' in cause) ? cause.message : readFailure(cause);
+    const where = placeOf(config, 'dir');
+    throw fail('ST_PLUGIN_DIR', { where, dir, why }, { cause });
+  }
+  return found;
 }
 
 /** rmqttd's name for a plugin that is shipped here will do. */

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import mqtt from 'mqtt';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { Broker, type BrokerOptions } from '../../src/broker.js';
 import { BrokerHooks } from '../../src/hooks/face.js';
@@ -162,6 +163,25 @@ describe('topic-rewrite', () => {
     ).toEqual(['$share/g/new/7/state', 'else/#', 'new/+/state', 'p']);
     const messages = await got(broker, '#');
     for (const topic of ['p', 'old/1/state']) await publish(broker, topic);
+    // Unsubscribed by what the client wrote, and by what was made of it.
+    const filters = async () =>
+      (await broker.registry.subscriptions({ clientId: 'reader', limit: 9 })).items
+        .map(({ filter }) => filter)
+        .sort();
+    const five = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.addresses[0]?.port}`, {
+      ...{ protocolVersion: 5, clientId: 'five', reconnectPeriod: 0 },
+    });
+    await five.subscribeAsync(['old/1/state', 'old/2/state', '$share/h/old/+/state']);
+    const own = async () =>
+      (await broker.registry.subscriptions({ clientId: 'five', limit: 9 })).items.map(
+        ({ filter }) => filter,
+      );
+    await five.unsubscribeAsync(['old/1/state', '$share/h/old/+/state']);
+    expect(await own()).toEqual(['new/2/state']);
+    await five.unsubscribeAsync('new/2/state');
+    expect(await own()).toEqual([]);
+    await five.endAsync();
+    expect(await filters()).toContain('new/+/state');
     await eventually(() => expect(topics(messages)).toEqual(['q', 'old/1/state']));
   });
 

@@ -113,6 +113,32 @@ describe('check', () => {
     expect(await checked(rules(`rules = [{ ${rule} }]\n`))).toBe('fits');
   });
 
+  test('plugins.dir: files and folders by their names, as modules; what is wrong with it', async () => {
+    const dir = join(folder, 'dir');
+    mkdirSync(join(dir, 'packed'), { recursive: true });
+    writeFileSync(join(dir, 'packed/package.json'), '{"main":"./own.mjs","exports":"./own.mjs"}');
+    writeFileSync(join(dir, 'packed/own.mjs'), 'export const plugin = { start() {} };');
+    const schema = '{ type: "object", required: ["a"] }';
+    const plain = `export const plugin = { schema: ${schema}, start() {} };`;
+    writeFileSync(join(dir, 'plain.mjs'), plain);
+    writeFileSync(join(dir, 'notes.txt'), '');
+    const at = `[plugins]\ndir = ${JSON.stringify(dir)}\n`;
+    expect(await checked(`${at}default_startups = ["packed"]\n`)).toBe('fits');
+    const refusedAt = /a\.toml:5:1: plugins\.plain\.config: .*config must have required property 'a'$/;
+    expect(await checked(`${at}[plugins.plain]\ndefault_startup = false\n`)).toMatch(refusedAt);
+    const given = '[plugins.plain.config]\na = 1\n';
+    expect(await checked(`${at}default_startups = ["plain"]\n${given}`)).toBe('fits');
+    expect(await checked(`${at}default_startups = ["notes"]\n`)).toMatch(
+      /there is no plugin "notes"/,
+    );
+    writeFileSync(join(dir, 'packed.js'), '');
+    expect(await checked(at)).toMatch(
+      /a\.toml:4:1: plugins\.dir: .* are both the plugin "packed"$/,
+    );
+    expect(await checked('[plugins]\ndir = "/none"\n')).toMatch(
+      /plugins in \/none: there is no such/,
+    );
+  });
   test('a name that nothing stands behind, at its place', async () => {
     expect(await checked('[plugins]\ndefault_startups = ["rmqtt-acl"]\n')).toMatch(
       /^a\.toml:4:1: plugins\.default_startups: there is no plugin "rmqtt-acl"; there are .*topic-rewrite/,
