@@ -149,6 +149,10 @@ export function readConnack(buffer: Buffer, { body, end }: Frame): Connack {
 
 /** PUBACK, PUBREC, PUBREL, PUBCOMP; the short forms mean Reason Code 0 and no properties (3.4.2). */
 export function readAcknowledgement(buffer: Buffer, { body, end }: Frame): Acknowledgement {
+  if (end - body === 2) {
+    const packetId = ((buffer[body] as number) << 8) | (buffer[body + 1] as number);
+    return { packetId, reasonCode: 0, properties: kNoProperties };
+  }
   const reader = new Reader(buffer, body, end);
   const packetId = reader.u16();
   const reasonCode = reader.at < end ? reader.u8() : 0;
