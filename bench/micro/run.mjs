@@ -17,7 +17,7 @@ const flags = [
 ];
 const programs = [
   { name: 'wire', folders: ['native/wire/'] },
-  { name: 'route', folders: ['native/base/', 'native/route/'] },
+  { name: 'route', folders: ['native/base/', 'native/wire/', 'native/route/'] },
   { name: 'crossing', folders: ['native/base/', 'native/wire/'] },
   {
     name: 'access',
