@@ -1,13 +1,20 @@
 // `npm run bench:embedded [-- ROW…] [--quick] [--rounds N] [--seconds S] [--write]`: st-mqttd and aedes,
 // both embedded in a Node process; see bench/README.md.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../scripts/native-sources.mjs';
 import { ask, main, PlainError, run } from '../scripts/run.mjs';
 import { measureRound } from './embedded/measure.mjs';
-import { faultsOf, rowText, sectionText, splitResults, summarize } from './embedded/report.mjs';
+import {
+  faultsOf,
+  noiseText,
+  rowText,
+  sectionText,
+  splitResults,
+  summarize,
+} from './embedded/report.mjs';
 import { chooseRows, rows } from './embedded/rows.mjs';
 import { buildGenerator } from './lib/build.mjs';
 
@@ -100,14 +107,17 @@ await main(async () => {
     summaries.push(summary);
     console.log(rowText(summary));
   }
+  const load = { average: loadavg()[0], cores: availableParallelism() };
   if (options.write) {
     const date = new Date().toISOString();
     const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores`;
     const commit = ask('git', ['rev-parse', '--short', 'HEAD'], { cwd: root });
     const { rounds, seconds } = options;
-    await write({ date, machine, commit, options: { rounds, seconds }, summaries, raw });
+    await write({ date, machine, commit, options: { rounds, seconds }, load, summaries, raw });
   }
   const faulty = summaries.filter((summary) => faultsOf(summary) > 0).length;
+  const noise = noiseText(load);
+  if (noise !== '') console.log(`\n${noise}`);
   console.log(`\n${summaries.length} rows; ${faulty} with faults of st-mqttd`);
   // Speed is judged by readers; lost, doubled or disordered messages and crashes are failures.
   return faulty === 0 ? 0 : 1;

@@ -18,3 +18,4 @@ export function summarize(
 export function faultsOf(summary: Summary): number;
 export function rowText(summary: Summary): string;
 export function splitResults(text: string): { readonly main: string; readonly section: string };
+export function noiseText(load: { readonly average: number; readonly cores: number }): string;

@@ -64,7 +64,7 @@ export function rowText({ id, title, brokers, against }) {
   for (const { name, perSecond, cpu } of against) {
     const wanted = name === 'aedes' ? `, wanted ${kWanted}` : '';
     lines.push(
-      `  → ${withSpread(perSecond)} times ${name}'s messages/s${wanted}; a ${withSpread(cpu)}th of its CPU`,
+      `  → ${withSpread(perSecond)} times ${name}'s messages/s${wanted}; ${name} takes ${withSpread(cpu)} times the CPU`,
     );
   }
   return lines.join('\n');
@@ -75,8 +75,15 @@ function table(head, rows) {
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
+/** `load`: { average, cores } of the machine, at the end. A run alone keeps at most two cores busy. */
+export function noiseText({ average, cores }) {
+  if (average <= 3) return '';
+  const figures = `load average ${figure(average)} on ${cores} cores`;
+  return `**The machine was busy with something else (${figures}): CPU time is to be read, rates are not.**`;
+}
+
 /** The section of RESULTS.md. */
-export function sectionText({ machine, date, options, summaries }) {
+export function sectionText({ machine, date, options, load, summaries }) {
   const rows = summaries.flatMap(({ title, brokers, against }) =>
     Object.entries(brokers).map(([name, broker]) => {
       const ratio = against.find((one) => one.name === name);
@@ -91,13 +98,14 @@ export function sectionText({ machine, date, options, summaries }) {
       ];
     }),
   );
+  const noise = noiseText(load);
   return `${kHeading}
 
 Made by \`npm run bench:embedded -- --write\`. ${date}; ${machine}; Node ${process.version};
 rounds: ${options.rounds} of ${options.seconds} s. What is compared is in README.md. The ratios are of st-mqttd to the broker
-of the line, taken within each round: wanted are ${kWanted} times aedes' messages/s.
+of the line, taken within each round: wanted are ${kWanted} times aedes' messages/s.${noise === '' ? '' : `\n${noise}`}
 
-${table(['row', 'broker', 'messages/s', 'CPU µs each', 'st-mqttd: times its messages/s', 'st-mqttd: its CPU, divided by', 'lost / doubled / out of order'], rows)}
+${table(['row', 'broker', 'messages/s', 'CPU µs each', 'st-mqttd: times its messages/s', "its CPU: times st-mqttd's", 'lost / doubled / out of order'], rows)}
 `;
 }
 

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { Ledger, stamp } from '../../../bench/embedded/ledger.mjs';
 import {
   faultsOf,
+  noiseText,
   type Round,
   rowText,
   splitResults,
@@ -28,7 +29,9 @@ describe('what rounds come to', () => {
     const [against] = summary.against;
     expect(against?.perSecond).toEqual({ median: 6, low: 5, high: 6 });
     expect(against?.cpu).toEqual({ median: 8, low: 4, high: 8 });
-    expect(rowText(summary)).toContain("→ 6.00 (5.00–6.00) times aedes's messages/s, wanted 5");
+    expect(rowText(summary)).toContain(
+      "→ 6.00 (5.00–6.00) times aedes's messages/s, wanted 5; aedes takes 8.00",
+    );
   });
 
   test('what st-mqttd loses, doubles, swaps or fails at counts, and what aedes does not', () => {
@@ -39,6 +42,11 @@ describe('what rounds come to', () => {
     expect(faultsOf(faulty)).toBe(4);
     expect(rowText(faulty)).toContain('lost / doubled / out of order: 2 / 1 / 0  FAILED: no');
     expect(faultsOf(summarize(row, { aedes: [round(1, 1, { lost: 7 })] }))).toBe(0);
+  });
+
+  test('a machine that did something else is told', () => {
+    expect(noiseText({ average: 2, cores: 2 })).toBe('');
+    expect(noiseText({ average: 15.2, cores: 2 })).toContain('load average 15.2 on 2 cores');
   });
 
   test("the section of RESULTS.md is told from the other program's part", () => {
