@@ -8,6 +8,7 @@ import type { Link } from '../link/link.js';
 import type { LinkOptions } from '../link/options.js';
 import type { RecordLevel } from '../log/logger.js';
 import type { NativeDelayOptions } from '../native/addon.js';
+import { holdGuard, runAs } from './guard.js';
 import { kDelay } from './own.js';
 import type { HookMethod, PluginContext, PluginHooks, PluginLog } from './types.js';
 
@@ -49,12 +50,27 @@ export class OwnedContext {
 
   readonly #delay: (options: NativeDelayOptions) => void;
 
-  constructor({ name, folder }: PluginConfig, { broker, say, delay }: ContextDeps) {
+  /** Of one that is shipped nothing has to be caught, and Node has less to do. */
+  readonly #isShipped: boolean;
+  readonly #letGo: () => void;
+
+  constructor(
+    { name, folder }: PluginConfig,
+    { broker, say, delay }: ContextDeps,
+    isShipped: boolean,
+  ) {
+    this.#isShipped = isShipped;
+    this.#letGo = isShipped ? () => {} : holdGuard();
     this.name = name;
     this.#folder = folder;
     this.#broker = broker;
     this.#say = say;
     this.#delay = delay;
+  }
+
+  /** Runs what is the plugin's: failures that nobody waits for are logged with its name. */
+  run<T>(fn: () => T): T {
+    return this.#isShipped ? fn() : runAs(this, fn);
   }
 
   /** What it says of itself. */
@@ -99,7 +115,7 @@ export class OwnedContext {
     this.#isReady = true;
     const readies = this.#readies;
     this.#readies = [];
-    for (const fn of readies) await fn();
+    for (const fn of readies) await this.run(fn);
   }
 
   /** Ends all that it owns. Never rejects. */
@@ -112,6 +128,7 @@ export class OwnedContext {
     this.#ends.clear();
     for (const link of this.#links) await link.close().catch(() => undefined);
     this.#links.clear();
+    this.#letGo();
   }
 
   failed(doing: string, cause: unknown): void {
@@ -131,11 +148,20 @@ export class OwnedContext {
         const name = own === undefined || own === '' ? this.name : `${this.name}: ${own}`;
         const register = this.#broker[method] as (...all: unknown[]) => () => void;
         return this.#own(
-          register.call(this.#broker, ...given.slice(0, at + 1), { ...options, name }),
+          register.call(this.#broker, ...given.slice(0, at), this.#handler(handler), {
+            ...options,
+            name,
+          }),
         );
       };
     }
     return made as unknown as PluginHooks;
+  }
+
+  #handler(handler: unknown): unknown {
+    if (this.#isShipped || typeof handler !== 'function') return handler;
+    return (...values: unknown[]) =>
+      this.run(() => (handler as (...all: unknown[]) => unknown)(...values));
   }
 
   #log(): PluginLog {
@@ -191,7 +217,7 @@ export class OwnedContext {
   #guard(doing: string, fn: Task): () => Promise<void> {
     return async () => {
       try {
-        await fn();
+        await this.run(fn);
       } catch (error) {
         this.failed(doing, error);
       }

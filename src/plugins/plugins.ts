@@ -21,6 +21,8 @@ interface Loaded {
   readonly context: OwnedContext;
 }
 
+const isShipped = ({ name, module }: PluginConfig) => module === '' && Object.hasOwn(shipped, name);
+
 /** For start(), and for what it has given to onReady. */
 const kStartMs = 30_000;
 
@@ -53,11 +55,10 @@ export class Plugins {
     const { name, module, immutable } = entry;
     const found = this.#found.get(name);
     const error = this.#errors.get(name);
-    const isShipped = module === '' && Object.hasOwn(shipped, name);
     return {
       name,
       state: this.#loaded.has(name) ? 'loaded' : error === undefined ? 'not loaded' : 'failed',
-      from: isShipped ? 'shipped' : module || name,
+      from: isShipped(entry) ? 'shipped' : module || name,
       version: found?.version,
       description: found?.description,
       defaultStartup: this.#known.started.includes(entry),
@@ -152,13 +153,13 @@ export class Plugins {
     const { name } = entry;
     if (this.#isEnded) throw this.#state(entry, 'loading it', 'the broker stops');
     const { broker } = this.#deps;
-    const context = new OwnedContext(entry, this.#deps);
+    const context = new OwnedContext(entry, this.#deps, isShipped(entry));
     try {
-      const plugin = this.#found.get(name) ?? (await findPlugin(entry));
+      const plugin = this.#found.get(name) ?? (await context.run(() => findPlugin(entry)));
       this.#found.set(name, plugin);
       const config = checkedConfig(plugin, entry);
       await this.#within(entry, async () => {
-        await plugin.start(context.face(config));
+        await context.run(() => plugin.start(context.face(config)));
         await broker.hooksReady();
         if (this.#isReady) await context.ready();
       });

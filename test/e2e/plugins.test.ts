@@ -41,6 +41,43 @@ describe.skipIf(standIn)('plugins of the program', { timeout: 60_000 }, () => {
     expect(await runToEnd(['check', '-c', config])).toMatchObject({ code: 0, errors: '' });
   });
 
+  test("what a plugin does not catch is logged with its name; what is no plugin's ends the process", async () => {
+    file(
+      'wild.mjs',
+      `import { readFile } from 'node:fs/promises';
+      export const plugin = { start(context) {
+        void Promise.reject(new Error('rejected at once'));
+        setTimeout(() => { throw new Error('thrown by a timer'); }, 1);
+        void readFile('/there/is/none');
+        context.onReady(() => void setTimeout(async () => { throw new Error('rejected later'); }, 1));
+        context.onConnected(() => void Promise.reject(new Error('rejected in a hook')));
+        context.onReady(() => void setTimeout(() => context.link({ clientId: 'x' }), 5));
+        if (context.config.ends) {
+          setTimeout(() => queueMicrotask(() => { throw new Error('nobody knows whose'); }), 400);
+        } else {
+          setTimeout(() => process.kill(process.pid, 'SIGTERM'), 400);
+        }
+      } };`,
+    );
+    const wild = (ends: boolean) =>
+      `${listener}[plugins.wild]\nmodule = "./wild.mjs"\ndefault_startup = true\nconfig.ends = ${ends}\n`;
+    const good = await runToEnd(['-c', file('wild.toml', wild(false))]);
+    expect(good.code).toBe(0);
+    const said = (good.output + good.errors).replaceAll('\\"', '"');
+    for (const text of [
+      'plugin "wild": a promise that nobody waits for: rejected at once; the broker goes on',
+      'plugin "wild": a callback: thrown by a timer; the broker goes on',
+      'plugin "wild": a promise that nobody waits for: rejected later; the broker goes on',
+      'plugin "wild": a promise that nobody waits for: rejected in a hook; the broker goes on',
+      'ENOENT',
+    ]) {
+      expect(said).toContain(text);
+    }
+    const bad = await runToEnd(['-c', file('wild.toml', wild(true))]);
+    expect(bad.code).toBe(1);
+    expect(bad.errors).toContain('Error: nobody knows whose');
+  });
+
   test('check has the place of what a schema refuses, and shows no value', async () => {
     const config = file(
       'rewrite.toml',

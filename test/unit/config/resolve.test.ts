@@ -139,7 +139,6 @@ describe('what asks for a closed port or for a disk stops the start', () => {
   test.each([
     [`${listener}[persistence]\npath = "/var/lib/x"`, 3, '[persistence]'],
     [`${listener}[persistence]\n`, 3, '[persistence]'],
-    [`${listener}[plugins]\ndir = "plugins/"\n`, 4, 'plugins.dir'],
     [inConnections('verify_client_cert = "require"'), 4, 'verify_client_cert'],
     [inConnections('external_auth = "x"'), 4, 'external_auth'],
   ])('%j', async (text, line, key) => {
