@@ -559,6 +559,7 @@ enum class QueryKind : std::uint16_t {
   ping = 13,             ///< answered by this thread, with nothing
   logs = 14,             ///< logs of messages that nobody had subscribed to
   log = 15,              ///< that of the filter in text; options 1 = delete it
+  denials = 17,          ///< who was denied what lately, and by which rule
 };
 
 struct Query {

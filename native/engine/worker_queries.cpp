@@ -35,6 +35,7 @@ constexpr char kClientsSubscriptionsCursor = 'u';
 constexpr char kRoutesCursor = 'r';
 constexpr char kRetainedCursor = 't';
 constexpr char kLogsCursor = 'l';
+constexpr char kDenialsCursor = 'd';
 
 }  // namespace
 
@@ -48,6 +49,7 @@ void Worker::take_query(const std::uint8_t* record) noexcept {
   switch (static_cast<QueryKind>(asked.query.query)) {
     case QueryKind::clients:
     case QueryKind::logs:
+    case QueryKind::denials:
       here = answer_by_slot(asked, bounds, answer);
       break;
     case QueryKind::client:
@@ -88,8 +90,10 @@ void Worker::take_query(const std::uint8_t* record) noexcept {
 
 /// These say false where the query went on to another thread, or is answered later.
 bool Worker::answer_by_slot(const Asked& asked, const PageBounds& bounds, Answer& answer) noexcept {
-  const bool logs = static_cast<QueryKind>(asked.query.query) == QueryKind::logs;
-  const char listing = logs ? kLogsCursor : kClientsCursor;
+  const auto kind = static_cast<QueryKind>(asked.query.query);
+  const char listing = kind == QueryKind::logs      ? kLogsCursor
+                       : kind == QueryKind::denials ? kDenialsCursor
+                                                    : kClientsCursor;
   ThreadIndex thread = 0;
   std::uint32_t slot = 0;
   if (!asked.cursor.empty()) {
@@ -103,8 +107,9 @@ bool Worker::answer_by_slot(const Asked& asked, const PageBounds& bounds, Answer
   }
   if (thread != index_) return pass_on(asked, thread);
   answer.rows.begin_array();
-  slot = logs ? shard_.logs().list(slot, bounds, answer.rows)
-              : shard_.list_sessions(slot, bounds, answer.rows);
+  slot = kind == QueryKind::logs      ? shard_.logs().list(slot, bounds, answer.rows)
+         : kind == QueryKind::denials ? shard_.denials().list(slot, bounds, answer.rows)
+                                      : shard_.list_sessions(slot, bounds, answer.rows);
   answer.rows.end_array();
   if (slot != kListed) {
     answer.cursor = CursorWriter(listing).u8(thread).u32(slot).take();

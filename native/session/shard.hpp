@@ -78,9 +78,7 @@ class Shard : private ShardState {
   /// Borrowed; to be told again when they change.
   void set_log_rules(const LogRules& rules) noexcept;
   void set_rules(std::shared_ptr<const RuleSet> rules) noexcept;
-  void set_device(std::shared_ptr<const DeviceOptions> options) noexcept {
-    device_.set_options(std::move(options));
-  }
+  void set_device(std::shared_ptr<const DeviceOptions> to) noexcept { device_.set_options(to); }
   /// Hooks for what comes from now on; null = none.
   void set_hooks(std::shared_ptr<const HookSet> hooks) noexcept;
   void on_hook_verdict(const contract::HookVerdict& verdict,
@@ -91,6 +89,7 @@ class Shard : private ShardState {
   void end_holds() noexcept;
   /// Logs of messages that nobody has subscribed to; for queries too.
   [[nodiscard]] TopicLogs& logs() noexcept { return logs_; }
+  [[nodiscard]] const Denials& denials() const noexcept { return denials_; }
   void add_trace(TraceRef trace) noexcept;
   void remove_trace(std::uint32_t id) noexcept { tap_.remove(id); }
   /// Packets are to be shown: see show_outbound().
@@ -276,7 +275,7 @@ class Shard : private ShardState {
                                               std::uint8_t& qos) noexcept;
   void guard(Session& session) noexcept;
   [[nodiscard]] bool is_wholly_allowed(const Session& session) noexcept;
-  void log_denied(const Client& client, const char* what, Bytes topic, const DecidedBy& by) noexcept;
+  void note_denied(const Client& who, const char* what, Bytes topic, std::string_view by) noexcept;
 
   // shard_device.cpp: `me`, and whose topics devices may use
   [[nodiscard]] bool enter_device(Client& client) noexcept;
@@ -290,7 +289,7 @@ class Shard : private ShardState {
            find_device(topic).found && !session.is_own(find_device(topic));
   }
   void refuse_me(const Client* client, const char* what, Bytes topic, MeFit fit) noexcept;
-  void log_scope(const Client* client, const char* what, Bytes topic, const char* why) noexcept;
+  void note_scope(const Client* client, const char* what, Bytes topic, const char* why) noexcept;
 
   // shard_publish.cpp: PUBLISH and fan-out
   [[nodiscard]] static bool is_owed(const Client& client) noexcept;

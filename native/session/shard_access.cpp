@@ -162,7 +162,7 @@ bool Shard::admit_will(Client& client) noexcept {
 #endif
       fit = TenantFit::outside;
       cause = Counter::denied_will;
-      log_denied(client, "Will", topic, by);
+      note_denied(client, "Will", topic, by.text());
     }
   }
   if (fit == TenantFit::fits && !may_will_to(client, topic, who)) {
@@ -222,9 +222,9 @@ bool Shard::enter_tenant(Client& client, const Session& session,
 void Shard::tell_denied(Client& client, const Session& session,
                         const RuleRequest& request) noexcept {
   counters_.add(Counter::denied_publish);
-  if (may_log(contract::LogLevel::debug)) {
-    log_denied(client, "PUBLISH", publish_.topic,
-               access_.look_up(AccessChecks::subject_of(session), request, publish_.topic));
+  if (denials_.wants(cx_.now_ms) || may_log(contract::LogLevel::debug)) {
+    note_denied(client, "PUBLISH", publish_.topic,
+                access_.look_up(AccessChecks::subject_of(session), request, publish_.topic).text());
   }
   deny_publish(client);
 }
@@ -284,7 +284,9 @@ ReasonCode Shard::admit_filter(Session& session, Bytes& filter, std::uint8_t& qo
     if (asked == 0 || !access_.options().narrows) break;
   }
   counters_.add(Counter::denied_subscribe);
-  if (session.client() != nullptr) log_denied(*session.client(), "SUBSCRIBE", filter, by);
+  if (session.client() != nullptr) {
+    note_denied(*session.client(), "SUBSCRIBE", filter, by.text());
+  }
   return ReasonCode::not_authorized;  // 0x80 for 3.x
 }
 
@@ -347,11 +349,29 @@ void Shard::set_rules(std::shared_ptr<const RuleSet> rules) noexcept {
   }
 }
 
-void Shard::log_denied(const Client& client, const char* what, Bytes topic,
-                       const DecidedBy& by) noexcept {
+/// For the query `denials`, and for the log.
+void Shard::note_denied(const Client& client, const char* what, Bytes topic,
+                        std::string_view by) noexcept {
+  if (denials_.wants(cx_.now_ms)) {
+    Denial denial;
+    denial.at_ms = cx_.now_ms;
+    Bytes username;
+    if (client.session != nullptr) {
+      denial.client_id = as_text(client.session->client_id());
+      username = {client.session->username, client.session->username_bytes};
+    } else if (client.connecting != nullptr) {
+      denial.client_id = as_text(client.connecting->client_id);
+      username = client.connecting->username;
+    }
+    denial.username = as_text(username);
+    denial.action = what;
+    denial.topic = as_text(topic);
+    denial.rule = by;
+    denials_.add(std::move(denial));
+  }
   if (!may_log(contract::LogLevel::debug)) return;
   log(contract::LogLevel::debug, contract::LogModule::auth, client,
-      std::string(what) + " '" + std::string(as_text(topic)) + "' denied by " + by.text());
+      std::string(what) + " '" + std::string(as_text(topic)) + "' denied by " + std::string(by));
 }
 
 }  // namespace stmqtt

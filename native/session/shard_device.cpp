@@ -54,7 +54,7 @@ bool Shard::stay_in_scope(Client& client, std::uint64_t topic_hash) noexcept {
   const RuleRequest request{RuleAction::publish, publish_.qos, publish_.retain};
   if (access_.opens_device(session, request, publish_.topic, topic_hash)) return true;
   counters_.add(Counter::device_denied_publish);
-  log_scope(&client, "PUBLISH", publish_.topic, kForeign);
+  note_scope(&client, "PUBLISH", publish_.topic, kForeign);
   deny_publish(client);
   return false;
 }
@@ -80,7 +80,7 @@ bool Shard::admit_device_filter_inside(Session& session, Bytes filter, std::uint
 #ifndef STMQTT_MUTANT_DEVICE_FILTER_NOT_JUDGED
   if (is_literal && !access_.opens_filter(session, filter, qos)) {
     counters_.add(Counter::device_denied_subscribe);
-    log_scope(session.client(), "SUBSCRIBE", filter, kForeign);
+    note_scope(session.client(), "SUBSCRIBE", filter, kForeign);
     return false;
   }
 #endif
@@ -107,7 +107,7 @@ bool Shard::may_will_to(const Client& client, Bytes topic, const MeSubject& who)
     const RuleRequest request{RuleAction::publish, state.view.will_qos, state.view.will_retain};
     if (access_.look_up(subject, request, topic).names_devices) return true;
   }
-  log_scope(&client, "Will", topic, kForeign);
+  note_scope(&client, "Will", topic, kForeign);
   return false;
 }
 
@@ -127,14 +127,13 @@ void Shard::refuse_me(const Client* client, const char* what, Bytes topic, MeFit
   counters_.add(fit == MeFit::no_id      ? Counter::me_refused_no_id
                 : fit == MeFit::unfit_id ? Counter::me_refused_unfit_id
                                          : Counter::me_refused_pattern);
-  log_scope(client, what, topic, reason_of(fit));
+  note_scope(client, what, topic, reason_of(fit));
 }
 
-void Shard::log_scope(const Client* client, const char* what, Bytes topic,
+void Shard::note_scope(const Client* client, const char* what, Bytes topic,
                       const char* why) noexcept {
-  if (client == nullptr || !may_log(contract::LogLevel::debug)) return;
-  log(contract::LogLevel::debug, contract::LogModule::auth, *client,
-      std::string(what) + " '" + std::string(as_text(topic)) + "' denied by device scope: " + why);
+  if (client == nullptr) return;
+  note_denied(*client, what, topic, std::string("device scope: ") + why);
 }
 
 }  // namespace stmqtt

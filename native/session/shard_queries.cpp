@@ -48,23 +48,29 @@ void write_connection(const Client& client, contract::Transport transport,
   row.end_object();
 }
 
-void write_identity(const Identity& identity, const PageBounds& bounds, JsonWriter& row) noexcept {
+/// `identity`: null where nothing but the device id is known. `device_id`: what `me` stands for; one
+/// that is unfit for that is told all the same.
+void write_identity(const Identity* identity, Bytes device_id, const PageBounds& bounds,
+                    JsonWriter& row) noexcept {
+  const bool known = identity != nullptr;
+  if (known && device_id.empty()) device_id = identity->device_id();
   row.key("identity");
   row.begin_object();
-  row.field("tenant", identity.tenant());
-  row.field("device_id", identity.device_id());
-  row.field("role", static_cast<std::uint8_t>(identity.role));
+  row.field("tenant", known ? identity->tenant() : Bytes{});
+  row.field("device_id", device_id);
+  row.field("role", static_cast<std::uint8_t>(known ? identity->role : contract::Role::unset));
   row.key("groups");
   row.begin_array();
-  for (std::string_view rest = as_text(identity.groups()); !rest.empty();) {
+  for (std::string_view rest = as_text(known ? identity->groups() : Bytes{}); !rest.empty();) {
     const std::size_t end = std::min(rest.find('\0'), rest.size());
     row.text(as_bytes(rest.substr(0, end)));
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   row.end_array();
-  row.field("certificate", identity.certificate_name());
-  if (identity.expires_at_ms != 0) {
-    row.field("expires", bounds.wall_offset_ms + static_cast<std::int64_t>(identity.expires_at_ms));
+  row.field("certificate", known ? identity->certificate_name() : Bytes{});
+  if (known && identity->expires_at_ms != 0) {
+    row.field("expires",
+              bounds.wall_offset_ms + static_cast<std::int64_t>(identity->expires_at_ms));
   }
   row.end_object();
 }
@@ -172,7 +178,10 @@ bool Shard::describe_session(const SessionRef& ref, const PageBounds& bounds,
   if (session->can_send()) {
     write_connection(*session->client(), host_.transport(*session->client()), row);
   }
-  if (session->identity != nullptr) write_identity(*session->identity, bounds, row);
+  const Bytes device_id = session->device_id();
+  if (session->identity != nullptr || !device_id.empty()) {
+    write_identity(session->identity, device_id, bounds, row);
+  }
   if (session->will != nullptr) write_will(*session->will, row);
   write_window(*session, row);
   row.end_object();

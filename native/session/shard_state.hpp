@@ -14,6 +14,7 @@
 #include "route/match_cache.hpp"
 #include "session/access.hpp"
 #include "session/delayed.hpp"
+#include "session/denials.hpp"
 #include "session/device_scope.hpp"
 #include "session/filter_names.hpp"
 #include "session/hook_desk.hpp"
@@ -102,6 +103,7 @@ class ShardState {
   AccessChecks access_;
   DirectWrites writes_;
   DeviceScope device_;
+  Denials denials_;
   HookDesk hooks_;
   HookNotices notices_;
   FilterNames renamed_;

@@ -7,6 +7,7 @@ import type { CommandWriter } from '../native/commands.js';
 import type { WrittenEvent } from '../native/events.js';
 import {
   checkTarget,
+  checkTargets,
   type DirectWriteCounts,
   type DirectWriteManyOptions,
   type DirectWriteOptions,
@@ -79,9 +80,11 @@ export class DirectWrites {
     clientIds: Iterable<string> | AsyncIterable<string>,
     topic: string,
     payload: string | Uint8Array,
-    { onResult, ...options }: DirectWriteManyOptions,
+    options: DirectWriteManyOptions,
   ): Promise<DirectWriteCounts> {
     const message = prepareWrite(topic, payload, options);
+    const { onResult } = options;
+    checkTargets(clientIds);
     const counts = { delivered: 0, dropped: 0, queued: 0, timedOut: 0 };
     let open = 0;
     let failed: { readonly error: unknown } | undefined;

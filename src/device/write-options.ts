@@ -1,4 +1,5 @@
 /** What an application gives a DirectWrite, and learns of it: types, and checks of what is given. */
+import { checkTable, isTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import { encodeMessageProperties } from '../link/encode.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
@@ -75,9 +76,11 @@ export function prepareWrite(
   payload: string | Uint8Array,
   options: DirectWriteOptions,
 ): PreparedWrite {
+  checkTable(kDoing, 'options', options);
   const { qos = 0, properties, queue = false, timeoutMs = kTimeoutMs, signal } = options;
   checkTopic(topic, kDoing);
   if (qos !== 0 && qos !== 1 && qos !== 2) refuse('qos', qos, '0, 1 or 2');
+  if (typeof queue !== 'boolean') refuse('queue', queue, 'true or false');
   if (typeof payload !== 'string' && !(payload instanceof Uint8Array)) {
     refuse('payload', typeof payload, 'a string or a Uint8Array');
   }
@@ -97,6 +100,14 @@ export function prepareWrite(
     timeoutMs,
     signal,
   };
+}
+
+export function checkTargets(clientIds: unknown): void {
+  const isMany =
+    isTable(clientIds) || Array.isArray(clientIds)
+      ? Symbol.iterator in (clientIds as object) || Symbol.asyncIterator in (clientIds as object)
+      : false;
+  if (!isMany) refuse('clientIds', String(clientIds), 'something to iterate over');
 }
 
 export function checkTarget(clientId: unknown): asserts clientId is string {

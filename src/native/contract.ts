@@ -146,6 +146,7 @@ export const QueryKind = {
   ping: 13,
   logs: 14,
   log: 15,
+  denials: 17,
 } as const;
 export const QueryStatus = { done: 1, not_found: 2, bad_cursor: 3 } as const;
 export const kMaxCursorBytes = 65_600;

@@ -15,6 +15,7 @@ import { type Question, Questions } from './questions.js';
 import type {
   ClientDetail,
   ClientRow,
+  DenialRow,
   LogRow,
   Page,
   PageRequest,
@@ -27,6 +28,7 @@ import type {
 import {
   clientDetail,
   clientRows,
+  denialRows,
   type ListenerNames,
   logDetail,
   logRows,
@@ -155,6 +157,11 @@ export class NativeRegistry implements Registry {
 
   logs(page: PageRequest): Promise<Page<LogRow>> {
     return this.#page('listing logs', page, { query: 'logs' }, ({ rows }) => logRows(rows));
+  }
+
+  denials(page: PageRequest): Promise<Page<DenialRow>> {
+    const doing = 'listing denials';
+    return this.#page(doing, page, { query: 'denials' }, ({ rows }) => denialRows(rows));
   }
 
   async log(filter: string): Promise<LogRow | undefined> {

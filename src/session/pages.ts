@@ -1,4 +1,5 @@
 /** Pages of listings: cursors as text, and as many rows as were asked for. */
+import { checkTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import { kMaxCursorBytes } from '../native/contract.js';
 import type { ReplyEvent } from '../native/events.js';
@@ -15,6 +16,7 @@ export async function pageOf<T>(
   ask: (limit: number, cursor: Buffer | undefined) => Promise<ReplyEvent>,
   rowsOf: (reply: ReplyEvent) => readonly T[],
 ): Promise<Page<T>> {
+  checkTable(doing, 'page', page);
   const { limit } = page;
   if (!Number.isInteger(limit) || limit < 1 || limit > kMaxLimit) {
     const allowed = `a whole number from 1 to ${kMaxLimit}`;

@@ -173,6 +173,21 @@ export interface LogRow {
   readonly writtenAt: number | undefined;
 }
 
+/** What a client was not allowed to do. */
+export interface DenialRow {
+  /** ms since 1970. */
+  readonly at: number;
+  /** Behind its tenant. */
+  readonly clientId: string;
+  /** '' = none. */
+  readonly username: string;
+  readonly action: 'PUBLISH' | 'SUBSCRIBE' | 'Will';
+  /** The Topic Name or Topic Filter inside, behind the tenant; of `me` as it was written. */
+  readonly topic: string;
+  /** What denied: "rule 3", the file and line of a rule, "the default", "device scope: …". */
+  readonly rule: string;
+}
+
 /** All may reject with ST_BROKER_STATE when the broker stops meanwhile. */
 export interface Registry {
   /** In no particular order. */
@@ -192,6 +207,11 @@ export interface Registry {
   log(filter: string): Promise<LogRow | undefined>;
   /** With its messages, counted; one of initialized_filters is emptied. Whether there was one. */
   deleteLog(filter: string): Promise<boolean>;
+  /**
+   * What was denied lately, by I/O thread, newest first: the last 64 of each, at most 20 of a second.
+   * The counters count every one.
+   */
+  denials(page: PageRequest): Promise<Page<DenialRow>>;
   /** Closes the connection, if there is one. Whether there was. */
   kick(clientId: string, reasonCode: number, reason: string): Promise<boolean>;
   /** Ends the session, its connection first. Whether there was one. */

@@ -7,6 +7,7 @@ import { kForever, versions } from '../native/events.js';
 import type {
   ClientDetail,
   ClientRow,
+  DenialRow,
   InFlightRow,
   LogRow,
   RetainedRow,
@@ -219,6 +220,11 @@ export function logDetail(json: string): LogRow {
 
 function logRow({ initialized, created, written, ...rest }: RawLog): LogRow {
   return { ...rest, initialized: initialized === 1, createdAt: created, writtenAt: written };
+}
+
+/** As native/session/denials.cpp writes it. */
+export function denialRows(json: string): DenialRow[] {
+  return JSON.parse(json) as DenialRow[];
 }
 
 export function subscriptionRows(json: string): SubscriptionRow[] {

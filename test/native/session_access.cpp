@@ -45,6 +45,71 @@ STMQTT_TEST("access: a PUBLISH that no rule allows is told so, and reaches nobod
   CHECK_EQ(all.payloads(), "");
 }
 
+/// Of one thread, newest first, as "client action topic < rule".
+std::string denials(Bed& bed, unsigned shard = 0) {
+  PageBounds bounds;
+  std::string all;
+  for (std::uint32_t from = 0; from != kListed;) {
+    JsonWriter rows;
+    rows.begin_array();
+    bounds.rows = 7;
+    from = bed.net().shard(shard).denials().list(from, bounds, rows);
+    rows.end_array();
+    all += as_text(rows.bytes());
+  }
+  return all;
+}
+std::size_t count_of(const std::string& text, std::string_view part) {
+  std::size_t count = 0;
+  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+STMQTT_TEST("access: which rule denied is kept, the newest, and so many in a second") {
+  Bed bed;
+  RuleOptions options;
+  options.fallback = RuleDefault::deny;
+  set_rules(bed, {allow({"free/#"}), deny({"plant/#"})}, options);
+  CHECK_EQ(denials(bed), "[]");
+  ConnectText text = named("c");
+  text.username = "u";
+  Peer& client = bed.ready(text);
+  client.publish("plant/x", "1").subscribe("plant/#");
+  bed.settle();
+  client.publish("other", "2").publish("free/x", "3");
+  bed.settle();
+  bed.connect([] {
+    ConnectText will = named("w");
+    will.has_will = true;
+    will.will_topic = "plant/w";
+    return will;
+  }());
+  bed.settle();
+  std::string found = denials(bed);
+  CHECK_EQ(count_of(found, "clientId"), 4U);
+  CHECK(found.find(R"("clientId":"w","username":"","action":"Will","topic":"plant/w","rule":"rule 2")") !=
+        found.npos);
+  CHECK(found.find(R"("clientId":"c","username":"u","action":"PUBLISH","topic":"other","rule":"the default")") !=
+        found.npos);
+  CHECK(found.find(R"("action":"SUBSCRIBE","topic":"plant/#","rule":"rule 2")") != found.npos);
+  CHECK(found.find("plant/w") < found.find("other") && found.find("other") < found.find("plant/x"));
+  for (std::uint32_t n = 0; n < Denials::kPerSecond + 10; ++n) client.publish("plant/y", "1");
+  bed.settle();
+  CHECK_EQ(count_of(denials(bed), "clientId"), Denials::kPerSecond);
+  for (std::uint32_t second = 0; second < 10; ++second) {
+    bed.net().advance(1000);
+    for (std::uint32_t n = 0; n < 10; ++n) client.publish("plant/z", "1");
+    bed.settle();
+  }
+  found = denials(bed);
+  CHECK_EQ(count_of(found, "clientId"), Denials::kKept);
+  CHECK_EQ(count_of(found, "plant/z"), Denials::kKept);
+  bed.net().advance(1000);
+  client.publish("plant/" + std::string(249, 'a') + "éé", "1");
+  bed.settle();
+  CHECK_EQ(count_of(denials(bed), std::string(249, 'a') + "\""), 1U);
+}
+
 STMQTT_TEST("access: QoS and RETAIN of a PUBLISH are bounded") {
   Bed bed;
   Rule low = allow({"t"}, kPublish);

@@ -4,6 +4,7 @@ import { banRoutes } from './bans.js';
 import { clientRoutes } from './clients.js';
 import { configRoutes } from './config.js';
 import type { Context } from './context.js';
+import { denialRoutes } from './denials.js';
 import { deviceRoutes } from './devices.js';
 import { filterRoutes } from './filters.js';
 import { messageRoutes } from './messages.js';
@@ -24,6 +25,7 @@ export function allRoutes(context: Context): readonly Route[] {
     indexRoute(() => routes),
     ...nodeRoutes(context),
     ...clientRoutes(context),
+    ...denialRoutes(context),
     ...deviceRoutes(context),
     ...subscriptionRoutes(context),
     ...retainedRoutes(context),

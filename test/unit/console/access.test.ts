@@ -30,6 +30,7 @@ const requests = [
   ['operate', 'POST', '/logs', 200, 'info'],
   ['operate', 'DELETE', '/api/v1/clients/nobody', 404],
   ['operate', 'DELETE', '/api/v1/retains?topic=a', 404],
+  ['read', 'GET', '/api/v1/denials', 200],
   ['read', 'GET', '/api/v1/filters', 200],
   ['operate', 'DELETE', '/api/v1/filters?filter=a', 404],
   ['operate', 'POST', '/api/v1/mqtt/publish', 200, { topic: 'a', payload: '' }],

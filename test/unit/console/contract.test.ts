@@ -67,6 +67,7 @@ const examples: readonly Example[] = [
   ['GET', '/api/v1/routes?topic=a/b', 200],
   ['GET', '/api/v1/routes', 400],
   ['GET', '/api/v1/routes/a%2Fb', 200],
+  ['GET', '/api/v1/denials?clientid=on', 200],
   ['GET', '/api/v1/filters', 200],
   ['GET', '/api/v1/filters/log?filter=l/%23', 200],
   ['GET', '/api/v1/filters/log?filter=none', 404],

@@ -25,6 +25,7 @@ import type { ConnectInfo, DisconnectInfo } from '../../../src/session/events.ts
 import type {
   ClientDetail,
   ClientRow,
+  DenialRow,
   LogRow,
   Page,
   PageRequest,
@@ -126,6 +127,7 @@ export class FakeRegistry implements Registry {
   subs: SubscriptionRow[] = [];
   messages: RetainedRow[] = [];
   logRows: LogRow[] = [];
+  denialRows: DenialRow[] = [];
   pages = 0;
   largestPage = 0;
   kicked: [string, number, string][] = [];
@@ -189,6 +191,9 @@ export class FakeRegistry implements Registry {
   }
   logs(page: PageRequest) {
     return Promise.resolve(pageOf(this.logRows, page));
+  }
+  denials(page: PageRequest) {
+    return Promise.resolve(pageOf(this.denialRows, page));
   }
   log(filter: string) {
     return Promise.resolve(this.logRows.find((one) => one.filter === filter));

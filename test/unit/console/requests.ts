@@ -35,6 +35,7 @@ const urls = [
   '/api/v1/routes/:x',
   '/api/v1/retains',
   '/api/v1/retains/message',
+  '/api/v1/denials',
   '/api/v1/filters',
   '/api/v1/filters/log',
   '/api/v1/mqtt/publish',
