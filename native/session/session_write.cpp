@@ -42,11 +42,7 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
                                              : WriteEnd::dropped(WriteCause::too_large));
   }
   // As deliver() has it: behind what waits already [MQTT-4.6.0-6].
-#ifdef STMQTT_MUTANT_WRITES_PASS_THE_QUEUE
-  if (options.qos > 0 && sends && window_open() && !above_high) {
-#else
   if (options.qos > 0 && sends && queue_.empty() && window_open() && !above_high) {
-#endif
     dress = 0;
     send_first(cx, publication, options);
     dress = own_dress;
