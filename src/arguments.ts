@@ -22,6 +22,18 @@ export function checkString(doing: string, name: string, value: unknown): void {
   if (typeof value !== 'string') throw wrongArgument(doing, name, value, 'text');
 }
 
+const kMaxInstance = 0xfffffffe;
+
+/** Which connection of a Client Identifier; undefined = not one certain. */
+export function checkInstance(doing: string, instance: unknown): void {
+  if (instance === undefined) return;
+  if (Number.isInteger(instance) && (instance as number) >= 0) {
+    if ((instance as number) <= kMaxInstance) return;
+  }
+  const allowed = `a whole number from 0 (the first) to ${kMaxInstance}`;
+  throw wrongArgument(doing, 'instance', instance, allowed);
+}
+
 const kMaxTimeoutMs = 0x7fffffff;
 
 /** Of stop(). */

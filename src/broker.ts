@@ -224,11 +224,14 @@ export class Broker extends BrokerDevices {
     return this;
   }
 
-  /** Closes a client's connection, if there is one: MQTT 5.0 clients are told the Reason Code. */
+  /**
+   * Closes a client's connection, if there is one: MQTT 5.0 clients are told the Reason Code. With
+   * several connections of this Client Identifier all are closed, unless `instance` names one.
+   */
   disconnectClient(clientId: string, options: DisconnectOptions = {}): void {
     const run = this.#running(`disconnecting "${clientId}"`);
-    const { reasonCode, reason } = checkDisconnect(clientId, options);
-    run.writer.disconnect(clientId, reasonCode, reason);
+    const { reasonCode, reason, instance } = checkDisconnect(clientId, options);
+    run.writer.disconnect(clientId, reasonCode, reason, instance);
   }
 
   /**

@@ -70,30 +70,30 @@ void records(std::string& out) {
   EVENT(Connected, connected, F(Connected, connection_id), F(Connected, listener_id),
         F(Connected, session_expiry_s), F(Connected, keep_alive_s), F(Connected, protocol_level),
         F(Connected, flags), F(Connected, client_id_bytes), F(Connected, username_bytes),
-        F(Connected, address_bytes));
+        F(Connected, address_bytes), F(Connected, instance), F(Connected, padding));
   EVENT(Disconnected, disconnected, F(Disconnected, connection_id), F(Disconnected, cause),
         F(Disconnected, reason_code), F(Disconnected, flags), F(Disconnected, client_id_bytes),
         F(Disconnected, username_bytes), F(Disconnected, address_bytes),
-        F(Disconnected, detail_bytes));
+        F(Disconnected, detail_bytes), F(Disconnected, instance));
   EVENT(Refused, refused, F(Refused, connection_id), F(Refused, listener_id), F(Refused, cause),
         F(Refused, reason_code), F(Refused, protocol_level), F(Refused, client_id_bytes),
         F(Refused, address_bytes), F(Refused, detail_bytes));
   EVENT(SessionEnded, session_ended, F(SessionEnded, cause), F(SessionEnded, padding),
-        F(SessionEnded, client_id_bytes));
+        F(SessionEnded, client_id_bytes), F(SessionEnded, instance), F(SessionEnded, padding2));
   EVENT(LinkBytes, link_bytes, F(LinkBytes, link_id), F(LinkBytes, data_bytes));
   EVENT(LinkClosed, link_closed, F(LinkClosed, link_id), F(LinkClosed, cause),
         F(LinkClosed, reason_code), F(LinkClosed, padding));
   EVENT(Log, log, F(Log, connection_id), F(Log, suppressed), F(Log, cause), F(Log, level),
         F(Log, reason_code), F(Log, client_id_bytes), F(Log, address_bytes), F(Log, text_bytes),
-        F(Log, module), F(Log, padding));
+        F(Log, module), F(Log, padding), F(Log, instance), F(Log, padding2));
   EVENT(Trace, trace, F(Trace, connection_id), F(Trace, time_ms), F(Trace, trace_id),
         F(Trace, packet_length), F(Trace, suppressed), F(Trace, direction),
         F(Trace, protocol_level), F(Trace, padding), F(Trace, client_id_bytes),
-        F(Trace, address_bytes), F(Trace, packet_bytes));
+        F(Trace, address_bytes), F(Trace, packet_bytes), F(Trace, instance));
   EVENT(TraceEnd, trace_end, F(TraceEnd, trace_id), F(TraceEnd, suppressed), F(TraceEnd, cause),
         F(TraceEnd, padding));
   EVENT(Alert, alert, F(Alert, count), F(Alert, alert), F(Alert, cause),
-        F(Alert, client_id_bytes), F(Alert, filter_bytes), F(Alert, padding));
+        F(Alert, client_id_bytes), F(Alert, filter_bytes), F(Alert, instance));
   EVENT(Drained, drained, F(Drained, unflushed_connections), F(Drained, padding));
   EVENT(Written, written, F(Written, write_id), F(Written, outcome), F(Written, reason_code),
         F(Written, cause), F(Written, padding), F(Written, instance));
@@ -135,7 +135,8 @@ void records(std::string& out) {
   COMMAND(LinkCredit, link_credit, F(LinkCredit, link_id), F(LinkCredit, consumed_bytes));
   COMMAND(LinkClose, link_close, F(LinkClose, link_id), F(LinkClose, padding));
   COMMAND(Disconnect, disconnect, F(Disconnect, reason_code), F(Disconnect, padding),
-          F(Disconnect, client_id_bytes), F(Disconnect, reason_text_bytes));
+          F(Disconnect, client_id_bytes), F(Disconnect, reason_text_bytes),
+          F(Disconnect, instance));
   COMMAND(Drain, drain, F(Drain, deadline_ms), F(Drain, padding));
   COMMAND(Publish, publish, F(Publish, qos), F(Publish, retain), F(Publish, padding),
           F(Publish, expiry_s), F(Publish, topic_bytes), F(Publish, payload_bytes));
@@ -146,7 +147,7 @@ void records(std::string& out) {
           F(DirectWrite, padding2));
   COMMAND(Query, query, F(Query, query_id), F(Query, query), F(Query, thread), F(Query, limit),
           F(Query, reason_code), F(Query, options), F(Query, padding), F(Query, client_id_bytes),
-          F(Query, text_bytes), F(Query, cursor_bytes));
+          F(Query, text_bytes), F(Query, cursor_bytes), F(Query, instance), F(Query, padding2));
 }
 
 #undef COMMAND

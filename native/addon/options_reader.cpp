@@ -26,7 +26,7 @@ bool read_limits(Napi::Env env, const Napi::Object& from, Limits& to,
                  {"drop_oldest", QueueOverflow::drop_oldest}, {"refuse", QueueOverflow::refuse}});
   if (reader.has("duplicate_client_id")) {
     using enum DuplicateClientId;
-    reader.choice("duplicate_client_id", to.duplicates, {{"takeover", takeover}, {"reject", reject}});
+    reader.choice("duplicate_client_id", to.duplicates, {{"takeover", takeover}, {"reject", reject}, {"allow", allow}});
   }
   reader.number("max_qos", to.max_qos);
   reader.flag("retain_available", to.retain_available);

@@ -125,7 +125,9 @@ namespace stmqtt::contract {
   /* delayed messages; the last two are gauges */                                                   \
   X(delayed_taken)               X(delayed_published)           X(delayed_expired)                 \
   X(delayed_invalid)             X(delayed_not_held)            X(delayed_dropped_full)            \
-  X(delayed_dropped_end)         X(delayed_messages)            X(delayed_bytes)
+  X(delayed_dropped_end)         X(delayed_messages)            X(delayed_bytes)                 \
+  /* connections of a Client Identifier beside its first; connected is a gauge */                  \
+  X(duplicates_admitted)         X(duplicates_connected)
 // clang-format on
 
 /// Index of a counter in a thread's block.

@@ -118,6 +118,8 @@ struct Connected {
   std::uint32_t client_id_bytes;  ///< final, after assignment
   std::uint32_t username_bytes;
   std::uint32_t address_bytes;
+  std::uint32_t instance;  ///< which connection of the Client Identifier; 0 = the first
+  std::uint32_t padding;
 };
 
 /// Why a connection ended, for events, logs and counters. Append only; never renumber.
@@ -167,6 +169,7 @@ struct Disconnected {
   std::uint32_t username_bytes;
   std::uint32_t address_bytes;
   std::uint32_t detail_bytes;  ///< English text for the operator; may be empty
+  std::uint32_t instance;
 };
 
 struct Refused {
@@ -197,6 +200,8 @@ struct SessionEnded {
   std::uint16_t cause;  ///< SessionEndCause
   std::uint16_t padding;
   std::uint32_t client_id_bytes;
+  std::uint32_t instance;
+  std::uint32_t padding2;
 };
 
 struct LinkBytes {  ///< event and command
@@ -238,6 +243,8 @@ struct Log {
   std::uint32_t text_bytes;
   std::uint8_t module;  ///< LogModule
   std::uint8_t padding[3];
+  std::uint32_t instance;
+  std::uint32_t padding2;
 };
 
 enum class AlertKind : std::uint16_t {
@@ -262,7 +269,7 @@ struct Alert {
   std::uint16_t cause;  ///< logs_budget: LogsBudgetCause
   std::uint32_t client_id_bytes;
   std::uint32_t filter_bytes;  ///< log_overrun: its Topic Filter; 0 = of several
-  std::uint32_t padding;
+  std::uint32_t instance;
 };
 
 struct Trace {
@@ -278,6 +285,7 @@ struct Trace {
   std::uint32_t client_id_bytes;
   std::uint32_t address_bytes;
   std::uint32_t packet_bytes;   ///< its beginning, with secrets blanked
+  std::uint32_t instance;
 };
 
 enum class TraceEndCause : std::uint16_t { time_over = 1, stopped = 2 };
@@ -463,12 +471,18 @@ struct LinkClose {
   std::uint32_t padding;
 };
 
+/// Which connection of its Client Identifier: 0 = the first, which has its session. In DirectWrite
+/// kAnyInstance is the first if it is connected, else that with the least number; in Disconnect, and
+/// in queries that close connections, all; in other queries the first if it has a session.
+inline constexpr std::uint32_t kAnyInstance = 0xFFFFFFFF;
+
 struct Disconnect {
   RecordHeader header;
   std::uint8_t reason_code;  ///< MQTT 5.0 code of the DISCONNECT to a v5 client
   std::uint8_t padding[3];
   std::uint32_t client_id_bytes;
   std::uint32_t reason_text_bytes;
+  std::uint32_t instance;    ///< kAnyInstance = all of the Client Identifier
 };
 
 struct Drain {
@@ -492,9 +506,6 @@ enum WriteFlag : std::uint8_t {
   kWriteQueue = 1,    ///< a persistent session may keep it while its client is away
   kWriteExpires = 2,  ///< expiry_s is meant
 };
-/// In DirectWrite: whichever instance of the Client Identifier there is, the first if it is there.
-inline constexpr std::uint32_t kAnyInstance = 0xFFFFFFFF;
-
 struct DirectWrite {
   RecordHeader header;
   std::uint64_t write_id;   ///< chosen by TypeScript, never reused, not 0
@@ -574,6 +585,8 @@ struct Query {
   std::uint32_t client_id_bytes;
   std::uint32_t text_bytes;
   std::uint32_t cursor_bytes;  ///< of the reply before; empty = from the beginning
+  std::uint32_t instance;      ///< of client_id; or kAnyInstance
+  std::uint32_t padding2;
 };
 /// A cursor may hold a whole Topic Name.
 inline constexpr std::uint32_t kMaxCursorBytes = 65'600;

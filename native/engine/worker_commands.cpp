@@ -174,7 +174,7 @@ void Worker::take_command(const std::uint8_t* record, CommandKind kind,
       contract::Disconnect disconnect;
       std::memcpy(&disconnect, record, sizeof disconnect);
       const std::uint8_t* at = record + sizeof disconnect;
-      return shard_.disconnect({at, disconnect.client_id_bytes},
+      return shard_.disconnect({at, disconnect.client_id_bytes}, disconnect.instance,
                                static_cast<wire::ReasonCode>(disconnect.reason_code),
                                {at + disconnect.client_id_bytes, disconnect.reason_text_bytes});
     }
@@ -214,9 +214,16 @@ void Worker::take_write(const std::uint8_t* record) noexcept {
   std::memcpy(&write, record, sizeof write);
   const std::uint8_t* at = record + sizeof write;
   const Bytes client_id{at, write.client_id_bytes};
-  const SessionRef session = shard_.find_home(client_id);
+  SessionRef session = shard_.find_home(client_id, write.instance);
+  if (session.valid() && session.thread == index_ && write.instance == contract::kAnyInstance) {
+    const Instance there = shard_.who_is_there(session);
+    session = there.session;
+    write.instance = there.number;
+  }
   if (session.valid() && session.thread != index_) {
-    return forward({record, write.header.record_bytes}, session.thread, 1);
+    std::vector<std::uint8_t> aimed(record, record + write.header.record_bytes);
+    std::memcpy(aimed.data(), &write, sizeof write);
+    return forward(aimed, session.thread, 1);
   }
   MessageParts parts;
   parts.topic = {client_id.data() + client_id.size(), write.topic_bytes};

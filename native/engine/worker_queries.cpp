@@ -121,17 +121,22 @@ bool Worker::answer_by_slot(const Asked& asked, const PageBounds& bounds, Answer
 
 bool Worker::answer_about_session(const Asked& asked, const PageBounds& bounds,
                                   Answer& answer) noexcept {
-  const SessionRef session = shard_.find_home(asked.client_id);
+  const SessionRef session = shard_.find_home(asked.client_id, asked.query.instance);
   // Between two looks it may have ended and begun elsewhere: then the query follows it.
   if (session.valid() && session.thread != index_) return pass_on(asked, session.thread);
+  const auto kind = static_cast<QueryKind>(asked.query.query);
   bool found = true;
-  if (static_cast<QueryKind>(asked.query.query) == QueryKind::client) {
+  if (kind == QueryKind::client) {
     found = shard_.describe_session(session, bounds, answer.rows);
-  } else if (static_cast<QueryKind>(asked.query.query) == QueryKind::kick) {
-    found = shard_.kick(session, static_cast<wire::ReasonCode>(asked.query.reason_code),
-                        asked.text);
-  } else if (static_cast<QueryKind>(asked.query.query) == QueryKind::session_end) {
-    found = shard_.terminate(session);
+  } else if (kind == QueryKind::kick || kind == QueryKind::session_end) {
+    const auto reason = kind == QueryKind::kick
+                            ? static_cast<wire::ReasonCode>(asked.query.reason_code)
+                            : wire::ReasonCode::administrative_action;
+    const bool others = asked.query.instance == contract::kAnyInstance &&
+                        shard_.kick_beside(session, reason, asked.text);
+    const bool one = kind == QueryKind::kick ? shard_.kick(session, reason, asked.text)
+                                             : shard_.terminate(session);
+    found = one || others;
   } else {
     found = change_subscription(asked, session);
     if (found) return false;
@@ -191,7 +196,7 @@ bool Worker::answer_subscriptions(const Asked& asked, const PageBounds& bounds,
     }
   }
   if (of_one) {
-    session = shard_.find_home(asked.client_id);
+    session = shard_.find_home(asked.client_id, asked.query.instance);
     thread = session.valid() ? session.thread : index_;
   }
   if (thread != index_) return pass_on(asked, thread);

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/bytes.hpp"
+#include "base/ids.hpp"
 #include "base/outlet.hpp"
 #include "base/timer_wheel.hpp"
 #include "session/identity.hpp"
@@ -20,6 +21,18 @@ namespace stmqtt {
 class Session;
 class AuthState;
 struct RateState;
+
+/// What connections are called outside of their thread.
+struct ConnectionNames {
+  [[nodiscard]] static std::uint64_t connection_id(ThreadIndex thread, ClientRef ref) noexcept {
+    return static_cast<std::uint64_t>(thread) << 56 |
+           static_cast<std::uint64_t>(ref.slot) << 32 | ref.generation;
+  }
+  [[nodiscard]] static ClientRef client_ref(std::uint64_t connection_id) noexcept {
+    return {static_cast<std::uint32_t>(connection_id >> 32) & 0xFFFFFF,
+            static_cast<std::uint32_t>(connection_id)};
+  }
+};
 
 /// What is under a client.
 enum class ClientKind : std::uint8_t { socket, link };
@@ -55,6 +68,9 @@ struct ConnectState {
   bool connect_counted = false;  ///< by FlapTable
   bool hooked = false;           ///< accepted, and hooks are asked
   bool judged = false;           ///< a verdict says who it is, or that nobody knows
+  ThreadIndex came_to = 0;       ///< the I/O thread that its CONNECT came to
+  /// Valid: it is to be a connection beside the one that has this session.
+  SessionRef beside;
   Identity* identity = nullptr;  ///< owned, until the session has it; null = nothing is known
 
   [[nodiscard]] static ConnectState* make(std::uint8_t first_byte, Bytes body) noexcept;

@@ -36,14 +36,14 @@ const char* write_cause_text(WriteCause cause) noexcept {
   return "";
 }
 
-void DirectWrites::tell(std::uint64_t id, Bytes client_id, const WriteEnd& end) noexcept {
+void DirectWrites::tell(std::uint64_t id, const WriteReceiver& to, const WriteEnd& end) noexcept {
   switch (end.outcome) {
     case WriteOutcome::delivered:
       counters_.add(Counter::direct_writes_delivered);
       break;
     case WriteOutcome::dropped:
       counters_.add(Counter::direct_writes_dropped);
-      if (logged_) [[unlikely]] log_drop(client_id, end);
+      if (logged_) [[unlikely]] log_drop(to, end);
       break;
     case WriteOutcome::queued:
       counters_.add(Counter::direct_writes_queued);
@@ -54,10 +54,11 @@ void DirectWrites::tell(std::uint64_t id, Bytes client_id, const WriteEnd& end) 
   event.outcome = static_cast<std::uint8_t>(end.outcome);
   event.reason_code = static_cast<std::uint8_t>(end.reason);
   event.cause = static_cast<std::uint8_t>(end.cause);
+  event.instance = to.instance;
   host_.written(event);
 }
 
-void DirectWrites::log_drop(Bytes client_id, const WriteEnd& end) noexcept {
+void DirectWrites::log_drop(const WriteReceiver& to, const WriteEnd& end) noexcept {
   std::string text = "DirectWrite dropped: ";
   text += end.cause == WriteCause::refused ? wire::reason_text(end.reason)
                                            : write_cause_text(end.cause);
@@ -65,10 +66,11 @@ void DirectWrites::log_drop(Bytes client_id, const WriteEnd& end) noexcept {
   event.level = static_cast<std::uint8_t>(contract::LogLevel::debug);
   event.module = static_cast<std::uint8_t>(contract::LogModule::session);
   event.reason_code = static_cast<std::uint8_t>(end.reason);
-  event.client_id_bytes = static_cast<std::uint32_t>(client_id.size());
+  event.instance = to.instance;
+  event.client_id_bytes = static_cast<std::uint32_t>(to.client_id.size());
   event.text_bytes = static_cast<std::uint32_t>(text.size());
   host_.event(contract::EventKind::log, event.header, sizeof event,
-              {client_id, Bytes{}, as_bytes(text)});
+              {to.client_id, Bytes{}, as_bytes(text)});
 }
 
 }  // namespace stmqtt

@@ -8,6 +8,7 @@
 
 #include "contract/counters.hpp"
 #include "contract/records.hpp"
+#include "session/directory.hpp"
 #include "session/host.hpp"
 #include "wire/reason_code.hpp"
 
@@ -43,6 +44,16 @@ struct WriteMark {
   bool may_wait = false;
 };
 
+/// Whom it was for. Borrowed.
+struct WriteReceiver {
+  WriteReceiver(Bytes name, std::uint32_t number) noexcept : client_id(name), instance(number) {}
+  WriteReceiver(const SessionKey& key) noexcept  // NOLINT(google-explicit-constructor)
+      : client_id(key.client_id()), instance(key.instance()) {}
+
+  Bytes client_id;
+  std::uint32_t instance;
+};
+
 class DirectWrites {
  public:
   DirectWrites(Host& host, contract::Counters& counters) noexcept
@@ -58,15 +69,15 @@ class DirectWrites {
   /// A delivery with this mark exists from now on.
   void begin() noexcept { ++under_way_; }
   /// The end of one that began.
-  void settle(std::uint64_t id, Bytes client_id, const WriteEnd& end) noexcept {
+  void settle(std::uint64_t id, const WriteReceiver& to, const WriteEnd& end) noexcept {
     --under_way_;
-    tell(id, client_id, end);
+    tell(id, to, end);
   }
   /// The outcome of a write that never became a delivery.
-  void tell(std::uint64_t id, Bytes client_id, const WriteEnd& end) noexcept;
+  void tell(std::uint64_t id, const WriteReceiver& to, const WriteEnd& end) noexcept;
 
  private:
-  void log_drop(Bytes client_id, const WriteEnd& end) noexcept;
+  void log_drop(const WriteReceiver& to, const WriteEnd& end) noexcept;
 
   Host& host_;
   contract::Counters& counters_;

@@ -1,5 +1,7 @@
 // Where each session lives: key -> session, for the whole broker, in shards with a lock each. A key is
-// a Client Identifier with its tenant, so that a client without one cannot say the key of a tenant's. Asked once for each CONNECT and by commands that name a client; never by traffic.
+// a Client Identifier with its tenant, so that a client without one cannot say the key of a tenant's.
+// Connections of a Client Identifier beside its first stand apart, by number. Asked once for each
+// CONNECT and by commands that name a client; never by traffic.
 // Thread: any. Lock order: a shard's lock is a leaf; nothing is called under it.
 #pragma once
 
@@ -11,6 +13,9 @@
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
+#include "base/vec.hpp"
+#include "contract/records.hpp"
+#include "session/instance_table.hpp"
 
 namespace stmqtt {
 
@@ -40,18 +45,41 @@ class SessionKey {
  public:
   [[nodiscard]] static SessionKey* make(Bytes key, std::size_t client_id_bytes,
                                         std::uint64_t hash) noexcept;
+  /// Of a connection beside the first: Directory::insert_beside() gives it its number.
+  [[nodiscard]] static SessionKey* make_beside(Bytes base, std::size_t client_id_bytes,
+                                               std::uint64_t hash) noexcept;
   static void destroy(SessionKey* key) noexcept;
 
-  /// As KeyBytes has it.
+  /// As KeyBytes has it; of a connection beside the first then twice NUL and its number, which is
+  /// nobody else's key: a tenant's prefix is not empty.
   [[nodiscard]] Bytes bytes() const noexcept {
     return {reinterpret_cast<const std::uint8_t*>(this + 1), bytes_};
   }
+  /// That of the first.
+  [[nodiscard]] Bytes base() const noexcept {
+    return bytes().first(bytes_ - (is_beside() ? kNumberBytes : 0));
+  }
+  /// Which connection of its Client Identifier it is; 0 = the first, which has its session.
+  [[nodiscard]] std::uint32_t instance() const noexcept {
+    return is_beside() ? load_u32(bytes().data() + bytes_ - 4) : 0;
+  }
   /// As it is shown.
   [[nodiscard]] Bytes client_id() const noexcept { return bytes().first(client_id_bytes_); }
+  /// Of base().
   [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
 
  private:
+  friend class Directory;
+  static constexpr std::uint32_t kTenantBytes = 2;
+  static constexpr std::uint32_t kNumberBytes = 6;
+
   SessionKey() noexcept = default;
+  [[nodiscard]] bool is_beside() const noexcept {
+    return bytes_ > client_id_bytes_ + kTenantBytes;
+  }
+  void set_number(std::uint32_t number) noexcept {
+    store_u32(reinterpret_cast<std::uint8_t*>(this + 1) + bytes_ - 4, number);
+  }
   std::uint64_t hash_ = 0;
   std::uint32_t bytes_ = 0;
   std::uint32_t client_id_bytes_ = 0;
@@ -76,9 +104,28 @@ class Directory {
       return of_tenant.valid() ? of_tenant : plain;
     }
   };
-  [[nodiscard]] Named find_named(Bytes name) const noexcept;
-  /// False if another session has this key: look again. The key must stay until erase().
-  [[nodiscard]] bool insert(const SessionKey& key, SessionRef session) noexcept;
+  /// `instance`: which of the connections, 0 = the first; kAnyInstance: the first, if it has a
+  /// session, else the one with the least number.
+  [[nodiscard]] Named find_named(Bytes name,
+                                 std::uint32_t instance = contract::kAnyInstance) const noexcept;
+  /// All that are shown by this name, the tenant's before the others.
+  void find_all(Bytes name, PoolVector<SessionRef>& out) const noexcept;
+  /// All beside the first, of the key of one of them or of the first.
+  void find_beside(const SessionKey& key, PoolVector<Instance>& out) const noexcept;
+  [[nodiscard]] Instance least_beside(const SessionKey& key) const noexcept;
+
+  enum class Inserted : std::uint8_t {
+    done,
+    taken,       ///< another session has this key: look again
+    of_another,  ///< no session has it, but connections of another user have its Client Identifier
+  };
+  /// The key must stay until erase().
+  [[nodiscard]] Inserted insert(const SessionKey& key, SessionRef session,
+                                const Owner& owner) noexcept;
+  /// Gives a connection beside `first` the least number that is free; with that its key has its
+  /// number. False: the session that `first` names is not there any more.
+  [[nodiscard]] bool insert_beside(SessionKey& key, SessionRef session, const SessionRef& first,
+                                   const Owner& owner) noexcept;
   /// On the session's home thread, before its key goes.
   void erase(const SessionKey& key) noexcept;
   /// The session ended, but its Client Identifier still belongs to its home thread, until forget():
@@ -86,7 +133,8 @@ class Directory {
   void rest(const SessionKey&) noexcept { size_.fetch_sub(1, std::memory_order_relaxed); }
   void forget(const SessionKey& key) noexcept;
   /// A new session in place of a key at rest, on the same home thread.
-  void replace(const SessionKey& key, SessionRef session) noexcept;
+  [[nodiscard]] Inserted replace(const SessionKey& key, SessionRef session,
+                                 const Owner& owner) noexcept;
   /// Sessions that exist.
   [[nodiscard]] std::uint64_t size() const noexcept {
     return size_.load(std::memory_order_relaxed);
@@ -102,6 +150,7 @@ class Directory {
     Entry* entries = nullptr;
     std::uint32_t capacity = 0;  ///< a power of two, or 0
     std::uint32_t count = 0;
+    InstanceTable instances;
   };
   static constexpr unsigned kShards = 64;
 
@@ -109,6 +158,7 @@ class Directory {
   [[nodiscard]] const Shard& shard_of(std::uint64_t hash) const noexcept {
     return shards_[hash >> 58];
   }
+  [[nodiscard]] SessionRef resolve(Bytes key, std::uint32_t instance) const noexcept;
   static std::uint32_t find_place(const Shard& shard, Bytes key, std::uint64_t hash) noexcept;
   static void grow(Shard& shard) noexcept;
   [[nodiscard]] bool remove(const SessionKey& key) noexcept;

@@ -27,6 +27,7 @@ enum class RateExceeded : std::uint8_t {
 enum class DuplicateClientId : std::uint8_t {
   takeover,  ///< the older connection ends [MQTT-3.1.4-3]
   reject,    ///< the newer one is refused with 0x85
+  allow,     ///< the newer one gets a session of its own, which ends with it
 };
 
 struct SharedRates;

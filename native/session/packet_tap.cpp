@@ -87,7 +87,7 @@ void PacketTap::inbound(const Client& client, Bytes frame, std::uint64_t now_ms)
     return;
   }
   Subject subject{client, Way::in, frame, frame.subspan(wire::scan(frame).header_bytes),
-                  {}, {}, {}, false, frame};
+                  {}, {}, {}, false, frame, 0};
   show(subject, now_ms);
 }
 
@@ -106,7 +106,7 @@ void PacketTap::outbound(const Client& client, const OutboundQueue& queue, std::
     const Bytes frame = rest.first(scan.total);
     rest = rest.subspan(scan.total);
     Subject subject{client, Way::out, frame, frame.subspan(scan.header_bytes),
-                    {}, {}, {}, false, frame};
+                    {}, {}, {}, false, frame, 0};
     show(subject, now_ms);
   }
 }
@@ -116,6 +116,7 @@ void PacketTap::show(Subject& subject, std::uint64_t now_ms) {
   const PacketType type = wire::packet_type(subject.frame[0]);
   if (client.session != nullptr) {
     subject.client_id = client.session->client_id();
+    subject.instance = client.session->key().instance();
   } else if (client.connecting != nullptr) {
     // The final one, once it is known.
     const ConnectState& state = *client.connecting;
@@ -193,6 +194,7 @@ void PacketTap::send(Trace& trace, const Subject& subject) {
   event.client_id_bytes = length(subject.client_id);
   event.address_bytes = length(subject.address);
   event.packet_bytes = length(packet);
+  event.instance = subject.instance;
   host_.event(contract::EventKind::trace, event.header, sizeof event,
               {subject.client_id, subject.address, packet});
 }
@@ -209,6 +211,7 @@ void PacketTap::log(const Subject& subject) {
   event.client_id_bytes = length(subject.client_id);
   event.address_bytes = length(subject.address);
   event.text_bytes = static_cast<std::uint32_t>(text.size());
+  event.instance = subject.instance;
   host_.event(contract::EventKind::log, event.header, sizeof event,
               {subject.client_id, subject.address, as_bytes(text)});
 }

@@ -49,6 +49,7 @@ class PacketTap {
     wire::PublishView publish;  ///< of a PUBLISH that decodes
     bool is_publish = false;
     Bytes shown;                ///< the frame, or a copy without its secrets
+    std::uint32_t instance = 0;
   };
 
   void show(Subject& subject, std::uint64_t now_ms);

@@ -13,14 +13,14 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
   if (client_ == nullptr) {
 #ifndef STMQTT_MUTANT_WRITES_ALWAYS_WAIT
     if (!mark.may_wait) {
-      return cx.writes.tell(mark.id, client_id(), WriteEnd::dropped(WriteCause::not_connected));
+      return cx.writes.tell(mark.id, key(), WriteEnd::dropped(WriteCause::not_connected));
     }
 #endif
     if (!enqueue(cx, publication, options)) {
-      return cx.writes.tell(mark.id, client_id(), WriteEnd::dropped(WriteCause::queue_full));
+      return cx.writes.tell(mark.id, key(), WriteEnd::dropped(WriteCause::queue_full));
     }
     mark_write(cx, queue_.back(), {0, true, true});
-    return cx.writes.tell(mark.id, client_id(), WriteEnd::queued());
+    return cx.writes.tell(mark.id, key(), WriteEnd::queued());
   }
   if (options.qos > client_->max_qos) options.qos = client_->max_qos;
   const bool sends = can_send() && scans == nullptr;
@@ -30,14 +30,14 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
     if (above_high) {
       cx.counters.add(Counter::dropped_outbound_watermark);
       ++dropped_;
-      return cx.writes.tell(mark.id, client_id(), WriteEnd::dropped(WriteCause::outbound_full));
+      return cx.writes.tell(mark.id, key(), WriteEnd::dropped(WriteCause::outbound_full));
     }
 #ifndef STMQTT_MUTANT_WRITES_ARE_DRESSED
     dress = 0;
 #endif
     const Sent sent = send_qos0(cx, publication, options);
     dress = own_dress;
-    return cx.writes.tell(mark.id, client_id(),
+    return cx.writes.tell(mark.id, key(),
                           sent == Sent::sent ? WriteEnd::delivered()
                                              : WriteEnd::dropped(WriteCause::too_large));
   }
@@ -48,10 +48,10 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
     dress = own_dress;
     Delivery* sent = window_.find(static_cast<std::uint16_t>(next_packet_id_ - 1));
     if (sent != nullptr) return mark_write(cx, *sent, mark);
-    return cx.writes.tell(mark.id, client_id(), WriteEnd::dropped(WriteCause::too_large));
+    return cx.writes.tell(mark.id, key(), WriteEnd::dropped(WriteCause::too_large));
   }
   if (!enqueue(cx, publication, options)) {
-    return cx.writes.tell(mark.id, client_id(), WriteEnd::dropped(WriteCause::queue_full));
+    return cx.writes.tell(mark.id, key(), WriteEnd::dropped(WriteCause::queue_full));
   }
   mark_write(cx, queue_.back(), mark);
 }
@@ -67,7 +67,7 @@ void Session::mark_write(SendContext& cx, Delivery& d, const WriteMark& mark) no
 }
 
 void Session::settle_write(SendContext& cx, Delivery& d, const WriteEnd& end) noexcept {
-  cx.writes.settle(std::exchange(d.extras->write.id, 0), client_id(), end);
+  cx.writes.settle(std::exchange(d.extras->write.id, 0), key(), end);
 }
 
 /// Those that the session may keep are queued. Others are given up, as far as they can be: one that

@@ -21,7 +21,7 @@ struct Received {
   std::uint32_t wanted = 0;  ///< bytes of the whole next packet, 0 = not known yet
 };
 
-class Shard : private ShardState {
+class Shard : public ConnectionNames, private ShardState {
  public:
   Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
         ShardOptions options, std::uint64_t now_ms) noexcept;
@@ -52,8 +52,9 @@ class Shard : private ShardState {
   void on_item(CrossItem& item) noexcept;
   void on_verdict(ClientRef client, const contract::Verdict& verdict,
                   const VerdictTexts& texts) noexcept;
-  /// Closes the clients that are shown by this name, on whatever thread.
-  void disconnect(Bytes client_id, wire::ReasonCode reason, Bytes reason_text) noexcept;
+  /// Closes the clients that are shown by this name, on whatever thread, or that one of each.
+  void disconnect(Bytes client_id, std::uint32_t instance, wire::ReasonCode reason,
+                  Bytes reason_text) noexcept;
   /// Says goodbye to every client: DISCONNECT 0x8B, flush, close.
   /// Returns how many had got everything that was sent, and not everything that they should.
   std::size_t close_all() noexcept;
@@ -107,12 +108,7 @@ class Shard : private ShardState {
     cx_.deliveries.begin(stamp_of(turn_ns));
   }
   /// What the turn wrote is flushed by now.
-  void measure_turn(std::uint64_t turn_ns, std::uint64_t now_ns, LatencyHistogram& into) noexcept {
-    cx_.deliveries.measure(counters_.read(contract::Counter::publish_sent_qos0) +
-                               counters_.read(contract::Counter::publish_sent_qos1) +
-                               counters_.read(contract::Counter::publish_sent_qos2),
-                           turn_ns, now_ns, into);
-  }
+  void measure_turn(std::uint64_t turn_ns, std::uint64_t now_ns, LatencyHistogram& into) noexcept;
   [[nodiscard]] std::uint64_t now_ms() const noexcept { return cx_.now_ms; }
   void on_timers() noexcept;
   [[nodiscard]] std::uint64_t next_timer_ms() const noexcept { return wheel_.next_due_ms(); }
@@ -121,9 +117,10 @@ class Shard : private ShardState {
 
   // --- queries: shard_queries.cpp, shard_query_listings.cpp, shard_query_changes.cpp
   /// Where the session that this name means lives; invalid if there is none.
-  [[nodiscard]] SessionRef find_home(Bytes client_id) const noexcept {
-    return tables_.directory.find_named(client_id).first();
-  }
+  [[nodiscard]] SessionRef find_home(Bytes client_id,
+                                     std::uint32_t instance = contract::kAnyInstance) const noexcept;
+  /// Who is there of the connections of this thread's session that was found by its name alone.
+  [[nodiscard]] Instance who_is_there(const SessionRef& found) const noexcept;
   /// Appends rows of sessions of this thread from `slot` on. Returns where to go on, or kListed.
   /// A session that is there all the time is listed once, whatever comes and goes meanwhile.
   [[nodiscard]] std::uint32_t list_sessions(std::uint32_t slot, const PageBounds& bounds,
@@ -141,6 +138,10 @@ class Shard : private ShardState {
   /// Closes the session's connection. False: it has none.
   [[nodiscard]] bool kick(const SessionRef& ref, wire::ReasonCode reason,
                           Bytes reason_text) noexcept;
+  /// Closes all other connections beside the first of this session's Client Identifier, on whatever
+  /// thread. False: there are none.
+  [[nodiscard]] bool kick_beside(const SessionRef& ref, wire::ReasonCode reason,
+                                 Bytes reason_text) noexcept;
   /// Subscriptions of the sessions of this thread from `place` on, which moves behind the last row.
   void list_subscriptions(SubscriptionPlace& place, const PageBounds& bounds,
                           JsonWriter& rows) noexcept;
@@ -175,15 +176,6 @@ class Shard : private ShardState {
   [[nodiscard]] std::uint32_t client_count() const noexcept { return clients_.count(); }
   [[nodiscard]] std::uint32_t session_count() const noexcept { return sessions_.count(); }
   [[nodiscard]] const MatchCache& cache() const noexcept { return cache_; }
-
-  [[nodiscard]] static std::uint64_t connection_id(ThreadIndex thread, ClientRef ref) noexcept {
-    return static_cast<std::uint64_t>(thread) << 56 |
-           static_cast<std::uint64_t>(ref.slot) << 32 | ref.generation;
-  }
-  [[nodiscard]] static ClientRef client_ref(std::uint64_t connection_id) noexcept {
-    return {static_cast<std::uint32_t>(connection_id >> 32) & 0xFFFFFF,
-            static_cast<std::uint32_t>(connection_id)};
-  }
 
  private:
   friend class DelaySteps;
@@ -240,12 +232,19 @@ class Shard : private ShardState {
                                           const contract::Verdict& verdict) noexcept;
   void place(Client& client) noexcept;
   void admit(Client& client, Session* existing) noexcept;
-  [[nodiscard]] Session* make_session(Client& client, SessionRef resting) noexcept;
+  [[nodiscard]] Session* make_session(Client& client, SessionRef resting,
+                                      Directory::Inserted& how) noexcept;
+  [[nodiscard]] Session& new_session(const Client& client, SessionKey* key) noexcept;
   void prepare_session(Client& client, Session& session) noexcept;
   void finish_connect(Client& client) noexcept;
   [[nodiscard]] bool connack_fits(const Client& client) const noexcept;
   void send_connack(Client& client) noexcept;
   void refuse(Client& client, const Closing& closing) noexcept;
+
+  // shard_duplicates.cpp: connections of one Client Identifier beside its first
+  void refuse_other_user(Client& client) noexcept;
+  void join_beside(Client& client, const Session& first) noexcept;
+  void place_beside(Client& client) noexcept;
 
   // shard_access.cpp: tenants and rules
   [[nodiscard]] bool identify(Client& client, const contract::Verdict* verdict,

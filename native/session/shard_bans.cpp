@@ -42,6 +42,10 @@ bool Shard::count_connect(Client& client, Session* existing) noexcept {
     return false;
   }
   if (!tables_.flaps.on() || client.is_link || client.connecting->connect_counted) return true;
+  // Where many may use a Client Identifier, how often it comes says nothing of one of them.
+#ifndef STMQTT_MUTANT_DUPLICATES_FLAP
+  if (client.limits->duplicates == DuplicateClientId::allow) return true;
+#endif
   client.connecting->connect_counted = true;
   const Bytes client_id = client.connecting->client_id;
   const std::size_t prefix = client.connecting->tenant_prefix_bytes;

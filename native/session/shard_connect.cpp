@@ -34,6 +34,7 @@ std::uint8_t level_bit(Version version) noexcept {
 
 void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexcept {
   ConnectState* state = ConnectState::make(scan.first_byte, body);
+  state->came_to = options_.thread;
   client.connecting = state;
   // Decoding is repeated for its result: the copy is what the views must point into.
   const ReasonCode reason =
@@ -171,6 +172,7 @@ void Shard::place(Client& client) noexcept {
   }
   give_access(client, client.connecting->identity);
   if (!admit_will(client)) return;
+  if (client.connecting->beside.valid()) [[unlikely]] return place_beside(client);
   const KeyBytes key(client.connecting->client_id, client.connecting->tenant_prefix_bytes);
   const std::uint64_t hash = tables_.directory.hash(key.bytes());
   for (;;) {
@@ -189,9 +191,11 @@ void Shard::place(Client& client) noexcept {
     if (existing != nullptr) return admit(client, existing);
     if (!count_connect(client, nullptr)) return;
     // A valid reference to no session: its key is at rest here.
-    if (Session* session = make_session(client, ref)) {  // [MQTT-3.1.2-6]
+    auto how = Directory::Inserted::done;
+    if (Session* session = make_session(client, ref, how)) {  // [MQTT-3.1.2-6]
       return prepare_session(client, *session);
     }
+    if (how == Directory::Inserted::of_another) return refuse_other_user(client);
     // Another thread was faster: look again.
   }
 }
@@ -199,15 +203,10 @@ void Shard::place(Client& client) noexcept {
 /// The session exists, and its home is this thread: takeover, discard or resume, in one step.
 void Shard::admit(Client& client, Session* existing) noexcept {
   ConnectState& state = *client.connecting;
-  // Resumed, or ended, only by the user who has it; nobody is not somebody without a name.
+  // Resumed, or ended, only by the user who has it.
 #ifndef STMQTT_MUTANT_SESSION_FOR_ANY_USER
-  const bool other = as_text({existing->username, existing->username_bytes}) !=
-                     as_text(state.username);
-  const bool unknown = state.username.empty() && existing->authenticated != state.authenticated;
-  if ((existing->authenticated || state.authenticated) && (other || unknown)) {
-    return refuse(client, {CloseCause::refused, ReasonCode::not_authorized,
-                           "Client Identifier belongs to another user"});
-  }
+  const Owner owner{{existing->username, existing->username_bytes}, existing->authenticated};
+  if (!owner.may_share({state.username, state.authenticated})) return refuse_other_user(client);
 #endif
   // Not counted as a connect: by such attempts nobody can get the one that is connected banned.
 #ifndef STMQTT_MUTANT_DUPLICATE_NOT_REJECTED
@@ -217,6 +216,9 @@ void Shard::admit(Client& client, Session* existing) noexcept {
                            "Client Identifier is connected already (duplicate_client_id)"});
   }
 #endif
+  if (existing->client() != nullptr && client.limits->duplicates == DuplicateClientId::allow) {
+    return join_beside(client, *existing);
+  }
   if (!count_connect(client, existing)) return;
   const SessionRef ref = existing->ref();
   if (existing->client() != nullptr) {  // [MQTT-3.1.4-3]

@@ -77,10 +77,19 @@ void log_fault(Host& host, const Client& client, const Closing& closing, Bytes c
   event.client_id_bytes = length(client_id);
   event.address_bytes = length(from);
   event.text_bytes = length(text);
+  if (client.session != nullptr) event.instance = client.session->key().instance();
   host.event(contract::EventKind::log, event.header, sizeof event, {client_id, from, text});
 }
 
 }  // namespace
+
+void Shard::measure_turn(std::uint64_t turn_ns, std::uint64_t now_ns,
+                         LatencyHistogram& into) noexcept {
+  cx_.deliveries.measure(counters_.read(Counter::publish_sent_qos0) +
+                             counters_.read(Counter::publish_sent_qos1) +
+                             counters_.read(Counter::publish_sent_qos2),
+                         turn_ns, now_ns, into);
+}
 
 void Shard::emit_connected(Client& client, std::uint8_t flags) noexcept {
   char address[Host::kAddressBytes];
@@ -96,6 +105,7 @@ void Shard::emit_connected(Client& client, std::uint8_t flags) noexcept {
   event.client_id_bytes = length(session.client_id());
   event.username_bytes = session.username_bytes;
   event.address_bytes = length(from);
+  event.instance = session.key().instance();
   client.announced = host_.event(contract::EventKind::connected, event.header, sizeof event,
                                  {session.client_id(), username_of(client), from});
 }
@@ -116,6 +126,7 @@ void Shard::emit_disconnected(const Client& client, const Closing& closing) noex
   event.username_bytes = length(username_of(client));
   event.address_bytes = length(from);
   event.detail_bytes = length(detail);
+  event.instance = client.session->key().instance();
   host_.event(contract::EventKind::disconnected, event.header, sizeof event,
               {client_id, username_of(client), from, detail});
 }
@@ -152,6 +163,7 @@ void Shard::emit_alerts() noexcept {
     event.alert = static_cast<std::uint16_t>(contract::AlertKind::queue_overflow);
     event.count = session->take_lost();
     event.client_id_bytes = length(session->client_id());
+    event.instance = session->key().instance();
     host_.event(contract::EventKind::alert, event.header, sizeof event, {session->client_id()});
   }
   losers_.clear();

@@ -410,6 +410,7 @@ bool Shard::orphan_held(Session& session) noexcept {
     item.packet_id = 0;
   }
   queue->paused = {};
+  if (session.key().instance() != 0) return false;
 #ifdef STMQTT_MUTANT_HELD_KEYS_DO_NOT_REST
   return false;
 #endif

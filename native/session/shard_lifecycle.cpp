@@ -33,11 +33,14 @@ void Shard::on_disconnect(Client& client, std::uint8_t first_byte, Bytes body) n
   Session& session = *client.session;
   if (client.is_v5() && view.properties.has(PropertyId::session_expiry_interval)) {
     const std::uint32_t asked = view.properties.number(PropertyId::session_expiry_interval);
-    if (asked != 0 && session.expiry_s == 0) {  // [MQTT-3.14.2-2] is the server's; 3.14.2.2.2
+    // [MQTT-3.14.2-2] is the server's; 3.14.2.2.2. A connection beside the first may have asked for
+    // more than 0, and keeps no session whatever it asks.
+    const bool is_beside = session.key().instance() != 0;
+    if (asked != 0 && session.expiry_s == 0 && !is_beside) {
       return close(client, {CloseCause::protocol_error, ReasonCode::protocol_error,
                             "Session Expiry Interval changed from 0 at DISCONNECT"});
     }
-    session.expiry_s = std::min(asked, client.limits->max_session_expiry_s);
+    session.expiry_s = is_beside ? 0 : std::min(asked, client.limits->max_session_expiry_s);
   }
   // [MQTT-3.14.4-3]: the Will goes, unless the client asks for it.
   if (view.reason == ReasonCode::normal_disconnection) drop_will(session);
@@ -145,32 +148,37 @@ void Shard::detach_session(Session& session) noexcept {
   schedule_session(session);
 }
 
-/// `resting`: what the directory has for a key at rest, else invalid. Null if another thread has
-/// made the session meanwhile.
-Session* Shard::make_session(Client& client, SessionRef resting) noexcept {
-  const Bytes client_id = client.connecting->client_id;
-  const KeyBytes bytes(client_id, client.connecting->tenant_prefix_bytes);
+/// `resting`: what the directory has for a key at rest, else invalid. Null if the directory has not
+/// taken it; `how` says why.
+Session* Shard::make_session(Client& client, SessionRef resting,
+                             Directory::Inserted& how) noexcept {
+  const ConnectState& state = *client.connecting;
+  const Bytes client_id = state.client_id;
+  const KeyBytes bytes(client_id, state.tenant_prefix_bytes);
   SessionKey* key = SessionKey::make(bytes.bytes(), client_id.size(),
                                      tables_.directory.hash(bytes.bytes()));
+  Session& session = new_session(client, key);
+  const Owner owner{state.username, state.authenticated};
+  how = resting.valid() ? tables_.directory.replace(*key, session.ref(), owner)
+                        : tables_.directory.insert(*key, session.ref(), owner);
+  if (how != Directory::Inserted::done) {
+    sessions_.erase(session.ref().slot);
+    pool_delete(&session);
+    return nullptr;
+  }
+  if (resting.valid() && hooks_.holds()) adopt_held(session);
+  counters_.add(Counter::sessions_created);
+  return &session;
+}
+
+/// Not in the directory yet.
+Session& Shard::new_session(const Client& client, SessionKey* key) noexcept {
   auto* session = static_cast<Session*>(pool_allocate(sizeof(Session)));
   const auto name = sessions_.insert(session);
-  const SessionRef ref{name.slot, name.generation, options_.thread};
-  new (session) Session(ref, key, client.limits);
+  new (session) Session({name.slot, name.generation, options_.thread}, key, client.limits);
   session->kind = kSessionTimer;
   session->created_s = static_cast<std::uint32_t>(cx_.now_ms / 1000);
-  if (resting.valid()) {
-    tables_.directory.replace(*key, ref);
-    if (hooks_.holds()) adopt_held(*session);
-    counters_.add(Counter::sessions_created);
-    return session;
-  }
-  if (tables_.directory.insert(*key, ref)) {
-    counters_.add(Counter::sessions_created);
-    return session;
-  }
-  sessions_.erase(name.slot);
-  pool_delete(session);
-  return nullptr;
+  return *session;
 }
 
 void Shard::set_members_connected(Session& session, bool connected) noexcept {
@@ -240,10 +248,12 @@ void Shard::end_session(Session& session, SessionEndCause cause) noexcept {
                       session.key().bytes()});
   }
   counters_.add(Counter::sessions_ended);
+  if (session.key().instance() != 0) counters_.add(Counter::duplicates_connected, -1);
   if (cause == SessionEndCause::expired) counters_.add(Counter::sessions_expired);
   contract::SessionEnded event{};
   event.cause = static_cast<std::uint16_t>(cause);
   event.client_id_bytes = static_cast<std::uint32_t>(session.client_id().size());
+  event.instance = session.key().instance();
   host_.event(contract::EventKind::session_ended, event.header, sizeof event,
               {session.client_id()});
   rest_key(session);
@@ -256,6 +266,8 @@ void Shard::end_session(Session& session, SessionEndCause cause) noexcept {
 /// overtake them.
 void Shard::rest_key(Session& session) noexcept {
   if (hooks_.holds() && orphan_held(session)) return;
+  // Whoever gets its number next is another client.
+  if (session.key().instance() != 0) return tables_.directory.erase(session.key());
 #ifndef STMQTT_MUTANT_KEYS_DO_NOT_REST
   if (host_.crossing()) {
     tables_.directory.rest(session.key());

@@ -44,6 +44,7 @@ void Shard::log(LogLevel level, LogModule module, const Client& client,
   event.client_id_bytes = static_cast<std::uint32_t>(client_id.size());
   event.address_bytes = static_cast<std::uint32_t>(from.size());
   event.text_bytes = static_cast<std::uint32_t>(text.size());
+  if (client.session != nullptr) event.instance = client.session->key().instance();
   host_.event(contract::EventKind::log, event.header, sizeof event,
               {client_id, from, as_bytes(text)});
 }

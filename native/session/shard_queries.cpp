@@ -11,6 +11,7 @@ namespace stmqtt {
 namespace {
 
 constexpr unsigned kWindowRows = 100;
+constexpr unsigned kInstanceRows = 100;
 
 const char* state_name(DeliveryState state) noexcept {
   switch (state) {
@@ -100,6 +101,17 @@ void write_flight(std::uint16_t packet_id, const char* direction, std::uint8_t q
   rows.end_object();
 }
 
+void write_instances(const PoolVector<Instance>& beside, JsonWriter& row) noexcept {
+  row.key("instances");
+  row.begin_array();
+  unsigned count = 0;
+  for (const Instance& each : beside) {
+    if (count++ == kInstanceRows) break;
+    row.number(each.number);
+  }
+  row.end_array();
+}
+
 void write_window(Session& session, JsonWriter& row) noexcept {
   row.key("window");
   row.begin_array();
@@ -123,6 +135,7 @@ void Shard::write_row(const Session& session, const PageBounds& bounds,
     return bounds.wall_offset_ms + std::int64_t{seconds} * 1000;
   };
   row.field("id", session.client_id());
+  if (session.key().instance() != 0) row.field("instance", session.key().instance());
   if (session.username_bytes > 0) {
     row.field("user", Bytes{session.username, session.username_bytes});
   }
@@ -183,6 +196,9 @@ bool Shard::describe_session(const SessionRef& ref, const PageBounds& bounds,
     write_identity(session->identity, device_id, bounds, row);
   }
   if (session->will != nullptr) write_will(*session->will, row);
+  PoolVector<Instance> beside;
+  tables_.directory.find_beside(session->key(), beside);
+  if (!beside.empty()) write_instances(beside, row);
   write_window(*session, row);
   row.end_object();
   return true;

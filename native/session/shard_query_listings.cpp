@@ -22,10 +22,12 @@ SubscriptionKey unpacked(std::uint64_t key) noexcept {
   return {static_cast<std::uint32_t>(key >> 32), static_cast<std::uint32_t>(key)};
 }
 
-void write_subscription(Bytes client_id, const std::string& filter, SubscriptionOptions options,
-                        std::uint32_t subscription_id, JsonWriter& rows) noexcept {
+void write_subscription(const SessionKey& who, const std::string& filter,
+                        SubscriptionOptions options, std::uint32_t subscription_id,
+                        JsonWriter& rows) noexcept {
   rows.begin_object();
-  rows.field("client", client_id);
+  rows.field("client", who.client_id());
+  if (who.instance() != 0) rows.field("instance", who.instance());
   rows.field("filter", as_bytes(filter));
   rows.field("options", options.bits);
   if (subscription_id != 0) rows.field("id", subscription_id);
@@ -55,7 +57,7 @@ std::uint64_t Shard::write_subscriptions(const Session& session, std::uint64_t k
     if (is_full(count, bounds, rows)) return keys[at];
     key = keys[at] + 1;
     if (!tables_.trie.describe(unpacked(keys[at]), session.ref(), text)) continue;
-    write_subscription(session.client_id(), text.filter, text.options, text.subscription_id, rows);
+    write_subscription(session.key(), text.filter, text.options, text.subscription_id, rows);
     ++count;
   }
   return wanted < keys.size() ? key : kAllKeys;
@@ -105,7 +107,7 @@ void Shard::list_routes(Bytes topic, RoutePlace& place, const PageBounds& bounds
           const Hit& hit = hits[place.then];
           const std::string filter = tables_.trie.filter_of({hit.node, 0});
           if (filter.empty()) continue;  // it has just ended
-          write_subscription(session->client_id(), filter, hit.options, hit.subscription_id, rows);
+          write_subscription(session->key(), filter, hit.options, hit.subscription_id, rows);
           ++count;
         }
       }
@@ -126,7 +128,7 @@ void Shard::list_routes(Bytes topic, RoutePlace& place, const PageBounds& bounds
       if (is_full(count, bounds, rows)) return;
       const Session* session = find_session(member->session());
       if (session == nullptr || filter.empty()) continue;
-      write_subscription(session->client_id(), filter, member->options(),
+      write_subscription(session->key(), filter, member->options(),
                          member->subscription_id(), rows);
       ++count;
     }

@@ -1,4 +1,4 @@
-// Shard: connections that the broker itself ends: one by its Client Identifier, and all of them when it
+// Shard: connections that the broker itself ends: those of a Client Identifier, and all of them when it
 // stops.
 // Thread: the shard's.
 #include "session/shard.hpp"
@@ -9,15 +9,19 @@ using contract::CloseCause;
 using contract::Counter;
 using wire::ReasonCode;
 
-void Shard::disconnect(Bytes client_id, ReasonCode reason, Bytes reason_text) noexcept {
-  const Directory::Named named = tables_.directory.find_named(client_id);
-  if (!named.first().valid()) {
-    counters_.add(Counter::commands_stale);
-    return;
+void Shard::disconnect(Bytes client_id, std::uint32_t instance, ReasonCode reason,
+                       Bytes reason_text) noexcept {
+  PoolVector<SessionRef> meant;
+  if (instance == contract::kAnyInstance) {
+    tables_.directory.find_all(client_id, meant);
+  } else {
+    const Directory::Named named = tables_.directory.find_named(client_id, instance);
+    for (const SessionRef& ref : {named.of_tenant, named.plain}) {
+      if (ref.valid()) meant.push_back(SessionRef{ref});
+    }
   }
-  for (const SessionRef& ref : {named.of_tenant, named.plain}) {
-    if (ref.valid()) send_disconnect(ref, reason, reason_text);
-  }
+  if (meant.empty()) counters_.add(Counter::commands_stale);
+  for (const SessionRef& ref : meant) send_disconnect(ref, reason, reason_text);
 }
 
 void Shard::send_disconnect(const SessionRef& ref, ReasonCode reason, Bytes reason_text) noexcept {

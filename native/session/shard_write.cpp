@@ -10,17 +10,19 @@ using contract::WriteCause;
 
 void Shard::direct_write(const SessionRef& ref, const contract::DirectWrite& write, Bytes client_id,
                          MessageParts& parts) noexcept {
+  const WriteReceiver to{client_id,
+                         write.instance == contract::kAnyInstance ? 0 : write.instance};
   if (!wire::valid_topic_name(parts.topic)) {
-    return writes_.tell(write.write_id, client_id, WriteEnd::dropped(WriteCause::invalid));
+    return writes_.tell(write.write_id, to, WriteEnd::dropped(WriteCause::invalid));
   }
   Session* session = find_session(ref);
   if (session == nullptr) {
-    return writes_.tell(write.write_id, client_id, WriteEnd::dropped(WriteCause::not_connected));
+    return writes_.tell(write.write_id, to, WriteEnd::dropped(WriteCause::not_connected));
   }
   if (write.qos == 0 && tables_.pressure() != MemoryPressure::none) [[unlikely]] {
     alert_memory();
     counters_.add(Counter::dropped_memory_budget);
-    return writes_.tell(write.write_id, client_id, WriteEnd::dropped(WriteCause::memory));
+    return writes_.tell(write.write_id, session->key(), WriteEnd::dropped(WriteCause::memory));
   }
   parts.qos = write.qos;
   if ((write.flags & contract::kWriteExpires) != 0) {

@@ -101,9 +101,9 @@ export const mqttRows = {
   }),
   duplicate_client_id: oneOf({
     default: 'takeover',
-    values: ['takeover', 'reject'],
+    values: ['takeover', 'reject', 'allow'],
     reload: 'new-connections',
-    help: "A CONNECT with a Client Identifier that is connected: the older connection ends, or the newer one is refused (0x85). That of the newer one's listener counts.",
+    help: "A CONNECT with a Client Identifier that is connected: the older connection ends; the newer one is refused (0x85); or both stay, and the newer one's session ends with its connection. That of the newer one's listener counts.",
   }),
   max_qos: integer({
     default: 2,

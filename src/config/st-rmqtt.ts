@@ -139,6 +139,12 @@ export const stRmqttKeys: readonly StRmqttKey[] = [
     test: 'dynamic_filters: a topic that nobody has subscribed to gets a log',
   },
   {
+    key: 'v4.N.connections.duplicate_client_id',
+    there: '"takeover", "reject" or "allow": what becomes of a Client Identifier that is connected',
+    here: 'the same; with "allow" only the first connection has a session that outlives it',
+    test: 'duplicate_client_id: the older one ends, the newer one is refused, or both stay',
+  },
+  {
     key: 'v4.N.connections.auth',
     there: 'user names and passwords',
     here: 'the same; who has none stays out',

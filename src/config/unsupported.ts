@@ -105,6 +105,10 @@ export const unsupported: Readonly<Record<Scope, Readonly<Record<string, Unsuppo
     external_auth: refuse(
       'it is set in code, by broker.authenticate(), or asked for by [[auth.providers]]',
     ),
+    'allow-duplicate-clientid': refuse(
+      'it was a feature of the build there; here it is duplicate_client_id = "allow"',
+      is(false),
+    ),
     verify_client_cert: refuse('it belongs into the tls table of the listener', is('none')),
   },
   tls: {},

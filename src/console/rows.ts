@@ -6,9 +6,14 @@ import { clientId, flag, integer, list, orNull, record, type Schema, text } from
 const versions = { '3.1': 3, '3.1.1': 4, '5.0': 5 } as const;
 const kNever = 'never';
 
+const instanceSchema = integer(
+  'Which connection of its Client Identifier: 0 = the first, which has its session.',
+);
+
 const clientProperties = {
   node_id: integer("This broker's number."),
   clientid: clientId,
+  instance: instanceSchema,
   connected: flag('Whether it has a connection.'),
   connection_id: text('Never used again while the broker runs; "" = no connection.'),
   username: orNull(text('As authenticated, or as it said.')),
@@ -46,6 +51,7 @@ export function showClient(row: ClientRow, nodeId: number): ShownClient {
   return {
     node_id: nodeId,
     clientid: row.clientId,
+    instance: row.instance,
     connected: row.connected,
     connection_id: row.connectionId,
     username: row.username ?? null,
@@ -74,6 +80,7 @@ export function showClient(row: ClientRow, nodeId: number): ShownClient {
 
 export const clientFields: Fields<ClientRow> = {
   clientid: { kind: 'text', of: (row) => row.clientId, help: 'The Client Identifier' },
+  instance: { kind: 'number', of: (row) => row.instance, help: '0 = the first of its name' },
   connected: { kind: 'flag', of: (row) => row.connected, help: 'Whether it is connected' },
   connection_id: { kind: 'text', of: (row) => row.connectionId, help: 'Of its connection' },
   username: { kind: 'text', of: (row) => row.username, help: 'The user name' },
@@ -109,6 +116,10 @@ export const clientFields: Fields<ClientRow> = {
 
 export const clientDetailSchema = record({
   ...clientProperties,
+  instances: list(
+    integer('A number.'),
+    'Of the connections beside the first of its Client Identifier: the first 100.',
+  ),
   connection: orNull(
     record(
       {
@@ -164,6 +175,7 @@ export function showDetail(detail: ClientDetail, nodeId: number): unknown {
   const { connection, identity, will, window } = detail;
   return {
     ...showClient(detail, nodeId),
+    instances: detail.instances,
     connection:
       connection === undefined
         ? null
@@ -211,6 +223,7 @@ export const subscriptionSchema = record(
   {
     node_id: integer("This broker's number."),
     clientid: clientId,
+    instance: instanceSchema,
     topic: text('The Topic Filter as the client gave it, with $share/….'),
     qos: integer('Granted.'),
     share: orNull(text('ShareName; null = not shared.')),
@@ -226,6 +239,7 @@ export function showSubscription(row: SubscriptionRow, nodeId: number) {
   return {
     node_id: nodeId,
     clientid: row.clientId,
+    instance: row.instance,
     topic: row.filter,
     qos: row.qos,
     share: row.group ?? null,
@@ -237,6 +251,7 @@ export function showSubscription(row: SubscriptionRow, nodeId: number) {
 }
 
 export const subscriptionFields: Fields<SubscriptionRow> = {
+  instance: { kind: 'number', of: (row) => row.instance, help: '0 = the first of its name' },
   topic: { kind: 'text', of: (row) => row.filter, help: 'The Topic Filter with its $share/…' },
   qos: { kind: 'number', of: (row) => row.qos, help: 'Granted QoS' },
   share: { kind: 'text', of: (row) => row.group, help: 'ShareName' },

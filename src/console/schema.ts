@@ -86,6 +86,13 @@ export const anyValue = (description: string): Schema => ({ description });
 export const kMaxText = 65_535;
 export const kMaxPage = 1000;
 
+/** Of an input: which connection of the Client Identifier. */
+export const instance = (otherwise: string): Schema =>
+  integer(`Which connection of the Client Identifier, 0 = the first; not given: ${otherwise}.`, {
+    minimum: 0,
+    maximum: 0xfffffffe,
+  });
+
 export const clientId = text('A Client Identifier.', { maxLength: kMaxText });
 
 export const errorAnswer: Schema = {

@@ -131,19 +131,18 @@ export class DirectWrites {
     return counts;
   }
 
-  handle({ writeId, outcome, cause, reasonCode }: WrittenEvent): void {
+  handle({ writeId, outcome, cause, reasonCode, instance }: WrittenEvent): void {
     const write = this.#underWay.get(writeId);
     // Nobody waits for it any more.
     if (write === undefined) return;
     this.#forget(write);
-    if (outcome === 'dropped') {
+    if (outcome === 'dropped' || reasonCode !== 0 || instance !== 0) {
       write.resolve({
         outcome,
         ...(cause === 'none' ? {} : { reason: cause }),
         ...(reasonCode === 0 ? {} : { reasonCode }),
+        ...(instance === 0 ? {} : { instance }),
       });
-    } else if (reasonCode !== 0) {
-      write.resolve({ outcome, reasonCode });
     } else {
       write.resolve(outcome === 'queued' ? kQueued : kDelivered);
     }

@@ -11,7 +11,7 @@ import type { DeviceName } from './types.js';
 export interface PresenceDeps {
   readonly table: DeviceTable;
   readonly clients: (page: PageRequest) => Promise<Page<ClientRow>>;
-  readonly client: (clientId: string) => Promise<ClientDetail | undefined>;
+  readonly client: (clientId: string, instance: number) => Promise<ClientDetail | undefined>;
   /** Resolves when every I/O thread has told what happened before. */
   readonly ping: () => Promise<void>;
   /** Whether clients of this listener are the devices that their Client Identifiers name. */
@@ -26,6 +26,7 @@ const kPage = 1000;
 
 interface Arrival {
   readonly clientId: string;
+  readonly instance: number;
   readonly connectionId: bigint;
   readonly listener: string | undefined;
   readonly at: number;
@@ -46,8 +47,8 @@ export class Presence {
     this.#deps = deps;
   }
 
-  connect({ clientId, connectionId, listener }: ConnectInfo): void {
-    this.#come({ clientId, connectionId, listener, at: Date.now() });
+  connect({ clientId, instance, connectionId, listener }: ConnectInfo): void {
+    this.#come({ clientId, instance, connectionId, listener, at: Date.now() });
   }
 
   disconnect({ connectionId, cause }: DisconnectInfo): void {
@@ -67,11 +68,13 @@ export class Presence {
     const { clients, table } = this.#deps;
     for (let cursor: string | undefined; ; ) {
       const page = await clients({ limit: kPage, cursor });
-      for (const { clientId, connectionId, connected, listener, connectedAt } of page.items) {
+      for (const row of page.items) {
+        const { clientId, instance, connectionId, connected, listener, connectedAt } = row;
         if (!connected || connectionId === '') continue;
         const id = BigInt(connectionId);
         if (this.#gone.has(id) || this.#arrivals.has(id) || table.ofConnection(id)) continue;
-        this.#come({ clientId, connectionId: id, listener, at: connectedAt ?? Date.now() });
+        const at = connectedAt ?? Date.now();
+        this.#come({ clientId, instance, connectionId: id, listener, at });
       }
       cursor = page.next;
       if (cursor === undefined) break;
@@ -127,8 +130,8 @@ export class Presence {
     return listener !== undefined && this.#deps.isOpen(listener);
   }
 
-  async #look({ clientId, connectionId, listener, at }: Arrival): Promise<void> {
-    const detail = await this.#deps.client(clientId);
+  async #look({ clientId, instance, connectionId, listener, at }: Arrival): Promise<void> {
+    const detail = await this.#deps.client(clientId, instance);
     // Gone, or another has this Client Identifier by now: that one is looked up too.
     if (detail?.connectionId !== String(connectionId)) return;
     if (!this.#arrivals.has(connectionId)) return;

@@ -73,7 +73,7 @@ export class DeviceService {
     this.#presence = new Presence({
       table: this.#table,
       clients: (page) => registry.clients(page),
-      client: (clientId) => registry.client(clientId),
+      client: (clientId, instance) => registry.client(clientId, instance),
       ...{ ping, isOpen, hasTenants, onError },
     });
     this.#calls = new RpcCalls({

@@ -1,5 +1,5 @@
 /** What an application gives a DirectWrite, and learns of it: types, and checks of what is given. */
-import { checkTable, isTable } from '../arguments.js';
+import { checkInstance, checkTable, isTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import { encodeMessageProperties } from '../link/encode.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
@@ -16,6 +16,12 @@ export interface DirectWriteOptions {
    * has acknowledged: `queued`. Default false: dropped.
    */
   readonly queue?: boolean | undefined;
+  /**
+   * Which connection of the Client Identifier, where several are allowed (`instance` of a ClientRow; 0
+   * = the first, which has the session). Default: the first if it is connected, else the one with the
+   * least number, else the first's session.
+   */
+  readonly instance?: number | undefined;
   /** Milliseconds to wait for the outcome; 0 = for ever. Default 30000. */
   readonly timeoutMs?: number | undefined;
   /** Aborted, nobody waits any more: what was not handed to the I/O threads yet is not sent. */
@@ -34,6 +40,8 @@ export interface DirectWriteResult {
   readonly reason?: WriteDropReason;
   /** Of the client's acknowledgement, if it is not 0: with `refused` 0x80 or more. */
   readonly reasonCode?: number;
+  /** Which connection of the Client Identifier it was, if it was not the first. */
+  readonly instance?: number;
 }
 
 export interface DirectWriteManyOptions extends DirectWriteOptions {
@@ -60,6 +68,7 @@ export interface PreparedWrite {
   readonly payload: Uint8Array;
   readonly qos: Qos;
   readonly queue: boolean;
+  readonly instance: number | undefined;
   readonly expiry: number | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
@@ -77,7 +86,8 @@ export function prepareWrite(
   options: DirectWriteOptions,
 ): PreparedWrite {
   checkTable(kDoing, 'options', options);
-  const { qos = 0, properties, queue = false, timeoutMs = kTimeoutMs, signal } = options;
+  const { qos = 0, properties, queue = false, timeoutMs = kTimeoutMs, signal, instance } = options;
+  checkInstance(kDoing, instance);
   checkTopic(topic, kDoing);
   if (qos !== 0 && qos !== 1 && qos !== 2) refuse('qos', qos, '0, 1 or 2');
   if (typeof queue !== 'boolean') refuse('queue', queue, 'true or false');
@@ -96,6 +106,7 @@ export function prepareWrite(
     payload: bytes,
     qos,
     queue: queue === true,
+    instance,
     expiry: properties?.messageExpiryInterval,
     timeoutMs,
     signal,

@@ -177,6 +177,17 @@ export const sections: readonly Section[] = [
       ...deviceFamilies,
       counter('takeovers_total', 'Sessions taken over by a newer connection.', 'takeovers'),
       counter(
+        'duplicate_clients_total',
+        'Connections admitted beside the first of their Client Identifier (duplicate_client_id).',
+        'duplicates_admitted',
+      ),
+      single(
+        'gauge',
+        'duplicate_clients',
+        'Connections beside the first of their Client Identifier.',
+        ({ counters }) => Math.max(0, counters.duplicates_connected),
+      ),
+      counter(
         'connections_migrated_total',
         'Connections that moved to the thread of their session.',
         'connections_migrated',

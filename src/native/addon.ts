@@ -146,7 +146,7 @@ export interface NativeLimits {
   max_queued_messages: number;
   max_queued_bytes: number;
   queue_overflow: QueueOverflow;
-  duplicate_client_id?: 'takeover' | 'reject';
+  duplicate_client_id?: 'takeover' | 'reject' | 'allow';
   max_qos: number;
   retain_available: boolean;
   wildcard_subscriptions: boolean;

@@ -124,6 +124,8 @@ export interface QueryCommand {
   readonly reasonCode?: number;
   readonly options?: number;
   readonly clientId?: string;
+  /** Which connection of it; undefined = see kAnyInstance. */
+  readonly instance?: number | undefined;
   readonly text?: string;
   readonly cursor?: Buffer | undefined;
 }
@@ -233,13 +235,15 @@ export class CommandWriter {
     this.#buffer.writeUInt32LE(linkId, at + LinkClose.at.link_id);
   }
 
-  disconnect(clientId: string, reasonCode: number, reasonText: string): void {
+  /** `instance`: undefined = all of this Client Identifier. */
+  disconnect(clientId: string, reasonCode: number, reasonText: string, instance?: number): void {
     const id = text(clientId);
     const reason = text(reasonText);
     const at = this.#begin(CommandKind.disconnect, Disconnect.bytes, id.length + reason.length);
     this.#buffer.writeUInt8(reasonCode, at + Disconnect.at.reason_code);
     this.#buffer.writeUInt32LE(id.length, at + Disconnect.at.client_id_bytes);
     this.#buffer.writeUInt32LE(reason.length, at + Disconnect.at.reason_text_bytes);
+    this.#buffer.writeUInt32LE(instance ?? kAnyInstance, at + Disconnect.at.instance);
     this.#strings(at + Disconnect.bytes, id, reason);
   }
 
@@ -322,6 +326,7 @@ export class CommandWriter {
     b.writeUInt32LE(clientId.length, at + l.client_id_bytes);
     b.writeUInt32LE(argument.length, at + l.text_bytes);
     b.writeUInt32LE(cursor.length, at + l.cursor_bytes);
+    b.writeUInt32LE(command.instance ?? kAnyInstance, at + l.instance);
     this.#strings(at + Query.bytes, clientId, argument, cursor);
   }
 

@@ -153,7 +153,10 @@ export const kMaxCursorBytes = 65_600;
 
 /** Bits of direct_write's flags. */
 export const WriteFlag = { queue: 1, expires: 2 } as const;
-/** In direct_write: whichever instance there is, the first if it is there. */
+/**
+ * Not one certain connection of a Client Identifier. In direct_write the first if it is connected,
+ * else that with the least number; where connections are closed, all.
+ */
 export const kAnyInstance = 0xffffffff;
 export const WriteOutcome = { delivered: 1, dropped: 2, queued: 3 } as const;
 export const WriteCause = {
@@ -224,6 +227,8 @@ export const Connected = layout('Connected', {
   client_id_bytes: 'u32',
   username_bytes: 'u32',
   address_bytes: 'u32',
+  instance: 'u32',
+  padding: 'u32',
 });
 
 export const Disconnected = layout('Disconnected', {
@@ -235,6 +240,7 @@ export const Disconnected = layout('Disconnected', {
   username_bytes: 'u32',
   address_bytes: 'u32',
   detail_bytes: 'u32',
+  instance: 'u32',
 });
 
 export const Refused = layout('Refused', {
@@ -251,6 +257,8 @@ export const Refused = layout('Refused', {
 export const SessionEnded = layout('SessionEnded', {
   cause: 'u16',
   client_id_bytes: 'u32',
+  instance: 'u32',
+  padding2: 'u32',
 });
 
 export const LinkBytes = layout('LinkBytes', { link_id: 'u32', data_bytes: 'u32' });
@@ -271,6 +279,8 @@ export const Log = layout('Log', {
   address_bytes: 'u32',
   text_bytes: 'u32',
   module: 'u8',
+  instance: 'u32',
+  padding2: 'u32',
 });
 
 export const Trace = layout('Trace', {
@@ -284,6 +294,7 @@ export const Trace = layout('Trace', {
   client_id_bytes: 'u32',
   address_bytes: 'u32',
   packet_bytes: 'u32',
+  instance: 'u32',
 });
 
 export const TraceEnd = layout('TraceEnd', {
@@ -298,6 +309,7 @@ export const Alert = layout('Alert', {
   cause: 'u16',
   client_id_bytes: 'u32',
   filter_bytes: 'u32',
+  instance: 'u32',
 });
 
 export const Drained = layout('Drained', { unflushed_connections: 'u32', padding: 'u32' });
@@ -342,6 +354,7 @@ export const Disconnect = layout('Disconnect', {
   reason_code: 'u8',
   client_id_bytes: 'u32',
   reason_text_bytes: 'u32',
+  instance: 'u32',
 });
 
 export const Drain = layout('Drain', { deadline_ms: 'u32', padding: 'u32' });
@@ -387,6 +400,8 @@ export const Query = layout('Query', {
   client_id_bytes: 'u32',
   text_bytes: 'u32',
   cursor_bytes: 'u32',
+  instance: 'u32',
+  padding2: 'u32',
 });
 
 export const Reply = layout('Reply', {

@@ -242,6 +242,8 @@ export const counterNames = [
   'delayed_dropped_end',
   'delayed_messages',
   'delayed_bytes',
+  'duplicates_admitted',
+  'duplicates_connected',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

@@ -75,6 +75,8 @@ export interface ConnectedEvent {
   readonly protocolVersion: ProtocolVersion;
   readonly flags: ConnectFlags;
   readonly clientId: string;
+  /** Which connection of its Client Identifier: 0 = the first, which has its session. */
+  readonly instance: number;
   readonly username: string;
   readonly address: string;
 }
@@ -86,6 +88,7 @@ export interface DisconnectedEvent {
   readonly reasonCode: number;
   readonly flags: ConnectFlags;
   readonly clientId: string;
+  readonly instance: number;
   readonly username: string;
   readonly address: string;
   readonly detail: string;
@@ -108,6 +111,7 @@ export interface SessionEndedEvent {
   readonly kind: 'session_ended';
   readonly cause: SessionEndCauseName;
   readonly clientId: string;
+  readonly instance: number;
 }
 
 /** The packets lie in `buffer` from `start` to `end`, and only until the handler returns. */
@@ -136,6 +140,7 @@ export interface LogEvent {
   readonly module: NativeModuleName;
   readonly reasonCode: number;
   readonly clientId: string;
+  readonly instance: number;
   readonly address: string;
   readonly text: string;
 }
@@ -145,6 +150,7 @@ export interface AlertEvent {
   readonly alert: AlertName;
   readonly count: number;
   readonly clientId: string;
+  readonly instance: number;
   /** Of log_overrun. */
   readonly filter: string;
   /** Of logs_budget. */
@@ -161,6 +167,7 @@ export interface TraceEvent {
   readonly direction: 'in' | 'out';
   readonly protocolVersion: ProtocolVersion;
   readonly clientId: string;
+  readonly instance: number;
   readonly address: string;
   /** A copy of its beginning. */
   readonly packet: Buffer;
@@ -211,6 +218,8 @@ export interface WrittenEvent {
   readonly cause: WriteCauseName;
   /** Of the client's acknowledgement. */
   readonly reasonCode: number;
+  /** Which connection of the Client Identifier it was for. */
+  readonly instance: number;
 }
 
 /** A SUBSCRIBE that waits for hooks; likewise. */

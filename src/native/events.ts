@@ -93,6 +93,7 @@ export class EventReader {
           kind,
           cause: sessionEndCauseNames[this.#u16(at + SessionEnded.at.cause)] ?? 'with_connection',
           clientId: this.#string(at + SessionEnded.at.client_id_bytes),
+          instance: this.#u32(at + SessionEnded.at.instance),
         };
       }
       case 'link_bytes': {
@@ -118,6 +119,7 @@ export class EventReader {
           alert: alertNames[this.#u16(at + l.alert)] ?? 'queue_overflow',
           count: Number(this.#view.getBigUint64(at + l.count, true)),
           clientId: this.#string(at + l.client_id_bytes),
+          instance: this.#u32(at + l.instance),
           filter: this.#string(at + l.filter_bytes),
           cause: logsBudgetCauseNames[this.#u16(at + l.cause)],
         };
@@ -133,6 +135,7 @@ export class EventReader {
           direction: this.#u8(at + l.direction) === 0 ? 'in' : 'out',
           protocolVersion: versions[this.#u8(at + l.protocol_level)] ?? '5.0',
           clientId: this.#string(at + l.client_id_bytes),
+          instance: this.#u32(at + l.instance),
           address: this.#string(at + l.address_bytes),
           packet: this.#bytes(at + l.packet_bytes),
           packetLength: this.#u32(at + l.packet_length),
@@ -167,6 +170,7 @@ export class EventReader {
           outcome: writeOutcomeNames[this.#u8(at + Written.at.outcome)] ?? 'dropped',
           cause: writeCauseNames[this.#u8(at + Written.at.cause)] ?? 'none',
           reasonCode: this.#u8(at + Written.at.reason_code),
+          instance: this.#u32(at + Written.at.instance),
         };
       case 'auth_request': {
         this.#text = at + AuthRequest.bytes;
@@ -245,6 +249,7 @@ export class EventReader {
       protocolVersion: versions[this.#u8(at + l.protocol_level)] ?? '5.0',
       flags: connectFlags(this.#u8(at + l.flags)),
       clientId: this.#string(at + l.client_id_bytes),
+      instance: this.#u32(at + l.instance),
       username: this.#string(at + l.username_bytes),
       address: this.#string(at + l.address_bytes),
     };
@@ -260,6 +265,7 @@ export class EventReader {
       reasonCode: this.#u8(at + l.reason_code),
       flags: connectFlags(this.#u8(at + l.flags)),
       clientId: this.#string(at + l.client_id_bytes),
+      instance: this.#u32(at + l.instance),
       username: this.#string(at + l.username_bytes),
       address: this.#string(at + l.address_bytes),
       detail: this.#string(at + l.detail_bytes),
@@ -295,6 +301,7 @@ export class EventReader {
       module: nativeModuleNames[this.#u8(at + l.module)] ?? 'session',
       reasonCode: this.#u8(at + l.reason_code),
       clientId: this.#string(at + l.client_id_bytes),
+      instance: this.#u32(at + l.instance),
       address: this.#string(at + l.address_bytes),
       text: this.#string(at + l.text_bytes),
     };

@@ -1,5 +1,5 @@
 /** What an application may ask for when it closes a client's connection. */
-import { checkTable } from '../arguments.js';
+import { checkInstance, checkTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import { serverDisconnects } from '../link/reason-codes.js';
 import { isMqttText } from '../native/commands.js';
@@ -7,6 +7,8 @@ import { isMqttText } from '../native/commands.js';
 export interface DisconnectOptions {
   readonly reasonCode?: number;
   readonly reason?: string;
+  /** Which connection of the Client Identifier (`instance` of a ClientRow); default: all. */
+  readonly instance?: number | undefined;
 }
 
 const kAdministrativeAction = 0x98;
@@ -17,6 +19,8 @@ export function checkDisconnect(
   options: DisconnectOptions,
 ): Required<DisconnectOptions> {
   checkTable('disconnecting a client', 'options', options);
+  const { instance } = options;
+  checkInstance('disconnecting a client', instance);
   const { reasonCode = kAdministrativeAction, reason = '' } = options;
   if (!serverDisconnects.has(reasonCode)) {
     throw fail('ST_ARGUMENT', {
@@ -34,5 +38,5 @@ export function checkDisconnect(
     const allowed = 'text of at most 65535 bytes without U+0000';
     throw fail('ST_ARGUMENT', { doing: 'disconnecting a client', name, found: 'other', allowed });
   }
-  return { reasonCode, reason };
+  return { reasonCode, reason, instance };
 }

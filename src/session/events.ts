@@ -15,11 +15,17 @@ import type {
   LogEvent,
   ProtocolVersion,
   RefusedEvent,
+  SessionEndedEvent,
 } from '../native/events.js';
 
 export interface ConnectInfo {
   /** Final: after assignment and the authenticator's change. */
   readonly clientId: string;
+  /**
+   * Which connection of its Client Identifier: 0 = the first, which has its session; others there are
+   * only where `duplicate_client_id` is "allow".
+   */
+  readonly instance: number;
   readonly username: string | undefined;
   /** "127.0.0.1:52110", "[::1]:4040", "unix"; of a link: "link". */
   readonly address: string;
@@ -39,6 +45,8 @@ export interface ConnectInfo {
 
 export interface DisconnectInfo {
   readonly clientId: string;
+  /** As ConnectInfo has it. */
+  readonly instance: number;
   readonly username: string | undefined;
   readonly address: string;
   readonly cause: CloseCauseName;
@@ -68,6 +76,8 @@ export interface RefusedInfo {
  */
 export interface SessionEndInfo {
   readonly clientId: string;
+  /** As ConnectInfo has it. */
+  readonly instance: number;
   readonly cause: SessionEndCauseName;
 }
 
@@ -77,6 +87,8 @@ export interface AlertInfo {
   readonly count: number;
   /** Empty = not about one client. */
   readonly clientId: string;
+  /** Of clientId, as ConnectInfo has it; 0 where it is about no client. */
+  readonly instance: number;
   /** The Topic Filter whose log was full (log_overrun); empty = of several, or not about one. */
   readonly filter: string;
   /** Which bound of all logs it was (logs_budget). */
@@ -98,6 +110,7 @@ export function connectInfo(event: ConnectedEvent, listener: string): ConnectInf
   const { flags } = event;
   return {
     clientId: event.clientId,
+    instance: event.instance,
     username: event.username === '' ? undefined : event.username,
     address: flags.isLink ? 'link' : event.address,
     listener: flags.isLink ? undefined : listener,
@@ -114,6 +127,7 @@ export function connectInfo(event: ConnectedEvent, listener: string): ConnectInf
 export function disconnectInfo(event: DisconnectedEvent): DisconnectInfo {
   return {
     clientId: event.clientId,
+    instance: event.instance,
     username: event.username === '' ? undefined : event.username,
     address: event.flags.isLink ? 'link' : event.address,
     cause: event.cause,
@@ -136,6 +150,11 @@ export function refusedInfo(event: RefusedEvent, listener: string): RefusedInfo 
   };
 }
 
+/** In records: of the first, which nearly all are, nothing. */
+function told(instance: number): { readonly instance?: number } {
+  return instance === 0 ? {} : { instance };
+}
+
 /** Log records of the native half, and of what it reports. */
 export function nativeLogRecord(event: LogEvent): LogRecord {
   return {
@@ -144,6 +163,7 @@ export function nativeLogRecord(event: LogEvent): LogRecord {
     text: event.text,
     fields: {
       ...(event.clientId === '' ? {} : { clientId: event.clientId }),
+      ...told(event.instance),
       ...(event.address === '' ? {} : { address: event.address }),
       ...(event.cause === 'none' ? {} : { cause: event.cause }),
       ...(event.reasonCode === 0 ? {} : { reasonCode: event.reasonCode }),
@@ -153,13 +173,15 @@ export function nativeLogRecord(event: LogEvent): LogRecord {
 }
 
 export function connectRecord(client: ConnectInfo): LogRecord {
-  const { clientId, address, listener, protocolVersion, username, sessionPresent } = client;
+  const { clientId, instance, address, listener, protocolVersion, username, sessionPresent } =
+    client;
   return {
     level: 'info',
     module: 'session',
     text: 'client connected',
     fields: {
       clientId,
+      ...told(instance),
       address,
       ...(listener === undefined ? {} : { listener }),
       ...(username === undefined ? {} : { username }),
@@ -170,12 +192,19 @@ export function connectRecord(client: ConnectInfo): LogRecord {
 }
 
 export function disconnectRecord(client: DisconnectInfo): LogRecord {
-  const { clientId, address, cause, reasonCode, detail } = client;
+  const { clientId, instance, address, cause, reasonCode, detail } = client;
   return {
     level: 'info',
     module: 'session',
     text: 'client disconnected',
-    fields: { clientId, address, cause, reasonCode, ...(detail === '' ? {} : { detail }) },
+    fields: {
+      clientId,
+      ...told(instance),
+      address,
+      cause,
+      reasonCode,
+      ...(detail === '' ? {} : { detail }),
+    },
   };
 }
 
@@ -196,14 +225,21 @@ export function refusedRecord(attempt: RefusedInfo): LogRecord {
   };
 }
 
+export function sessionEndRecord(event: SessionEndedEvent): LogRecord {
+  const { clientId, instance, cause } = event;
+  const fields = { clientId, ...told(instance), cause };
+  return { level: 'debug', module: 'session', text: 'session ended', fields };
+}
+
 export function alertRecord(event: AlertEvent): LogRecord {
-  const { clientId, count, filter, cause } = event;
+  const { clientId, instance, count, filter, cause } = event;
   return {
     level: 'warn',
     module: 'session',
     text: alertTexts[event.alert],
     fields: {
       ...(clientId === '' ? {} : { clientId }),
+      ...told(instance),
       ...(filter === '' ? {} : { filter }),
       ...(cause === undefined ? {} : { cause: logsBudgetOptions[cause] }),
       count,

@@ -17,8 +17,14 @@ import type {
   SubscriptionRow,
 } from './registry.js';
 
+/** Which connection of a Client Identifier: `instance` of its rows. */
+export interface InstanceChoice {
+  readonly instance?: number | undefined;
+}
+
 const clientFields: readonly (keyof ClientRow)[] = [
   'clientId',
+  'instance',
   'connectionId',
   'connected',
   'username',
@@ -43,6 +49,7 @@ const clientFields: readonly (keyof ClientRow)[] = [
 ];
 const subscriptionFields: readonly (keyof SubscriptionRow)[] = [
   'clientId',
+  'instance',
   'filter',
   'qos',
   'noLocal',
@@ -69,19 +76,28 @@ export class Clients extends Listing<ClientRow> {
     this.#registry = registry;
   }
 
-  /** In detail; undefined = nobody of this Client Identifier is connected. */
-  async get(clientId: string): Promise<ClientDetail | undefined> {
-    const detail = await this.#registry.client(clientId);
-    return detail?.connected === true ? detail : undefined;
+  /**
+   * In detail; undefined = nobody of this Client Identifier is connected. Without `instance` the first
+   * of its connections, or, where that is away, the one with the least number.
+   */
+  async get(
+    clientId: string,
+    { instance }: InstanceChoice = {},
+  ): Promise<ClientDetail | undefined> {
+    const detail = await this.#registry.client(clientId, instance);
+    if (detail === undefined || detail.connected) return detail;
+    const [other] = instance === undefined ? detail.instances : [];
+    return other === undefined ? undefined : this.#registry.client(clientId, other);
   }
 
   /**
-   * Closes its connection; MQTT 5.0 clients are told `reasonCode` (default 0x98) and `reason`.
-   * A session that outlives it stays. Resolves with whether there was a connection.
+   * Closes its connection, all of them where it has several and `instance` names none; MQTT 5.0
+   * clients are told `reasonCode` (default 0x98) and `reason`. A session that outlives it stays.
+   * Resolves with whether there was a connection.
    */
   async disconnect(clientId: string, options: DisconnectOptions = {}): Promise<boolean> {
-    const { reasonCode, reason } = checkDisconnect(clientId, options);
-    return this.#registry.kick(clientId, reasonCode, reason);
+    const { reasonCode, reason, instance } = checkDisconnect(clientId, options);
+    return this.#registry.kick(clientId, reasonCode, reason, instance);
   }
 }
 
@@ -94,13 +110,16 @@ export class Sessions extends Listing<ClientRow> {
     this.#registry = registry;
   }
 
-  get(clientId: string): Promise<ClientDetail | undefined> {
-    return this.#registry.client(clientId);
+  get(clientId: string, { instance }: InstanceChoice = {}): Promise<ClientDetail | undefined> {
+    return this.#registry.client(clientId, instance);
   }
 
-  /** Ends it, its connection first: subscriptions and waiting messages go. Whether there was one. */
-  end(clientId: string): Promise<boolean> {
-    return this.#registry.endSession(clientId);
+  /**
+   * Ends it, its connection first: subscriptions and waiting messages go. With several connections of
+   * this Client Identifier all of it ends, unless `instance` names one. Whether there was one.
+   */
+  end(clientId: string, { instance }: InstanceChoice = {}): Promise<boolean> {
+    return this.#registry.endSession(clientId, instance);
   }
 }
 
@@ -114,9 +133,9 @@ export class Subscriptions extends Listing<SubscriptionRow> {
   }
 
   /** Those of one client. */
-  of(clientId: string): Listing<SubscriptionRow> {
+  of(clientId: string, { instance }: InstanceChoice = {}): Listing<SubscriptionRow> {
     const source = (page: PageRequest): Promise<Page<SubscriptionRow>> =>
-      this.#registry.subscriptions({ ...page, clientId });
+      this.#registry.subscriptions({ ...page, clientId, instance });
     return new Listing('listing subscriptions', source, subscriptionFields);
   }
 
@@ -131,8 +150,12 @@ export class Subscriptions extends Listing<SubscriptionRow> {
   }
 
   /** The Reason Code of its UNSUBACK; undefined = no such session. */
-  remove(clientId: string, filter: string): Promise<number | undefined> {
-    return this.#registry.unsubscribe(clientId, filter);
+  remove(
+    clientId: string,
+    filter: string,
+    { instance }: InstanceChoice = {},
+  ): Promise<number | undefined> {
+    return this.#registry.unsubscribe(clientId, filter, instance);
   }
 }
 

@@ -2,7 +2,7 @@
  * The registry over the native tables: each question is a query command, each answer a reply event.
  * Holds nothing but the questions that are under way.
  */
-import { checkTable } from '../arguments.js';
+import { checkInstance, checkTable } from '../arguments.js';
 import { fail } from '../errors.js';
 import { serverDisconnects } from '../link/reason-codes.js';
 import { checkFilter } from '../link/topics.js';
@@ -83,17 +83,20 @@ export class NativeRegistry implements Registry {
     );
   }
 
-  async client(clientId: string): Promise<ClientDetail | undefined> {
-    checkText('reading a client', 'clientId', clientId);
-    const reply = await this.#ask({ query: 'client', clientId });
+  async client(clientId: string, instance?: number): Promise<ClientDetail | undefined> {
+    const doing = 'reading a client';
+    checkText(doing, 'clientId', clientId);
+    checkInstance(doing, instance);
+    const reply = await this.#ask({ query: 'client', clientId, instance });
     return reply.status === 'done' ? clientDetail(reply.rows, this.#parts.nameOf) : undefined;
   }
 
   async subscriptions(
-    page: PageRequest & { readonly clientId?: string },
+    page: PageRequest & { readonly clientId?: string; readonly instance?: number | undefined },
   ): Promise<Page<SubscriptionRow>> {
     const doing = 'listing subscriptions';
-    const { clientId } = page;
+    const { clientId, instance } = page;
+    checkInstance(doing, instance);
     if (clientId !== undefined) {
       checkText(doing, 'clientId', clientId);
       // Nobody has an empty one, and native code would list all.
@@ -101,7 +104,7 @@ export class NativeRegistry implements Registry {
     }
     const question: Question = {
       query: 'subscriptions',
-      ...(clientId === undefined ? {} : { clientId }),
+      ...(clientId === undefined ? {} : { clientId, instance }),
     };
     return this.#page(doing, page, question, ({ rows }) => subscriptionRows(rows));
   }
@@ -176,9 +179,15 @@ export class NativeRegistry implements Registry {
     return reply.status === 'done';
   }
 
-  async kick(clientId: string, reasonCode: number, reason: string): Promise<boolean> {
+  async kick(
+    clientId: string,
+    reasonCode: number,
+    reason: string,
+    instance?: number,
+  ): Promise<boolean> {
     const doing = 'disconnecting a client';
     checkText(doing, 'clientId', clientId);
+    checkInstance(doing, instance);
     checkText(doing, 'reason', reason);
     if (!serverDisconnects.has(reasonCode)) {
       throw fail('ST_ARGUMENT', {
@@ -188,18 +197,22 @@ export class NativeRegistry implements Registry {
         allowed: 'a Reason Code that a server may send in DISCONNECT, as 0x98',
       });
     }
-    const reply = await this.#ask({ query: 'kick', clientId, reasonCode, text: reason });
+    const reply = await this.#ask({ query: 'kick', clientId, instance, reasonCode, text: reason });
     return reply.status === 'done';
   }
 
-  async endSession(clientId: string): Promise<boolean> {
-    checkText('ending a session', 'clientId', clientId);
-    return (await this.#ask({ query: 'session_end', clientId })).status === 'done';
+  async endSession(clientId: string, instance?: number): Promise<boolean> {
+    const doing = 'ending a session';
+    checkText(doing, 'clientId', clientId);
+    checkInstance(doing, instance);
+    return (await this.#ask({ query: 'session_end', clientId, instance })).status === 'done';
   }
 
   async subscribe(clientId: string, request: SubscribeRequest): Promise<number | undefined> {
     const doing = 'subscribing for a client';
     checkTable(doing, 'request', request);
+    const { instance } = request;
+    checkInstance(doing, instance);
     const { filter, qos, noLocal = false, retainAsPublished = false, retainHandling = 0 } = request;
     checkText(doing, 'clientId', clientId);
     checkFilter(filter, doing);
@@ -211,15 +224,26 @@ export class NativeRegistry implements Registry {
       throw fail('ST_ARGUMENT', { doing, name: 'noLocal', found: 'true', allowed });
     }
     const options = qos | (noLocal ? 4 : 0) | (retainAsPublished ? 8 : 0) | (retainHandling << 4);
-    const reply = await this.#ask({ query: 'subscribe', clientId, text: filter, options });
+    const reply = await this.#ask({
+      query: 'subscribe',
+      clientId,
+      instance,
+      text: filter,
+      options,
+    });
     return reply.status === 'done' ? reply.code : undefined;
   }
 
-  async unsubscribe(clientId: string, filter: string): Promise<number | undefined> {
+  async unsubscribe(
+    clientId: string,
+    filter: string,
+    instance?: number,
+  ): Promise<number | undefined> {
     const doing = 'unsubscribing for a client';
+    checkInstance(doing, instance);
     checkText(doing, 'clientId', clientId);
     checkFilter(filter, doing);
-    const reply = await this.#ask({ query: 'unsubscribe', clientId, text: filter });
+    const reply = await this.#ask({ query: 'unsubscribe', clientId, instance, text: filter });
     return reply.status === 'done' ? reply.code : undefined;
   }
 

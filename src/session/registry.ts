@@ -23,6 +23,11 @@ export interface PageRequest {
 /** A session, with its connection if it has one. */
 export interface ClientRow {
   readonly clientId: string;
+  /**
+   * Which connection of its Client Identifier: 0 = the first, which has its session; others there are
+   * only where `duplicate_client_id` is "allow", and they end with their connections.
+   */
+  readonly instance: number;
   /** As decimal text: never reused while the process runs. '' = no connection. */
   readonly connectionId: string;
   readonly connected: boolean;
@@ -80,6 +85,8 @@ export interface ClientIdentity {
 }
 
 export interface ClientDetail extends ClientRow {
+  /** Of all connections beside the first of its Client Identifier: the first 100 of them. */
+  readonly instances: readonly number[];
   /** Of its connection; undefined without one. */
   readonly connection:
     | {
@@ -111,6 +118,8 @@ export interface ClientDetail extends ClientRow {
 
 export interface SubscriptionRow {
   readonly clientId: string;
+  /** As ClientRow has it. */
+  readonly instance: number;
   /** As the client gave it: with $share/… */
   readonly filter: string;
   readonly qos: number;
@@ -151,6 +160,8 @@ export interface SubscribeRequest {
   readonly noLocal?: boolean;
   readonly retainAsPublished?: boolean;
   readonly retainHandling?: 0 | 1 | 2;
+  /** Which connection of the Client Identifier; default: the first. */
+  readonly instance?: number | undefined;
 }
 
 /** The log of a filter: messages that nobody had subscribed to. */
@@ -188,13 +199,19 @@ export interface DenialRow {
   readonly rule: string;
 }
 
-/** All may reject with ST_BROKER_STATE when the broker stops meanwhile. */
+/**
+ * All may reject with ST_BROKER_STATE when the broker stops meanwhile. `instance`: which connection of
+ * the Client Identifier is meant; not given: the first if it has a session, else the one with the
+ * least number; and where connections are closed, all of them.
+ */
 export interface Registry {
   /** In no particular order. */
   clients(page: PageRequest): Promise<Page<ClientRow>>;
-  client(clientId: string): Promise<ClientDetail | undefined>;
+  client(clientId: string, instance?: number): Promise<ClientDetail | undefined>;
   /** Of one client, or of all. */
-  subscriptions(page: PageRequest & { readonly clientId?: string }): Promise<Page<SubscriptionRow>>;
+  subscriptions(
+    page: PageRequest & { readonly clientId?: string; readonly instance?: number | undefined },
+  ): Promise<Page<SubscriptionRow>>;
   /** Who would get a message published to this Topic Name: at most 10,000; of a group, all members. */
   routes(topic: string): Promise<readonly SubscriptionRow[]>;
   /** By topic, in byte order; those that match `filter`, default all. */
@@ -213,11 +230,11 @@ export interface Registry {
    */
   denials(page: PageRequest): Promise<Page<DenialRow>>;
   /** Closes the connection, if there is one. Whether there was. */
-  kick(clientId: string, reasonCode: number, reason: string): Promise<boolean>;
+  kick(clientId: string, reasonCode: number, reason: string, instance?: number): Promise<boolean>;
   /** Ends the session, its connection first. Whether there was one. */
-  endSession(clientId: string): Promise<boolean>;
+  endSession(clientId: string, instance?: number): Promise<boolean>;
   /** On behalf of a client: the Reason Code that its SUBACK would have; undefined = no such session. */
   subscribe(clientId: string, request: SubscribeRequest): Promise<number | undefined>;
-  unsubscribe(clientId: string, filter: string): Promise<number | undefined>;
+  unsubscribe(clientId: string, filter: string, instance?: number): Promise<number | undefined>;
   totals(): Totals;
 }

@@ -25,6 +25,7 @@ import {
   nativeLogRecord,
   refusedInfo,
   refusedRecord,
+  sessionEndRecord,
 } from './events.js';
 
 interface Outlets {
@@ -91,16 +92,14 @@ export class EventRouter {
         return;
       }
       case 'session_ended': {
-        const { clientId, cause } = event;
-        const fields = { clientId, cause };
+        const { clientId, instance, cause } = event;
+        const fields = { clientId, instance, cause };
         if (cause === 'with_connection') {
           // Only hooks ask for these; others have been told of the connection.
           this.#to.hooks.tell('sessionEnd', [fields]);
           return;
         }
-        if (logs('debug')) {
-          write({ level: 'debug', module: 'session', text: 'session ended', fields });
-        }
+        if (logs('debug')) write(sessionEndRecord(event));
         emit('sessionEnd', fields);
         return;
       }
@@ -108,9 +107,9 @@ export class EventRouter {
         write(nativeLogRecord(event));
         return;
       case 'alert': {
-        const { alert, count, clientId, filter, cause } = event;
+        const { alert, count, clientId, instance, filter, cause } = event;
         write(alertRecord(event));
-        emit('alert', { alert, count, clientId, filter, cause });
+        emit('alert', { alert, count, clientId, instance, filter, cause });
         return;
       }
       case 'reply':

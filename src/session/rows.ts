@@ -18,6 +18,7 @@ import type {
 /** As native/session/shard_queries.cpp writes it. */
 interface RawClient {
   readonly id: string;
+  readonly instance?: number;
   readonly user?: string;
   readonly connection_id?: string;
   readonly address?: string;
@@ -41,6 +42,7 @@ interface RawClient {
 }
 
 interface RawDetail extends RawClient {
+  readonly instances?: readonly number[];
   readonly connection?: {
     readonly receive_maximum: number;
     readonly maximum_packet_size: number;
@@ -76,6 +78,7 @@ interface RawDetail extends RawClient {
 
 interface RawSubscription {
   readonly client: string;
+  readonly instance?: number;
   readonly filter: string;
   /** As in a SUBSCRIBE packet (3.8.3.1). */
   readonly options: number;
@@ -138,6 +141,7 @@ export function clientDetail(json: string, nameOf: ListenerNames): ClientDetail 
   const { connection, identity, will } = raw;
   return {
     ...clientRow(raw, nameOf),
+    instances: raw.instances ?? [],
     connection: connection && {
       receiveMaximum: connection.receive_maximum,
       maximumPacketSize: connection.maximum_packet_size,
@@ -182,6 +186,7 @@ function transportName(transport: number): Transport {
 function clientRow(raw: RawClient, nameOf: ListenerNames): ClientRow {
   return {
     clientId: raw.id,
+    instance: raw.instance ?? 0,
     connectionId: raw.connection_id ?? '',
     connected: raw.connection_id !== undefined,
     username: raw.user,
@@ -228,16 +233,19 @@ export function denialRows(json: string): DenialRow[] {
 }
 
 export function subscriptionRows(json: string): SubscriptionRow[] {
-  return (JSON.parse(json) as RawSubscription[]).map(({ client, filter, options, id }) => ({
-    clientId: client,
-    filter,
-    qos: options & 3,
-    noLocal: (options & 4) !== 0,
-    retainAsPublished: (options & 8) !== 0,
-    retainHandling: (options >> 4) & 3,
-    subscriptionId: id,
-    group: /^\$share\/([^/]+)\//.exec(filter)?.[1],
-  }));
+  return (JSON.parse(json) as RawSubscription[]).map(
+    ({ client, instance, filter, options, id }) => ({
+      clientId: client,
+      instance: instance ?? 0,
+      filter,
+      qos: options & 3,
+      noLocal: (options & 4) !== 0,
+      retainAsPublished: (options & 8) !== 0,
+      retainHandling: (options >> 4) & 3,
+      subscriptionId: id,
+      group: /^\$share\/([^/]+)\//.exec(filter)?.[1],
+    }),
+  );
 }
 
 /** `json` is one row or an array of them; `data` has their payloads, one behind the other. */

@@ -45,6 +45,7 @@ export function connectMessages(node: number, client: ConnectInfo, now: Date): E
     node,
     ipaddress: client.address,
     clientid: clientId,
+    ...told(client.instance),
     username: client.username ?? null,
   };
   const time = timeText(now);
@@ -74,6 +75,7 @@ export function disconnectMessage(node: number, client: DisconnectInfo, now: Dat
     node,
     ipaddress: client.address,
     clientid: client.clientId,
+    ...told(client.instance),
     username: client.username ?? null,
     disconnected_at: now.getTime(),
     reason: reasonText(client.cause, client.detail),
@@ -103,11 +105,17 @@ export function sessionEndMessage(node: number, session: SessionEndInfo, now: Da
   return message('session', session.clientId, 'terminated', {
     node,
     clientid: session.clientId,
+    ...told(session.instance),
     reason: reasonText(session.cause, ''),
     cause: session.cause,
     terminated_at: now.getTime(),
     time: timeText(now),
   });
+}
+
+/** rmqttd has no such member: it is there only where it says something. */
+function told(instance: number): { readonly instance?: number } {
+  return instance === 0 ? {} : { instance };
 }
 
 function message(

@@ -42,6 +42,8 @@ export interface TracedPacket extends PacketDescription {
   readonly time: Date;
   readonly direction: 'in' | 'out';
   readonly clientId: string;
+  /** Which connection of its Client Identifier; 0 = the first. */
+  readonly instance: number;
   readonly address: string;
   /** Packets that were too many in their second, since the one before. */
   readonly suppressed: number;
@@ -176,14 +178,15 @@ export class Tracer {
       time: new Date(event.time),
       direction: event.direction,
       clientId: event.clientId,
+      instance: event.instance,
       address: event.address,
       suppressed: event.suppressed,
     };
     const { to } = trace.options;
     switch (to.kind) {
       case 'log': {
-        const { traceId, direction, clientId, address, text, fields, suppressed } = packet;
-        const more = suppressed > 0 ? { suppressed } : {};
+        const { traceId, direction, clientId, address, text, fields } = packet;
+        const more = moreOf(packet);
         const about = { traceId, clientId, address, direction, packet: fields, ...more };
         this.#deps.log('notice', `${direction} ${text}`, about);
         break;
@@ -219,9 +222,16 @@ export class Tracer {
 }
 
 function fileLine(packet: TracedPacket): Record<string, unknown> {
-  const { traceId, time, direction, clientId, address, fields, suppressed } = packet;
-  const more = suppressed > 0 ? { suppressed } : {};
+  const { traceId, time, direction, clientId, address, fields } = packet;
+  const more = moreOf(packet);
   return { time, traceId, direction, clientId, address, ...more, packet: fields };
+}
+
+function moreOf({ instance, suppressed }: TracedPacket): Record<string, unknown> {
+  return {
+    ...(instance > 0 ? { instance } : {}),
+    ...(suppressed > 0 ? { suppressed } : {}),
+  };
 }
 
 function check(options: TraceOptions): void {

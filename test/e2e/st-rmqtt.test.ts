@@ -396,6 +396,29 @@ describe.skipIf(standIn)("ST-RMQTT's reference configuration", () => {
     expect(await plain.surplus(200)).toEqual(['a: 2']);
   });
 
+  test('duplicate_client_id: the older one ends, the newer one is refused, or both stay', async () => {
+    const { ports } = await start((text) =>
+      text
+        .replace('[v4.1.connections]\n', '[v4.1.connections]\nduplicate_client_id = "allow"\n')
+        .replace('[v5.1.connections]\n', '[v5.1.connections]\nduplicate_client_id = "reject"\n'),
+    );
+    const first = await Client.open(ports.v4, 4, { clientId: 'twin' });
+    const second = await Client.open(ports.v4, 4, { clientId: 'twin' });
+    await expect(Client.open(ports.v5, 5, { clientId: 'twin' })).rejects.toThrow(/not valid/i);
+    const answer = await fetch(`http://127.0.0.1:${ports.console}/api/v1/clients?clientid=twin`);
+    const { items } = (await answer.json()) as { items: { instance: number }[] };
+    expect(items.map(({ instance }) => instance).sort()).toEqual([0, 1]);
+    await first.subscribe('t', 1);
+    await second.publish('t', 'from the other', { qos: 1 });
+    expect(await first.surplus(200)).toEqual(['t: from the other']);
+    const ended = first.closed();
+    const over = { protocol: 'ws', path: '/mqtt' } as const;
+    const taker = await Client.open(ports.ws, 4, { clientId: 'twin', ...over });
+    await ended;
+    await second.publish('t', 'still there', { qos: 1 });
+    await Promise.all([second.close(), taker.close()]);
+  });
+
   test('prometheus.listen, port and interval: the exporter answers', async () => {
     const connections = async (port: number) => {
       const response = await fetch(`http://127.0.0.1:${port}/metrics`);

@@ -190,7 +190,7 @@ STMQTT_TEST("session: directory is what std::map is, at random") {
       CHECK(directory.find(as_bytes(id), hash) == known->second.session);
       // A second session with this key is refused and changes nothing.
       SessionKey* other = SessionKey::make(as_bytes(id), id.size(), hash);
-      CHECK(!directory.insert(*other, {99, 9, 9}));
+      CHECK(directory.insert(*other, {99, 9, 9}, {}) == Directory::Inserted::taken);
       directory.erase(*other);  // not the one that is in there
       CHECK(directory.find(as_bytes(id), hash) == known->second.session);
       SessionKey::destroy(other);
@@ -202,7 +202,7 @@ STMQTT_TEST("session: directory is what std::map is, at random") {
       SessionKey* key = SessionKey::make(as_bytes(id), id.size(), hash);
       CHECK_EQ(as_text(key->client_id()), id);
       const SessionRef session{static_cast<std::uint32_t>(step), 1, 3};
-      CHECK(directory.insert(*key, session));
+      CHECK(directory.insert(*key, session, {}) == Directory::Inserted::done);
       plain[id] = {key, session};
     }
     CHECK_EQ(directory.size(), plain.size());

@@ -402,11 +402,11 @@ STMQTT_TEST("lifecycle: a session belongs to the user who was authenticated for 
 STMQTT_TEST("lifecycle: the disconnect command finds its client on any thread") {
   Bed bed(threads(3));
   Peer& peer = bed.ready(client("c", 100), 2);
-  bed.net().shard(0).disconnect(as_bytes("c"), ReasonCode::administrative_action, {});
+  bed.net().shard(0).disconnect(as_bytes("c"), contract::kAnyInstance, ReasonCode::administrative_action, {});
   bed.settle();
   CHECK_EQ(peer.took(), "DISCONNECT administrative_action");
   CHECK_EQ(bed.net().tables().directory.size(), 1);
-  bed.net().shard(0).disconnect(as_bytes("nobody"), ReasonCode::administrative_action, {});
+  bed.net().shard(0).disconnect(as_bytes("nobody"), contract::kAnyInstance, ReasonCode::administrative_action, {});
   CHECK_EQ(bed.counter(Counter::commands_stale), 1);
 }
 

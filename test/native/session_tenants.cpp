@@ -82,7 +82,7 @@ STMQTT_TEST("tenants: a Client Identifier is one's own tenant's") {
   CHECK(!red.closed());
   // What the name means: the tenant's; a disconnect closes both.
   CHECK_EQ(bed.net().shard(0).find_home(as_bytes("red.c")).thread, 0);
-  bed.net().shard(0).disconnect(as_bytes("red.c"), ReasonCode::administrative_action, {});
+  bed.net().shard(0).disconnect(as_bytes("red.c"), contract::kAnyInstance, ReasonCode::administrative_action, {});
   bed.settle();
   CHECK(red.closed());
   CHECK_EQ(bed.net().shard(0).client_count() + bed.net().shard(1).client_count(), 1U);

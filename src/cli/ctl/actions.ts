@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { messageOf } from '../../errors.js';
 import { type JsonObject, refused } from './api.js';
-import { type Call, rowsOf, timeText } from './listings.js';
+import { type Call, instanceOf, rowsOf, timeText } from './listings.js';
 import { cell, fieldLines, jsonText } from './output.js';
 import { usage } from './parse.js';
 import { type Column, writeTable } from './table.js';
@@ -38,10 +38,12 @@ export async function status({ api, output, flags }: Call): Promise<void> {
   await output.write(`\n${fieldLines(numbers)}`);
 }
 
-export async function showClient({ api, output, args, flags }: Call): Promise<void> {
+export async function showClient(call: Call): Promise<void> {
+  const { api, output, args, flags } = call;
   const [id = ''] = args;
   const doing = `looking at client "${id}"`;
-  const detail = await api.json(`/api/v1/clients/${encodeURIComponent(id)}`, { doing });
+  const query = instanceOf(call);
+  const detail = await api.json(`/api/v1/clients/${encodeURIComponent(id)}`, { doing, query });
   if (flags.json === true) {
     await output.write(`${jsonText(detail, 2)}\n`);
     return;
@@ -72,7 +74,7 @@ export async function kick(call: Call): Promise<void> {
   const { reason } = call.flags;
   const answer = await call.api.json(`/api/v1/clients/${encodeURIComponent(id)}`, {
     method: 'DELETE',
-    query: typeof reason === 'string' ? { reason } : {},
+    query: { ...(typeof reason === 'string' ? { reason } : {}), ...instanceOf(call) },
     doing: `closing the connection of "${id}"`,
   });
   await done(call, answer, 'closed');
@@ -82,6 +84,7 @@ export async function endSession(call: Call): Promise<void> {
   const [id = ''] = call.args;
   const answer = await call.api.json(`/api/v1/clients/${encodeURIComponent(id)}/session`, {
     method: 'DELETE',
+    query: instanceOf(call),
     doing: `ending the session of "${id}"`,
   });
   await done(call, answer, 'ended');
@@ -132,6 +135,7 @@ export async function write(call: Call): Promise<void> {
     ...(await payloadOf(call, given)),
     qos: qosOf(call),
     queue: queue === true,
+    ...instanceBody(call),
   };
   const doing = `writing to "${clientid}"`;
   const answer = await call.api.json('/api/v1/mqtt/write', { method: 'POST', body, doing });
@@ -165,7 +169,7 @@ async function read(file: string): Promise<Buffer> {
 
 export async function subscribe(call: Call): Promise<void> {
   const [clientid = '', ...topics] = call.args;
-  const body = { clientid, topics, qos: qosOf(call) };
+  const body = { clientid, topics, qos: qosOf(call), ...instanceBody(call) };
   await results(call, '/api/v1/mqtt/subscribe', body, `subscribing "${clientid}"`);
 }
 
@@ -174,9 +178,14 @@ export async function unsubscribe(call: Call): Promise<void> {
   await results(
     call,
     '/api/v1/mqtt/unsubscribe',
-    { clientid, topics },
+    { clientid, topics, ...instanceBody(call) },
     `unsubscribing "${clientid}"`,
   );
+}
+
+function instanceBody(call: Call): { readonly instance?: number } {
+  const { instance } = instanceOf(call);
+  return instance === undefined ? {} : { instance: Number(instance) };
 }
 
 function qosOf({ flags: { qos } }: Call): number {

@@ -24,8 +24,16 @@ const numbers = (title: string, key: string): Column<Row> => ({
 });
 const versions: Readonly<Record<string, string>> = { 3: '3.1', 4: '3.1.1', 5: '5.0' };
 
+/** Empty for the first, which nearly all are. */
+const instanceColumn: Column<Row> = {
+  title: 'INSTANCE',
+  of: ({ instance }) => (instance === 0 ? '' : cell(instance)),
+  align: 'right',
+};
+
 const clientColumns: readonly Column<Row>[] = [
   column('CLIENT', 'clientid'),
+  instanceColumn,
   { title: 'STATE', of: ({ connected }) => (connected === true ? 'connected' : 'offline') },
   column('ADDRESS', 'address'),
   column('LISTENER', 'listener'),
@@ -43,6 +51,7 @@ const clientColumns: readonly Column<Row>[] = [
 
 const subscriptionColumns: readonly Column<Row>[] = [
   column('CLIENT', 'clientid'),
+  instanceColumn,
   column('FILTER', 'topic'),
   numbers('QOS', 'qos'),
   column('SHARE', 'share'),
@@ -81,7 +90,11 @@ export function listClients(call: Call): Promise<void> {
 
 export function listSubscriptions(call: Call): Promise<void> {
   const { client } = call.flags;
-  const query = whereQuery(call.args);
+  const instance = instanceOf(call);
+  if (instance.instance !== undefined && client === undefined) {
+    throw usage('--instance goes with --client');
+  }
+  const query = { ...whereQuery(call.args), ...instance };
   const path =
     typeof client === 'string'
       ? `/api/v1/clients/${encodeURIComponent(client)}/subscriptions`
@@ -138,6 +151,13 @@ async function* upTo<T>(rows: AsyncIterable<T>, limit: number): AsyncGenerator<T
     yield row;
     if (--left <= 0) return;
   }
+}
+
+/** Of --instance, as a parameter. */
+export function instanceOf({ flags: { instance } }: Call): { readonly instance?: string } {
+  if (instance === undefined) return {};
+  if (/^\d{1,10}$/.test(String(instance))) return { instance: String(instance) };
+  throw usage(`--instance is a number from 0, not ${instance}`);
 }
 
 function limitOf(text: string | true | undefined): number {

@@ -14,7 +14,17 @@ import {
   subscriptionSchema,
 } from '../rows.js';
 import type { Source } from '../scan.js';
-import { clientId, flag, input, integer, listing, pageQuery, record, text } from '../schema.js';
+import {
+  clientId,
+  flag,
+  input,
+  instance,
+  integer,
+  listing,
+  pageQuery,
+  record,
+  text,
+} from '../schema.js';
 import type { Context } from './context.js';
 import { answerListing, type PageQuery } from './listing.js';
 
@@ -22,6 +32,13 @@ interface ById {
   readonly clientid: string;
 }
 
+interface ByInstance {
+  readonly instance?: number;
+}
+
+/** Which of several connections is meant where none is named. */
+const oneOf = input({ instance: instance('the first if it has a session, else the next') });
+const allOf = { instance: instance('all') };
 const byId = input({ clientid: clientId }, ['clientid']);
 const filters = filterQuery(clientFields);
 const { connected: _connected, ...offlineFilters } = filters;
@@ -115,7 +132,7 @@ export function clientRoutes({ deps, scanner }: Context): readonly Route[] {
         return { ended, next: next ?? null, scanned };
       },
     }),
-    route<{ params: ById }>({
+    route<{ params: ById; query: ByInstance }>({
       method: 'GET',
       url: '/api/v1/clients/:clientid',
       name: 'clients.get',
@@ -123,14 +140,15 @@ export function clientRoutes({ deps, scanner }: Context): readonly Route[] {
       tag: 'clients',
       role: 'read',
       params: byId,
+      query: oneOf,
       answers: { 200: clientDetailSchema },
-      handle: async ({ params }) => {
-        const detail = await registry.client(params.clientid);
+      handle: async ({ params, query }) => {
+        const detail = await registry.client(params.clientid, query.instance);
         if (detail === undefined) throw unknownClient(params.clientid);
         return showDetail(detail, nodeId());
       },
     }),
-    route<{ params: ById }>({
+    route<{ params: ById; query: ByInstance }>({
       method: 'GET',
       url: '/api/v1/clients/:clientid/online',
       name: 'clients.online',
@@ -138,10 +156,13 @@ export function clientRoutes({ deps, scanner }: Context): readonly Route[] {
       tag: 'clients',
       role: 'read',
       params: byId,
+      query: input({ instance: instance('any') }),
       answers: { 200: record({ clientid: clientId, online: flag('Whether it is connected.') }) },
-      handle: async ({ params: { clientid } }) => {
-        const detail = await registry.client(clientid);
-        return { clientid, online: detail?.connected ?? false };
+      handle: async ({ params: { clientid }, query }) => {
+        const detail = await registry.client(clientid, query.instance);
+        // Those beside the first are there as long as they are connected.
+        const others = query.instance === undefined ? (detail?.instances.length ?? 0) : 0;
+        return { clientid, online: (detail?.connected ?? false) || others > 0 };
       },
     }),
     ...['/api/v1/clients/:clientid/subscriptions', '/api/v1/subscriptions/:clientid'].map(
@@ -158,16 +179,19 @@ export function clientRoutes({ deps, scanner }: Context): readonly Route[] {
           answers: { 200: listing(subscriptionSchema, 'Subscriptions.') },
           handle: async (call) => {
             const { clientid } = call.params;
-            if ((await registry.client(clientid)) === undefined) throw unknownClient(clientid);
+            const { instance: of } = call.query;
+            const instance = typeof of === 'number' ? of : undefined;
+            const client = await registry.client(clientid, instance);
+            if (client === undefined) throw unknownClient(clientid);
             return answerListing(scanner, call, {
-              source: (page) => registry.subscriptions({ ...page, clientId: clientid }),
+              source: (page) => registry.subscriptions({ ...page, clientId: clientid, instance }),
               fields: subscriptionFields,
               show: (row) => showSubscription(row, nodeId()),
             });
           },
         }),
     ),
-    route<{ params: ById; query: { readonly reason?: string } }>({
+    route<{ params: ById; query: ByInstance & { readonly reason?: string } }>({
       method: 'DELETE',
       url: '/api/v1/clients/:clientid',
       name: 'clients.kick',
@@ -175,17 +199,21 @@ export function clientRoutes({ deps, scanner }: Context): readonly Route[] {
       tag: 'clients',
       role: 'operate',
       params: byId,
-      query: input({ reason: text('Reason String for the client.', { maxLength: 1024 }) }),
+      query: input({
+        reason: text('Reason String for the client.', { maxLength: 1024 }),
+        ...allOf,
+      }),
       answers: { 200: record({ clientid: clientId, kicked: flag('Always true.') }) },
-      target: ({ params }) => params.clientid,
+      target: targetOf,
       handle: async ({ params: { clientid }, query }) => {
-        if (!(await registry.kick(clientid, kReasonCode, query.reason ?? ''))) {
+        const { reason = '', instance } = query;
+        if (!(await registry.kick(clientid, kReasonCode, reason, instance))) {
           throw new Problem('not_found', `"${clientid}" is not connected`, 'clientid');
         }
         return { clientid, kicked: true };
       },
     }),
-    route<{ params: ById }>({
+    route<{ params: ById; query: ByInstance }>({
       method: 'DELETE',
       url: '/api/v1/clients/:clientid/session',
       name: 'clients.end_session',
@@ -193,19 +221,26 @@ export function clientRoutes({ deps, scanner }: Context): readonly Route[] {
       tag: 'clients',
       role: 'admin',
       params: byId,
+      query: input(allOf),
       answers: { 200: record({ clientid: clientId, ended: flag('Always true.') }) },
-      target: ({ params }) => params.clientid,
-      handle: async ({ params: { clientid } }) => {
-        if (!(await registry.endSession(clientid))) throw unknownClient(clientid);
+      target: targetOf,
+      handle: async ({ params: { clientid }, query }) => {
+        if (!(await registry.endSession(clientid, query.instance))) throw unknownClient(clientid);
         return { clientid, ended: true };
       },
     }),
   ];
 }
 
+/** Only the first of a Client Identifier can be without a connection. */
 async function endIfOffline(registry: Registry, clientid: string): Promise<boolean> {
-  const detail = await registry.client(clientid);
-  return detail !== undefined && !detail.connected && registry.endSession(clientid);
+  const detail = await registry.client(clientid, 0);
+  return detail !== undefined && !detail.connected && registry.endSession(clientid, 0);
+}
+
+function targetOf({ params, query }: { params: ById; query: ByInstance }): string {
+  const { instance } = query;
+  return instance === undefined ? params.clientid : `${params.clientid} instance ${instance}`;
 }
 
 export function unknownClient(clientid: string): Problem {

@@ -4,7 +4,17 @@ import type { MessageProperties, Qos } from '../../link/packets.js';
 import { reasonName } from '../../link/reason-codes.js';
 import { Problem } from '../problem.js';
 import { type Route, route } from '../route.js';
-import { flag, input, integer, kMaxText, list, record, type Schema, text } from '../schema.js';
+import {
+  flag,
+  input,
+  instance,
+  integer,
+  kMaxText,
+  list,
+  record,
+  type Schema,
+  text,
+} from '../schema.js';
 import { unknownClient } from './clients.js';
 import type { Context } from './context.js';
 import { checkTopicFilter, checkTopicName, topicsOf } from './topics.js';
@@ -51,6 +61,8 @@ export interface PropertiesBody {
   readonly correlation_data?: string;
   readonly user_properties?: readonly (readonly [string, string])[];
 }
+const ofOne = instance('the first if it has a session, else the next');
+
 interface Topics {
   readonly topic?: string;
   readonly topics?: string | readonly string[];
@@ -71,9 +83,11 @@ interface SubscribeBody extends Topics {
   readonly no_local: boolean;
   readonly retain_as_published: boolean;
   readonly retain_handling: 0 | 1 | 2;
+  readonly instance?: number;
 }
 interface UnsubscribeBody extends Topics {
   readonly clientid: string;
+  readonly instance?: number;
 }
 
 const results = {
@@ -178,6 +192,7 @@ export function messageRoutes({ deps }: Context): readonly Route[] {
           no_local: flag('No Local.', { default: false }),
           retain_as_published: flag('Retain As Published.', { default: false }),
           retain_handling: integer('Retain Handling.', { enum: [0, 1, 2], default: 0 }),
+          instance: ofOne,
         },
         ['clientid'],
       ),
@@ -194,6 +209,7 @@ export function messageRoutes({ deps }: Context): readonly Route[] {
             noLocal: body.no_local,
             retainAsPublished: body.retain_as_published,
             retainHandling: body.retain_handling,
+            instance: body.instance,
           });
           if (code === undefined) throw unknownClient(body.clientid);
           all.push(resultOf(filter, code));
@@ -208,7 +224,10 @@ export function messageRoutes({ deps }: Context): readonly Route[] {
       summary: 'Unsubscribes on behalf of a client',
       tag: 'mqtt',
       role: 'operate',
-      body: input({ topic: text('A Topic Filter.', topicText), topics, clientid }, ['clientid']),
+      body: input(
+        { topic: text('A Topic Filter.', topicText), topics, clientid, instance: ofOne },
+        ['clientid'],
+      ),
       answers: results,
       target: targetOf,
       handle: async ({ body }) => {
@@ -216,7 +235,7 @@ export function messageRoutes({ deps }: Context): readonly Route[] {
         checkAll(filters, checkTopicFilter);
         const all: Result[] = [];
         for (const filter of filters) {
-          const code = await registry.unsubscribe(body.clientid, filter);
+          const code = await registry.unsubscribe(body.clientid, filter, body.instance);
           if (code === undefined) throw unknownClient(body.clientid);
           all.push(resultOf(filter, code));
         }

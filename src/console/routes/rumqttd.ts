@@ -176,7 +176,7 @@ export function rumqttdRoutes(context: Context): readonly Route[] {
         const { rows } = await subscribersOf(context, params.filter);
         const waiters: unknown[] = [];
         for (const row of rows.slice(0, kMaxWaiters)) {
-          const detail = await deps.registry.client(row.clientId);
+          const detail = await deps.registry.client(row.clientId, row.instance);
           if (detail === undefined) continue;
           const status = statusOf(context, detail);
           const isCaughtUp = status !== null && status !== 'Ready' && status.Paused === 'Caughtup';

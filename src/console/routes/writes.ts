@@ -3,7 +3,7 @@ import type { DirectWriteResult } from '../../device/direct-write.js';
 import type { Qos } from '../../link/packets.js';
 import { Problem } from '../problem.js';
 import { type Route, route } from '../route.js';
-import { clientId, flag, input, integer, list, record, text } from '../schema.js';
+import { clientId, flag, input, instance, integer, list, record, text } from '../schema.js';
 import type { Context } from './context.js';
 import {
   type PayloadBody,
@@ -26,6 +26,7 @@ interface WriteBody extends PayloadBody {
   readonly topic: string;
   readonly qos: Qos;
   readonly queue: boolean;
+  readonly instance?: number;
   readonly timeout_ms: number;
   readonly properties?: PropertiesBody;
 }
@@ -35,6 +36,7 @@ interface Row {
   readonly outcome: DirectWriteResult['outcome'] | 'timed_out';
   readonly reason: string;
   readonly reason_code: number;
+  readonly instance: number;
 }
 
 export function writeRoutes({ deps }: Context): readonly Route[] {
@@ -59,6 +61,7 @@ export function writeRoutes({ deps }: Context): readonly Route[] {
           queue: flag('Whether the session of a client that is away may keep it.', {
             default: false,
           }),
+          instance: instance('the first if it is connected, else the next'),
           timeout_ms: integer('How long to wait for acknowledgements.', {
             minimum: 1,
             maximum: kMaxTimeoutMs,
@@ -79,6 +82,7 @@ export function writeRoutes({ deps }: Context): readonly Route[] {
               }),
               reason: text('Why it was dropped; else empty.'),
               reason_code: integer("Of the client's acknowledgement; else 0."),
+              instance: integer('Which connection of the Client Identifier it was.'),
             }),
             'One per client, in the order of outcomes.',
           ),
@@ -96,6 +100,7 @@ export function writeRoutes({ deps }: Context): readonly Route[] {
         await deps.directWrite(clients, body.topic, payloadOf(body), {
           qos: body.qos,
           queue: body.queue,
+          instance: body.instance,
           timeoutMs: body.timeout_ms,
           properties: properties === undefined ? undefined : propertiesOf(properties),
           onResult: (clientid, result) => results.push(rowOf(clientid, result)),
@@ -117,5 +122,6 @@ function rowOf(clientid: string, result: DirectWriteResult | undefined): Row {
     outcome: result?.outcome ?? 'timed_out',
     reason: result?.reason ?? '',
     reason_code: result?.reasonCode ?? 0,
+    instance: result?.instance ?? 0,
   };
 }

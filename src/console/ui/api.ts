@@ -82,6 +82,7 @@ export interface Page<T> {
 
 export interface ClientRow {
   readonly clientid: string;
+  readonly instance: number;
   readonly connected: boolean;
   readonly connection_id: string;
   readonly username: string | null;
@@ -106,6 +107,7 @@ export interface ClientRow {
 }
 
 export interface ClientDetail extends ClientRow {
+  readonly instances: readonly number[];
   readonly connection: {
     readonly receive_maximum: number;
     readonly maximum_packet_size: number;

@@ -92,7 +92,8 @@ export function App() {
 
 function Frame({ onLeave }: { onLeave: () => void }) {
   const route = useRoute();
-  const [first = '', id] = route;
+  const [first = '', id, which = ''] = route;
+  const instance = /^\d+$/.test(which) ? Number(which) : 0;
   const here = places.find(({ path }) => path === first) ?? places[0];
   const main = useRef<HTMLElement>(null);
   const title = id === undefined ? here.title : `${id} · ${here.title}`;
@@ -124,18 +125,25 @@ function Frame({ onLeave }: { onLeave: () => void }) {
         </ul>
       </nav>
       <main id="main" ref={main} tabIndex={-1}>
-        <Place path={here.path} id={id} />
+        <Place path={here.path} id={id} instance={instance} />
       </main>
     </div>
   );
 }
 
-function Place({ path, id }: { path: (typeof places)[number]['path']; id: string | undefined }) {
+interface PlaceProps {
+  readonly path: (typeof places)[number]['path'];
+  readonly id: string | undefined;
+  readonly instance: number;
+}
+
+function Place({ path, id, instance }: PlaceProps) {
   switch (path) {
     case 'overview':
       return <OverviewPage />;
     case 'clients':
-      return id === undefined ? <ClientsPage /> : <ClientPage key={id} id={id} />;
+      if (id === undefined) return <ClientsPage />;
+      return <ClientPage key={`${instance} ${id}`} id={id} instance={instance} />;
     case 'topics':
       return <TopicsPage />;
     case 'messages':

@@ -8,7 +8,7 @@ import {
   type SubscriptionRow,
   versionName,
 } from './api.js';
-import { State } from './clients.js';
+import { clientPlace, State } from './clients.js';
 import * as format from './format.js';
 import { useLive, useLoaded } from './hooks.js';
 import { Confirm, Empty, Facts, Failure, Heading, Panel, Wide } from './parts.js';
@@ -21,23 +21,27 @@ interface Loaded {
   readonly subscriptions: Page<SubscriptionRow>;
 }
 
-async function load(id: string, signal: AbortSignal): Promise<Loaded> {
+async function load(id: string, instance: number, signal: AbortSignal): Promise<Loaded> {
   const path = `api/v1/clients/${part(id)}`;
   const [client, subscriptions] = await Promise.all([
-    request<ClientDetail>(path, { signal }),
+    request<ClientDetail>(path, { signal, query: { instance } }),
     request<Page<SubscriptionRow>>(`${path}/subscriptions`, {
       signal,
-      query: { limit: kSubscriptions },
+      query: { limit: kSubscriptions, instance },
     }),
   ]);
   return { client, subscriptions };
 }
 
-export function ClientPage({ id }: { id: string }) {
-  const { data, error, reload } = useLoaded(id, (signal) => load(id, signal), kRefreshMs);
+export function ClientPage({ id, instance }: { id: string; instance: number }) {
+  const { data, error, reload } = useLoaded(
+    `${instance} ${id}`,
+    (signal) => load(id, instance, signal),
+    kRefreshMs,
+  );
   return (
     <>
-      <Heading title={id}>
+      <Heading title={instance === 0 ? id : `${id} #${instance}`}>
         <a href="#/clients">All clients</a>
       </Heading>
       <Failure>{error}</Failure>
@@ -77,6 +81,9 @@ function Detail({ client, subscriptions, onChange }: Loaded & { onChange: () => 
                   : format.words(client.disconnected_reason),
               ],
               ['I/O thread', client.thread],
+              ...(client.instances.length === 0 && client.instance === 0
+                ? []
+                : [['Connections of this id', <Others client={client} />] as const]),
             ]}
           />
         </Panel>
@@ -142,6 +149,23 @@ function Detail({ client, subscriptions, onChange }: Loaded & { onChange: () => 
   );
 }
 
+/** All connections of the Client Identifier, by their numbers. */
+function Others({ client }: { client: ClientDetail }) {
+  return (
+    <>
+      {[0, ...client.instances].map((instance) => (
+        <span key={instance}>
+          {instance === client.instance ? (
+            `#${instance} `
+          ) : (
+            <a href={clientPlace({ clientid: client.clientid, instance })}>#{instance} </a>
+          )}
+        </span>
+      ))}
+    </>
+  );
+}
+
 function Actions({ client, onChange }: { client: ClientDetail; onChange: () => void }) {
   const { hello } = useLive();
   const [asking, setAsking] = useState<'kick' | 'end'>();
@@ -153,7 +177,10 @@ function Actions({ client, onChange }: { client: ClientDetail; onChange: () => v
     setAsking(undefined);
     setFailure(undefined);
     try {
-      await request(what === 'kick' ? path : `${path}/session`, { method: 'DELETE' });
+      await request(what === 'kick' ? path : `${path}/session`, {
+        method: 'DELETE',
+        query: { instance: client.instance },
+      });
       setDone(what === 'kick' ? 'Its connection was closed.' : 'Its session was ended.');
     } catch (error) {
       setFailure(error instanceof Error ? error.message : String(error));

@@ -174,9 +174,10 @@ function ClientTable({ rows }: { rows: readonly ClientRow[] }) {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={row.clientid}>
+            <tr key={`${row.instance} ${row.clientid}`}>
               <th scope="row" class="mono">
-                <a href={`#/clients/${encodeURIComponent(row.clientid)}`}>{row.clientid}</a>
+                <a href={clientPlace(row)}>{row.clientid}</a>
+                {row.instance > 0 && <span class="muted"> #{row.instance}</span>}
               </th>
               <td>
                 <State row={row} />
@@ -195,6 +196,12 @@ function ClientTable({ rows }: { rows: readonly ClientRow[] }) {
       </table>
     </Wide>
   );
+}
+
+/** Which of several connections of one Client Identifier, if not the first, behind a "?". */
+export function clientPlace({ clientid, instance }: Pick<ClientRow, 'clientid' | 'instance'>) {
+  const which = instance === 0 ? '' : `?${instance}`;
+  return `#/clients/${encodeURIComponent(clientid)}${which}`;
 }
 
 export function State({ row }: { row: ClientRow }) {

@@ -23,9 +23,9 @@ export function useRoute(): readonly string[] {
 
 function readRoute(): readonly string[] {
   const [first = '', ...rest] = location.hash.replace(/^#\/?/, '').split('/');
-  const tail = rest.join('/');
+  const [tail = '', ...more] = rest.join('/').split('?');
   try {
-    return tail === '' ? [first] : [first, decodeURIComponent(tail)];
+    return tail === '' ? [first] : [first, decodeURIComponent(tail), ...more];
   } catch {
     return [first];
   }

@@ -174,6 +174,8 @@ bool PacketReader::next(Packet& out) {
       out.session_present = view.session_present;
       out.reason = view.reason;
       if (decoded != ReasonCode::success) break;
+      out.has_expiry = view.properties.has(PropertyId::session_expiry_interval);
+      out.expiry_s = view.properties.number_or(PropertyId::session_expiry_interval, 0);
       out.receive_maximum = view.properties.number_or(PropertyId::receive_maximum, 0);
       out.assigned_id = text_of(view.properties.view(PropertyId::assigned_client_identifier));
       out.reason_string = text_of(view.properties.view(PropertyId::reason_string));

@@ -153,6 +153,7 @@ describe('what asks for a closed port or for a disk stops the start', () => {
     ['allow_anonymous = true'],
     ['proxy_protocol = "off"'],
     ['[unified.1.connections]\nvalidate_tenant_prefix = false\nduplicate_client_id = "takeover"'],
+    ['[unified.1.connections]\nallow-duplicate-clientid = false\nduplicate_client_id = "allow"'],
     ['[unified.1.connections]\ndynamic_filters = false'],
     [
       '[device]\nme_topics = "off"\nme_patterns = ["v1/devices/me/claim", "v1/devices/me/x/{id}/#"]',
@@ -168,7 +169,10 @@ describe('what asks for a closed port or for a disk stops the start', () => {
     ['[unified.1.connections.atuh]\nuser = "x"', 'did you mean "auth"?'],
     ['[persistance]\npath = "x"', 'did you mean "persistence"?'],
     ['[security]\n[unified.1.passwords]\na = "b"', 'about access by its name'],
-    ['[unified.1.connections]\nallow-duplicate-clientid = true', 'about access by its name'],
+    [
+      '[unified.1.connections]\nallow-duplicate-clientid = true',
+      'here it is duplicate_client_id = "allow"',
+    ],
   ])('mistyped: %j', async (text, hint) => {
     const error = await refusal(`${listener}${text}\n`);
     expect(error.code).toBe('ST_CONFIG_UNSUPPORTED');
@@ -222,7 +226,7 @@ describe('values that are not allowed name file, line, key, value and range', ()
     ['[mqtt.max_inflight]\nx = 1', 'a.toml:3:1: [mqtt.max_inflight] is a table;'],
     ['[mqtt]\naccept_versions = []', 'allowed: a list of "3.1", "3.1.1", "5.0", at least one'],
     ['[mqtt]\naccept_versions = ["5"]', 'mqtt.accept_versions is ["5"];'],
-    ['[mqtt]\nduplicate_client_id = "allow"', 'allowed: "takeover", "reject"'],
+    ['[mqtt]\nduplicate_client_id = "both"', 'allowed: "takeover", "reject", "allow"'],
     ['[mqtt]\nqueue_overflow = "drop"', 'allowed: "drop_newest", "drop_oldest", "refuse"'],
     [
       '[router]\nshared_subscriptions_strategy = "round"',

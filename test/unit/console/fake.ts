@@ -41,6 +41,7 @@ import { FakeBroker } from '../fake-native.ts';
 export function client(clientId: string, more: Partial<ClientRow> = {}): ClientRow {
   return {
     clientId,
+    instance: 0,
     connectionId: '7',
     connected: true,
     username: undefined,
@@ -79,6 +80,7 @@ export const offline: Partial<ClientRow> = {
 export function subscription(clientId: string, filter: string): SubscriptionRow {
   return {
     clientId,
+    instance: 0,
     filter,
     qos: 1,
     noLocal: false,
@@ -131,6 +133,8 @@ export class FakeRegistry implements Registry {
   pages = 0;
   largestPage = 0;
   kicked: [string, number, string][] = [];
+  /** That kicks, ends and unsubscribes were asked for. */
+  instances: (number | undefined)[] = [];
   ended: string[] = [];
   subscribed: [string, SubscribeRequest][] = [];
 
@@ -139,8 +143,8 @@ export class FakeRegistry implements Registry {
     this.largestPage = Math.max(this.largestPage, page.limit);
     return Promise.resolve(pageOf(this.rows, page));
   }
-  client(clientId: string): Promise<ClientDetail | undefined> {
-    const row = this.rows.find((one) => one.clientId === clientId);
+  client(clientId: string, instance?: number): Promise<ClientDetail | undefined> {
+    const row = this.rows.find((one) => isMeant(one, clientId, instance));
     if (row === undefined) return Promise.resolve(undefined);
     const connection = row.connected
       ? {
@@ -161,11 +165,19 @@ export class FakeRegistry implements Registry {
       certificateName: undefined,
       expiresAt: 1_700_000_100_000,
     };
-    return Promise.resolve({ ...row, connection, identity, will: undefined, window: [], ...more });
+    const instances = this.rows
+      .filter((one) => one.clientId === clientId && one.instance > 0)
+      .map((one) => one.instance);
+    const rest = { connection, identity, will: undefined, window: [], instances };
+    return Promise.resolve({ ...row, ...rest, ...more });
   }
-  subscriptions(page: PageRequest & { readonly clientId?: string }) {
-    const { clientId } = page;
-    const rows = this.subs.filter((row) => clientId === undefined || row.clientId === clientId);
+  subscriptions(
+    page: PageRequest & { readonly clientId?: string; readonly instance?: number | undefined },
+  ) {
+    const { clientId, instance = 0 } = page;
+    const rows = this.subs.filter(
+      (row) => clientId === undefined || (row.clientId === clientId && row.instance === instance),
+    );
     return Promise.resolve(pageOf(rows, page));
   }
   routes(topic: string) {
@@ -203,17 +215,19 @@ export class FakeRegistry implements Registry {
     this.logRows = this.logRows.filter((one) => one.filter !== filter);
     return Promise.resolve(this.logRows.length < before);
   }
-  kick(clientId: string, reasonCode: number, reason: string) {
-    const row = this.rows.find((one) => one.clientId === clientId);
+  kick(clientId: string, reasonCode: number, reason: string, instance?: number) {
+    const row = this.rows.find((one) => isMeant(one, clientId, instance));
     if (row?.connected !== true) return Promise.resolve(false);
     this.kicked.push([clientId, reasonCode, reason]);
+    this.instances.push(instance);
     return Promise.resolve(true);
   }
-  endSession(clientId: string) {
+  endSession(clientId: string, instance?: number) {
     const before = this.rows.length;
-    this.rows = this.rows.filter((one) => one.clientId !== clientId);
+    this.rows = this.rows.filter((one) => !isMeant(one, clientId, instance));
     if (this.rows.length === before) return Promise.resolve(false);
     this.ended.push(clientId);
+    this.instances.push(instance);
     return Promise.resolve(true);
   }
   subscribe(clientId: string, request: SubscribeRequest) {
@@ -221,7 +235,8 @@ export class FakeRegistry implements Registry {
     this.subscribed.push([clientId, request]);
     return Promise.resolve<number>(request.filter.startsWith('refused') ? 0x87 : request.qos);
   }
-  unsubscribe(clientId: string, filter: string) {
+  unsubscribe(clientId: string, filter: string, instance?: number) {
+    this.instances.push(instance);
     if (!this.rows.some((one) => one.clientId === clientId)) return Promise.resolve(undefined);
     const known = this.subs.some((one) => one.clientId === clientId && one.filter === filter);
     return Promise.resolve(known ? 0 : 17);
@@ -237,6 +252,10 @@ export class FakeRegistry implements Registry {
       retainedBytes: 0,
     };
   }
+}
+
+function isMeant(row: ClientRow, clientId: string, instance: number | undefined): boolean {
+  return row.clientId === clientId && (instance === undefined || row.instance === instance);
 }
 
 export const emptyReport: ReloadReport = {

@@ -8,7 +8,7 @@ function world() {
   const sent: DirectWriteCommand[] = [];
   const writes = new DirectWrites({ directWrite: (command) => sent.push(command) });
   const answer = (writeId: number, outcome: 'delivered' | 'dropped' = 'delivered') =>
-    writes.handle({ kind: 'written', writeId, outcome, cause: 'none', reasonCode: 0 });
+    writes.handle({ kind: 'written', writeId, outcome, cause: 'none', reasonCode: 0, instance: 0 });
   const many = (count: number, options = {}) =>
     Array.from({ length: count }, (_, index) => writes.write(`c${index}`, 't', 'x', options));
   return { sent, writes, answer, many };

@@ -35,6 +35,7 @@ const alert = (count: number): AlertInfo => ({
   alert: 'queue_overflow',
   count,
   clientId: 'x',
+  instance: 0,
   filter: '',
   cause: undefined,
 });

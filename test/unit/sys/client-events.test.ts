@@ -10,6 +10,7 @@ import {
 
 const client: ConnectInfo = {
   clientId: 'dev',
+  instance: 0,
   username: undefined,
   address: 'link',
   listener: undefined,
@@ -68,6 +69,7 @@ test('what is not known is null, and a session that was there was not created', 
 test('the reason is the detail, or the cause in words', () => {
   const info = {
     clientId: 'dev',
+    instance: 0,
     username: 'u',
     address: '[::1]:4',
     cause: 'keep_alive_timeout' as const,
@@ -79,6 +81,6 @@ test('the reason is the detail, or the cause in words', () => {
       .reason;
   expect(reason('')).toBe('keep alive timeout');
   expect(reason('silent for 90 s')).toBe('silent for 90 s');
-  const ended = sessionEndMessage(1, { clientId: 'dev', cause: 'clean_start' }, now);
+  const ended = sessionEndMessage(1, { clientId: 'dev', instance: 0, cause: 'clean_start' }, now);
   expect(JSON.parse(ended.payload)).toMatchObject({ cause: 'clean_start', reason: 'clean start' });
 });

@@ -38,6 +38,7 @@ function make() {
 
 const gone: DisconnectInfo = {
   clientId: 'dev',
+  instance: 0,
   username: undefined,
   address: '1.2.3.4:5',
   cause: 'peer_closed',
@@ -150,7 +151,7 @@ describe('events', () => {
     expect(sent).toEqual([]);
     state.reached.add('$SYS/brokers/4/clients');
     sys.tell('disconnect', [gone]);
-    sys.tell('sessionEnd', [{ clientId: 'dev', cause: 'expired' }]);
+    sys.tell('sessionEnd', [{ clientId: 'dev', instance: 0, cause: 'expired' }]);
     await loaded();
     sys.tell('disconnect', [gone]);
     expect(sent.map(({ topic }) => topic)).toEqual([

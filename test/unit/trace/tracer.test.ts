@@ -31,6 +31,7 @@ const ping = (traceId: number, suppressed = 0): TraceEvent => ({
   direction: 'in',
   protocolVersion: '5.0',
   clientId: 'dev',
+  instance: 0,
   address: '127.0.0.1:5',
   packet: Buffer.from([0xc0, 0]),
   packetLength: 2,
