@@ -269,7 +269,9 @@ describe.each([1, 3])('%i I/O threads', (io_threads) => {
     await first.publish('v1/devices/me/rpc/request/1', 'to myself', { qos: 1 });
     expect((await beside.next()).topic).toBe('v1/devices/me/rpc/request/1');
     await first.mqtt.endAsync(true);
-    await eventually(async () => expect(await broker.clients.get(id)).toMatchObject({ instance: 1 }));
+    await eventually(async () =>
+      expect(await broker.clients.get(id)).toMatchObject({ instance: 1 }),
+    );
     expect(await state()).toMatchObject({ online: true });
     await beside.mqtt.endAsync(true);
     await eventually(async () => expect(await state()).toMatchObject({ online: false }));

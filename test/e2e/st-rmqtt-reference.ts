@@ -1,5 +1,8 @@
 // ST-RMQTT's reference configuration for tests: on free ports, and with variations.
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
+import { expect } from 'vitest';
 import { freePort } from './broker-process.js';
 import { type Program, readText } from './programs.js';
 
@@ -34,8 +37,38 @@ export async function reference(change: (text: string) => string = (text) => tex
 /** Puts lines behind the header of a table. */
 export const into = (table: string, lines: string) => (text: string) =>
   text.replace(`[${table}]\n`, `[${table}]\n${lines}\n`);
+/** A SUBSCRIBE to "t". */
+export const kSubscribe = (qos: number) => Buffer.from([0x82, 6, 0, 1, 0, 1, 0x74, qos]);
 export const warnings = (program: Program) =>
   program
     .log()
     .filter(({ level }) => level === 'warn')
     .map(({ msg }) => msg);
+
+const sockets: Socket[] = [];
+
+/** Of raw() and rawClient(). */
+export function closeSockets(): void {
+  for (const socket of sockets.splice(0)) socket.destroy();
+}
+
+/** MQTT 3.1.1, byte for byte. */
+export async function raw(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  sockets.push(socket);
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+export async function rawClient(port: number, id: string): Promise<Socket> {
+  const socket = await raw(port);
+  const body = Buffer.concat([
+    Buffer.from('00044d5154540402003c', 'hex'),
+    Buffer.from([0, id.length]),
+    Buffer.from(id),
+  ]);
+  socket.write(Buffer.concat([Buffer.from([0x10, body.length]), body]));
+  const [connack] = (await once(socket, 'data')) as [Buffer];
+  expect(connack.toString('hex')).toBe('20020000');
+  return socket;
+}

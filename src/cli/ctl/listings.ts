@@ -26,7 +26,7 @@ const versions: Readonly<Record<string, string>> = { 3: '3.1', 4: '3.1.1', 5: '5
 
 /** Empty for the first, which nearly all are. */
 const instanceColumn: Column<Row> = {
-  title: 'INSTANCE',
+  title: 'INST',
   of: ({ instance }) => (instance === 0 ? '' : cell(instance)),
   align: 'right',
 };

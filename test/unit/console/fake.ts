@@ -165,15 +165,12 @@ export class FakeRegistry implements Registry {
       certificateName: undefined,
       expiresAt: 1_700_000_100_000,
     };
-    const instances = this.rows
-      .filter((one) => one.clientId === clientId && one.instance > 0)
-      .map((one) => one.instance);
+    const beside = this.rows.filter((one) => one.clientId === clientId && one.instance > 0);
+    const instances = beside.map((one) => one.instance);
     const rest = { connection, identity, will: undefined, window: [], instances };
     return Promise.resolve({ ...row, ...rest, ...more });
   }
-  subscriptions(
-    page: PageRequest & { readonly clientId?: string; readonly instance?: number | undefined },
-  ) {
+  subscriptions(page: Parameters<Registry['subscriptions']>[0]) {
     const { clientId, instance = 0 } = page;
     const rows = this.subs.filter(
       (row) => clientId === undefined || (row.clientId === clientId && row.instance === instance),
@@ -216,8 +213,9 @@ export class FakeRegistry implements Registry {
     return Promise.resolve(this.logRows.length < before);
   }
   kick(clientId: string, reasonCode: number, reason: string, instance?: number) {
-    const row = this.rows.find((one) => isMeant(one, clientId, instance));
-    if (row?.connected !== true) return Promise.resolve(false);
+    if (!this.rows.some((one) => isMeant(one, clientId, instance) && one.connected)) {
+      return Promise.resolve(false);
+    }
     this.kicked.push([clientId, reasonCode, reason]);
     this.instances.push(instance);
     return Promise.resolve(true);

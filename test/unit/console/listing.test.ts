@@ -229,6 +229,7 @@ describe('filters of clients', () => {
     ['clientid', 'plant/*', 'line*'],
     ['clientid', '*line*1', '*line'],
     ['_like_clientid', 'line', 'Line'],
+    ['instance', 0, 1],
     ['connected', true, false],
     ['connection_id', '99', '9'],
     ['username', 'anna', 'ann'],

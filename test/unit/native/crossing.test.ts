@@ -242,10 +242,12 @@ describe('events', () => {
           flags: 16 + 64,
           client_id: 'a',
           address: 'x',
+          instance: 7,
         }),
       ),
     ).toMatchObject({
       kind: 'connected',
+      instance: 7,
       sessionExpiry: 30,
       protocolVersion: '5.0',
       flags: { sessionPresent: true, assignedId: true, cleanStart: false },
@@ -269,10 +271,11 @@ describe('events', () => {
   });
 
   test('the small ones', () => {
-    expect(read(eventRecord('session_ended', { cause: 1, client_id: 'a' }))).toEqual({
+    expect(read(eventRecord('session_ended', { cause: 1, client_id: 'a', instance: 3 }))).toEqual({
       kind: 'session_ended',
       cause: 'expired',
       clientId: 'a',
+      instance: 3,
     });
     expect(read(eventRecord('link_closed', { link_id: 4, cause: 15, reason_code: 0x8b }))).toEqual({
       kind: 'link_closed',
@@ -285,6 +288,7 @@ describe('events', () => {
       alert: 'queue_overflow',
       count: 12,
       clientId: 'a',
+      instance: 0,
       filter: '',
       cause: undefined,
     });

@@ -20,7 +20,9 @@ describe('clients', () => {
     const { code, output, complaints } = await ctl(['clients']);
     expect({ code, complaints }).toEqual({ code: 0, complaints: '' });
     const [head = '', first = '', second = ''] = lines(output);
-    expect(head).toMatch(/^CLIENT +STATE +ADDRESS +LISTENER +MQTT +USER +SINCE +SUBS +QUEUED/);
+    expect(head).toMatch(
+      /^CLIENT +INST +STATE +ADDRESS +LISTENER +MQTT +USER +SINCE +SUBS +QUEUED/,
+    );
     expect(first).toMatch(
       /^a +connected +127\.0\.0\.1:52110 +unified-1 +5\.0 +anna +2023-11-14T22:13:20Z +5 +0/,
     );
@@ -145,6 +147,30 @@ describe('clients', () => {
     expect((await ctl(['clients', 'kick', 'c'])).complaints).toContain('"c" is not connected');
     expect((await ctl(['clients', 'end', 'b'])).output).toBe('ended\n');
     expect(deps.registry.ended).toEqual(['b']);
+    expect(deps.registry.instances).toEqual([undefined, undefined]);
+  });
+
+  test('of several connections of one Client Identifier', async () => {
+    const { deps, ctl } = await runConsole();
+    deps.registry.rows = [client('a'), client('a', { instance: 12 })];
+    deps.registry.subs = [subscription('a', 'first'), { ...subscription('a', 'x'), instance: 12 }];
+    const table = lines((await ctl(['clients'])).output);
+    expect(table[1]).toMatch(/^a +connected /);
+    expect(table[2]).toMatch(/^a +12 +connected /);
+    expect((await ctl(['clients', 'show', 'a', '--instance', '12'])).output).toMatch(
+      /^instance +12$/m,
+    );
+    const of = await ctl(['subscriptions', '--client', 'a', '--instance', '12']);
+    expect(lines(of.output)[1]).toMatch(/^a +12 +x +1/);
+    expect((await ctl(['clients', 'kick', 'a', '--instance', '3'])).code).toBe(1);
+    expect((await ctl(['clients', 'kick', 'a', '--instance', '12'])).output).toBe('closed\n');
+    expect((await ctl(['unsubscribe', 'a', 'x', '--instance', '12'])).code).toBe(0);
+    expect((await ctl(['clients', 'end', 'a', '--instance', '0'])).output).toBe('ended\n');
+    expect(deps.registry.instances).toEqual([12, 12, 0]);
+    await ctl(['write', 'on', 't', 'x', '--instance', '2']);
+    expect(deps.written[0]?.options).toMatchObject({ instance: 2 });
+    expect((await ctl(['clients', 'kick', 'a', '--instance', 'x'])).code).toBe(2);
+    expect((await ctl(['subscriptions', '--instance', '1'])).code).toBe(2);
   });
 });
 
@@ -179,7 +205,7 @@ describe('on a terminal', () => {
     const { output } = await ctl(['subscriptions'], { width: 60 });
     const [head = '', first = '', second = ''] = lines(output);
     expect(first.length).toBeLessThanOrEqual(60);
-    expect(first).toMatch(/^x+… {2}plant\/[a-z/]*… +1$/);
+    expect(first).toMatch(/^x+… +plant\/[a-z/]*… +1$/);
     // Five characters in ten columns.
     expect(second.indexOf('a') + 5).toBe(head.indexOf('FILTER'));
     const whole = await ctl(['subscriptions']);
