@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { expect } from 'vitest';
-import { freePort } from './broker-process.js';
+import { freePort, launch } from './broker-process.js';
 import { type Program, readText } from './programs.js';
 
 export const fixture = resolve(import.meta.dirname, '../unit/config/fixtures/rumqttd.toml');
@@ -37,6 +37,17 @@ export async function reference(change: (text: string) => string = (text) => tex
 /** Puts lines behind the header of a table. */
 export const into = (table: string, lines: string) => (text: string) =>
   text.replace(`[${table}]\n`, `[${table}]\n${lines}\n`);
+/** What `st-mqttd check` says of a file. */
+export async function checkFile(file: string) {
+  const { child, errors, exited } = launch(['check', '-c', file]);
+  let output = '';
+  child.stdout?.on('data', (data) => {
+    output += data;
+  });
+  const { code } = await exited;
+  return { code, output, errors: errors() };
+}
+
 /** A SUBSCRIBE to "t". */
 export const kSubscribe = (qos: number) => Buffer.from([0x82, 6, 0, 1, 0, 1, 0x74, qos]);
 export const warnings = (program: Program) =>

@@ -11,6 +11,7 @@ import { accepts, freePort, launch, standIn } from './broker-process.js';
 import { Client, type Version } from './mqttjs-client.js';
 import { Programs, readText } from './programs.js';
 import {
+  checkFile,
   closeSockets,
   fixture,
   into,
@@ -48,14 +49,7 @@ function write(text: string): string {
 /** What `st-mqttd check` ends with. */
 async function check(change: (text: string) => string) {
   const { text } = await reference(change);
-  const file = write(text);
-  const { child, errors, exited } = launch(['check', '-c', file]);
-  let output = '';
-  child.stdout?.on('data', (data) => {
-    output += data;
-  });
-  const { code } = await exited;
-  return { code, output, errors: errors() };
+  return checkFile(write(text));
 }
 
 describe.skipIf(standIn)("ST-RMQTT's reference configuration", () => {

@@ -12,7 +12,10 @@ export interface Subscribe {
   readonly retain_handling: 0 | 1 | 2;
 }
 
-type Client = Pick<ConnectInfo, 'clientId' | 'username' | 'connectionId' | 'sessionPresent'>;
+type Client = Pick<
+  ConnectInfo,
+  'clientId' | 'instance' | 'username' | 'connectionId' | 'sessionPresent'
+>;
 
 export interface SubscriberDeps {
   readonly registry: () => Pick<Registry, 'subscribe' | 'subscriptions'>;
@@ -63,9 +66,9 @@ export class AutoSubscriber {
   }
 
   async #subscribe(client: Client): Promise<void> {
-    const { clientId, sessionPresent } = client;
+    const { clientId, instance, sessionPresent } = client;
     try {
-      const has = sessionPresent ? await this.#filtersOf(clientId) : new Set<string>();
+      const has = sessionPresent ? await this.#filtersOf(clientId, instance) : new Set<string>();
       for (const rule of this.#rules) await this.#apply(client, rule, has);
     } catch (error) {
       // The broker stops, or what comes is not for it.
@@ -74,7 +77,7 @@ export class AutoSubscriber {
   }
 
   async #apply(client: Client, rule: Subscribe, has: ReadonlySet<string>): Promise<void> {
-    const { clientId } = client;
+    const { clientId, instance } = client;
     const { topic_filter, qos, no_local, retain_as_published, retain_handling } = rule;
     const filter = filterFor(topic_filter, client);
     if (filter === undefined) {
@@ -87,7 +90,7 @@ export class AutoSubscriber {
       return;
     }
     const code = await this.#deps.registry().subscribe(clientId, {
-      ...{ filter, qos, noLocal: no_local },
+      ...{ instance, filter, qos, noLocal: no_local },
       ...{ retainAsPublished: retain_as_published, retainHandling: retain_handling },
     });
     // Without a code its session has ended meanwhile.
@@ -100,10 +103,11 @@ export class AutoSubscriber {
     this.#say(topic_filter, 'refused', { clientId, filter, reasonCode: code });
   }
 
-  async #filtersOf(clientId: string): Promise<ReadonlySet<string>> {
+  async #filtersOf(clientId: string, instance: number): Promise<ReadonlySet<string>> {
     const found = new Set<string>();
+    const whose = { clientId, instance, limit: kPage };
     for (let cursor: string | undefined; ; ) {
-      const page = await this.#deps.registry().subscriptions({ clientId, limit: kPage, cursor });
+      const page = await this.#deps.registry().subscriptions({ ...whose, cursor });
       for (const { filter } of page.items) found.add(filter);
       cursor = page.next;
       if (cursor === undefined) return found;

@@ -25,11 +25,15 @@ const leftOut = ({ leftOut }: { readonly leftOut: number }): Body =>
 type Whose = {
   readonly address: string;
   readonly clientId: string;
+  /** Of several connections of a Client Identifier; of the first it is left out. */
+  readonly instance?: number;
   readonly username: string | undefined;
 };
-const whose = ({ address, clientId, username }: Whose): Body => ({
+const which = (instance = 0): Body => (instance === 0 ? {} : { instance });
+const whose = ({ address, clientId, instance, username }: Whose): Body => ({
   ipaddress: address,
   clientid: clientId,
+  ...which(instance),
   username: username ?? null,
 });
 
@@ -73,8 +77,9 @@ export const created = (client: ConnectInfo, now: number): Body => ({
   created_at: now,
 });
 
-export const terminated = ({ clientId, cause }: SessionEndInfo): Body => ({
+export const terminated = ({ clientId, instance, cause }: SessionEndInfo): Body => ({
   clientid: clientId,
+  ...which(instance),
   reason: cause,
 });
 
