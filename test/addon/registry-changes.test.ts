@@ -36,7 +36,7 @@ describe.each([1, 3])('%i I/O threads', (io_threads) => {
     await client.wire.expectClosed();
     expect(await broker.registry.client(client.clientId)).toBeUndefined();
     expect(await broker.registry.endSession(client.clientId)).toBe(false);
-    expect(ended).toEqual([{ clientId: client.clientId, cause: 'administrative' }]);
+    expect(ended).toEqual([{ clientId: client.clientId, instance: 0, cause: 'administrative' }]);
     const again = await Client.connect(address, options);
     expect(again.connack.sessionPresent).toBe(false);
     expect(broker.registry.totals()).toMatchObject({ sessions: 1, connected: 1, subscriptions: 0 });

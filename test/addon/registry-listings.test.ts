@@ -37,6 +37,7 @@ describe.each([1, 3])('subscriptions, %i I/O threads', (io_threads) => {
     await one.subscribe({ filter: '$share/gr/b/#', qos: 1 });
     await two.subscribe('a/+/"c"');
     const plain = {
+      instance: 0,
       noLocal: false,
       retainAsPublished: false,
       retainHandling: 0,
@@ -49,6 +50,7 @@ describe.each([1, 3])('subscriptions, %i I/O threads', (io_threads) => {
       expect.arrayContaining([
         {
           clientId: 'one',
+          instance: 0,
           filter: 'a/+/"c"',
           qos: 2,
           noLocal: true,

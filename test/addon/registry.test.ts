@@ -39,6 +39,7 @@ describe.each([1, 3])('clients, %i I/O threads', (io_threads) => {
     expect(others).toEqual([]);
     expect(row).toEqual({
       clientId: 'dev "1"\\\t\u{1F600}',
+      instance: 0,
       connectionId: expect.stringMatching(/^\d+$/),
       connected: true,
       username: 'ada',
