@@ -187,13 +187,13 @@ export class DirectWrites {
       const write = next.value;
       this.#waiting.delete(write);
       const { clientId, message } = write;
-      const { topic, properties, payload, qos, queue, expiry } = message;
+      const { topic, properties, payload, qos, queue, instance, expiry } = message;
       const writeId = ++this.#lastId;
       write.id = writeId;
       this.#underWay.set(writeId, write);
       this.#bytesUnderWay += payload.length;
-      const what = { writeId, clientId, topic, properties, payload, qos, queue, expiry };
-      this.#writer.directWrite(what);
+      const more = { qos, queue, instance, expiry };
+      this.#writer.directWrite({ writeId, clientId, topic, properties, payload, ...more });
     }
   }
 
