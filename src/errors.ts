@@ -172,7 +172,11 @@ export function fail<C extends ErrorCode>(
 
 /** The text of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  try {
+    return thrown instanceof Error ? String(thrown.message) : String(thrown);
+  } catch {
+    return 'something that has no text'; // an object without a prototype, a getter that throws
+  }
 }
 
 /** A system error's code ('EADDRINUSE'), or undefined. */

@@ -111,6 +111,13 @@ void records(std::string& out) {
         F(SubscribeHook, client_id_bytes), F(SubscribeHook, username_bytes),
         F(SubscribeHook, tenant_bytes), F(SubscribeHook, device_id_bytes),
         F(SubscribeHook, filters_bytes));
+  EVENT(DeliverHook, deliver_hook, F(DeliverHook, hook_id), F(DeliverHook, connection_id),
+        F(DeliverHook, listener_id), F(DeliverHook, expiry_s), F(DeliverHook, qos),
+        F(DeliverHook, retain), F(DeliverHook, flags), F(DeliverHook, protocol_level),
+        F(DeliverHook, client_id_bytes), F(DeliverHook, username_bytes),
+        F(DeliverHook, tenant_bytes), F(DeliverHook, device_id_bytes), F(DeliverHook, topic_bytes),
+        F(DeliverHook, properties_bytes), F(DeliverHook, payload_bytes),
+        F(DeliverHook, publisher_bytes), F(DeliverHook, padding));
   EVENT(Notice, notice, F(Notice, connection_id), F(Notice, left_out), F(Notice, notice),
         F(Notice, cause), F(Notice, packet_id), F(Notice, qos), F(Notice, reason_code),
         F(Notice, client_id_bytes), F(Notice, topic_bytes));

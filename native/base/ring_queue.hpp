@@ -58,6 +58,18 @@ class RingQueue {
     size_ = (size_ + 1) & kSizeMask;
     return *at;
   }
+  /// In front of the element at `index`, at the cost of moving those before it.
+  T& insert(std::size_t index, T value) noexcept {
+    if (index == 0 && size_ == 0) return push_back(std::move(value));
+    if (size_ == capacity()) grow();
+    head_ = (head_ - 1) & (capacity() - 1);
+    size_ = (size_ + 1) & kSizeMask;
+    if (index == 0) return *::new (static_cast<void*>(slot(0))) T(std::move(value));
+    ::new (static_cast<void*>(slot(0))) T(std::move(*slot(1)));
+    for (std::size_t at = 1; at < index; ++at) *slot(at) = std::move(*slot(at + 1));
+    *slot(index) = std::move(value);
+    return *slot(index);
+  }
   void pop_front() noexcept {
     slot(0)->~T();
     head_ = (head_ + 1) & (capacity() - 1);

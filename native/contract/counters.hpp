@@ -127,7 +127,10 @@ namespace stmqtt::contract {
   X(delayed_invalid)             X(delayed_not_held)            X(delayed_dropped_full)            \
   X(delayed_dropped_end)         X(delayed_messages)            X(delayed_bytes)                 \
   /* connections of a Client Identifier beside its first; connected is a gauge */                  \
-  X(duplicates_admitted)         X(duplicates_connected)
+  X(duplicates_admitted)         X(duplicates_connected)                                          \
+  /* hooks on deliveries; asked is a gauge, waits are by the bound that was reached */              \
+  X(hook_deliveries)             X(hook_deliveries_asked)       X(dropped_by_deliver_hook)       \
+  X(hook_waits_receiver)         X(hook_waits_thread)           X(hook_waits_events)
 // clang-format on
 
 /// Index of a counter in a thread's block.

@@ -36,6 +36,7 @@ enum class EventKind : std::uint16_t {
   publish_hook = 16,    ///< a PUBLISH, or a Will, waits for a hook_verdict command
   written = 15,         ///< answers a direct_write command; never left out
   subscribe_hook = 17,  ///< a SUBSCRIBE waits for one
+  deliver_hook = 18,    ///< a message waits for one on its way to one receiver
   notice = 19,          ///< what hooks are told; left out where TypeScript is far behind
 };
 
@@ -50,7 +51,7 @@ enum class CommandKind : std::uint16_t {
   query = 8,        ///< asks for a page of a listing, or for a change of a session; answered by reply
   publish = 9,      ///< an Application Message of the broker's own: no client sent it
   direct_write = 10,  ///< a message for one client by name; answered by written
-  hook_verdict = 11,  ///< answers publish_hook and subscribe_hook; one that comes too late is counted
+  hook_verdict = 11,  ///< answers publish_hook, subscribe_hook and deliver_hook; a late one is counted
 };
 
 /// Bits of ConnectRequest::flags, Connected::flags.
@@ -345,13 +346,13 @@ struct Verdict {
   std::uint32_t auth_data_bytes;         ///< of CONNACK, or of the AUTH packet
 };
 
-/// Bits of PublishHook::flags and SubscribeHook::flags.
+/// Bits of the flags of PublishHook, SubscribeHook and DeliverHook.
 enum HookFlag : std::uint8_t {
   kHookIsLink = 1,
   kHookIsWill = 2,      ///< its connection has ended
   kHookIsInTenant = 4,  ///< of a SUBSCRIBE: the filters stand behind its tenant inside
 };
-/// In PublishHook: the message does not expire.
+/// In PublishHook and DeliverHook: the message does not expire.
 inline constexpr std::uint32_t kNoExpiry = 0xFFFFFFFF;
 
 struct PublishHook {
@@ -388,6 +389,28 @@ struct SubscribeHook {
   std::uint32_t filters_bytes;    ///< the packet's payload: filters with their options
 };
 
+/// All but the message and its publisher is about the receiver.
+struct DeliverHook {
+  RecordHeader header;
+  std::uint64_t hook_id;        ///< of the verdict; its first byte is the I/O thread
+  std::uint64_t connection_id;
+  std::uint32_t listener_id;
+  std::uint32_t expiry_s;       ///< that is left; kNoExpiry
+  std::uint8_t qos;             ///< that it is delivered with
+  std::uint8_t retain;          ///< likewise
+  std::uint8_t flags;           ///< HookFlag
+  std::uint8_t protocol_level;  ///< 3, 4 or 5
+  std::uint32_t client_id_bytes;
+  std::uint32_t username_bytes;
+  std::uint32_t tenant_bytes;
+  std::uint32_t device_id_bytes;
+  std::uint32_t topic_bytes;       ///< in its internal form; of a DirectWrite as it was given
+  std::uint32_t properties_bytes;  ///< encoded, without what is added for the receiver
+  std::uint32_t payload_bytes;
+  std::uint32_t publisher_bytes;   ///< encoded User Properties that say who published; 0 = unknown
+  std::uint32_t padding;
+};
+
 enum class NoticeKind : std::uint16_t { ack = 1, drop = 2, unsubscribe = 3 };
 
 /// Why a message did not get to its receiver.
@@ -403,6 +426,7 @@ enum class DropCause : std::uint16_t {
   shared_no_member = 8,
   memory_budget = 9,
   hook = 10,
+  deliver_hook = 11,
 };
 
 struct Notice {
@@ -426,6 +450,7 @@ enum class HookAction : std::uint8_t { pass = 0, drop = 1, change = 2, subscribe
 enum HookVerdictFlag : std::uint8_t {
   kHookVerdictTimedOut = 1,  ///< a hook did not answer in time; for the counters
   kHookVerdictFailed = 2,    ///< a hook failed; for the counters
+  kHookVerdictOfDelivery = 4,  ///< it answers a deliver_hook; of a change, payload and properties count
 };
 
 struct HookVerdict {
@@ -540,8 +565,9 @@ enum class WriteCause : std::uint8_t {
   refused = 8,          ///< by the client: reason_code
   memory = 9,           ///< QoS 0, and max_memory_bytes is used up
   invalid = 10,         ///< the topic is not a Topic Name
+  hook = 11,            ///< an application's hook said so
 };
-inline constexpr std::uint8_t kWriteCauseCount = 11;
+inline constexpr std::uint8_t kWriteCauseCount = 12;
 
 struct Written {
   RecordHeader header;

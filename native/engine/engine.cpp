@@ -382,14 +382,14 @@ ThreadIndex Engine::choose_thread() noexcept {
 bool Engine::add_link(std::uint32_t link_id, ThreadIndex thread) {
   const std::lock_guard lock(links_mutex_);
   const bool is_new = link_threads_.emplace(link_id, thread).second;
-  if (is_new) tables_.links.fetch_add(1, std::memory_order_relaxed);
+  if (is_new) tables_.told.fetch_add(1, std::memory_order_relaxed);
   return is_new;
 }
 
 void Engine::forget_link(std::uint32_t link_id, std::uint32_t hop) {
   {
     const std::lock_guard lock(links_mutex_);
-    if (link_threads_.erase(link_id) > 0) tables_.links.fetch_sub(1, std::memory_order_relaxed);
+    if (link_threads_.erase(link_id) > 0) tables_.told.fetch_sub(1, std::memory_order_relaxed);
   }
   if (hop == 0) return;
   for (auto& worker : workers_) worker->put(LinkGone{link_id, hop});

@@ -267,6 +267,7 @@ void Worker::step_drain() noexcept {
     drain_look_ms_ = now;
   }
   if (drain_step_ == DrainStep::closing && now >= drain_look_ms_) {
+    if (late) shard_.end_asks();
     const std::size_t left = shard_.close_finished();
     drain_look_ms_ = std::min(now + kDrainLookMs, drain_close_ms_);
     if (left > 0 && late) {

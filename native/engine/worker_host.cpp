@@ -34,6 +34,7 @@ bool may_be_dropped(EventKind kind) noexcept {
     case EventKind::trace:
     case EventKind::publish_hook:
     case EventKind::subscribe_hook:
+    case EventKind::deliver_hook:
     case EventKind::notice:
       return true;
     case EventKind::disconnected:
@@ -87,7 +88,7 @@ bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fi
   // A trace was asked for by its own call.
   const bool always = kind == EventKind::connect_request || kind == EventKind::auth_request ||
                       kind == EventKind::trace || kind == EventKind::trace_end ||
-                      kind == EventKind::publish_hook ||
+                      kind == EventKind::publish_hook || kind == EventKind::deliver_hook ||
                       kind == EventKind::subscribe_hook || kind == EventKind::notice;
   if (!wanted && !always) return false;
   if (kind == EventKind::log &&
@@ -106,7 +107,8 @@ bool Worker::event(EventKind kind, contract::RecordHeader& fixed, std::size_t fi
             .count());
   }
   if (may_be_dropped(kind) && events_.crowded()) {
-    if (kind == EventKind::publish_hook || kind == EventKind::subscribe_hook) {
+    if (kind == EventKind::publish_hook || kind == EventKind::subscribe_hook ||
+        kind == EventKind::deliver_hook) {
       return false;  // not left out: its client waits
     }
     counters_.add(Counter::events_dropped);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "base/message.hpp"
 #include "base/pool.hpp"
@@ -24,6 +25,8 @@ struct DeliveryOptions {
 struct DeliveryExtras {
   SharedState* group = nullptr;  ///< owns a count
   WriteMark write;               ///< of a DirectWrite
+  Message* original = nullptr;   ///< owns a count; before a hook changed it for this receiver
+  std::uint32_t ask = 0;         ///< of a delivery that hooks are asked about: see DeliverDesk
   std::uint32_t id_count = 0;
 
   [[nodiscard]] std::uint32_t* ids() noexcept {
@@ -45,6 +48,16 @@ enum class DeliveryState : std::uint8_t {
   released,     ///< PUBREL sent, or to be sent after a reconnect; waits for PUBCOMP
 };
 
+/// What hooks make of a delivery that waits in the queue.
+enum class HookState : std::uint8_t {
+  unseen,    ///< whether one looks at its topic is not known
+  unhooked,  ///< none did when it was looked at last
+  waiting,   ///< until hooks may be asked about it
+  asked,     ///< waits for its verdict
+  passed,    ///< may go, as it is by now
+  dropped,   ///< goes nowhere; leaves when it is its turn
+};
+
 /// Trivially movable; whoever takes it out of its container destroys it with drop_delivery().
 struct Delivery {
   Message* message = nullptr;  ///< owns a count; null where no resend can be asked for
@@ -55,8 +68,11 @@ struct Delivery {
   std::uint8_t retain : 1 = 0;
   std::uint8_t dup : 1 = 0;           ///< was sent on an earlier connection
   std::uint8_t on_wire : 1 = 0;       ///< PUBREL state: PUBREL sent on this connection
-  DeliveryState state = DeliveryState::queued;
+  std::uint8_t ahead : 1 = 0;         ///< in the queue, in front of what came since a subscription
+  DeliveryState state : 4 = DeliveryState::queued;
+  HookState hook : 4 = HookState::unseen;
 };
+static_assert(sizeof(Delivery) == 24);
 
 /// The Subscription Identifiers to send with it. Valid while the delivery is neither moved nor
 /// dropped.
@@ -68,10 +84,25 @@ struct Delivery {
 [[nodiscard]] inline SharedState* shared_group(const Delivery& d) noexcept {
   return d.extras == nullptr ? nullptr : d.extras->group;
 }
+/// It waits for a hook, and what is behind it in the queue does, too.
+[[nodiscard]] inline bool is_held(const Delivery& d) noexcept {
+  return d.hook == HookState::asked || d.hook == HookState::waiting;
+}
 [[nodiscard]] inline bool is_direct(const Delivery& d) noexcept {
   return d.extras != nullptr && d.extras->write.direct;
 }
+/// What the store knows it as.
+[[nodiscard]] inline Message* stored_message(const Delivery& d) noexcept {
+  return d.extras != nullptr && d.extras->original != nullptr ? d.extras->original : d.message;
+}
+/// Before hooks changed it for its receiver.
+inline void restore_message(Delivery& d) noexcept {
+  if (d.extras == nullptr || d.extras->original == nullptr) return;
+  if (d.message != nullptr) d.message->release();
+  d.message = std::exchange(d.extras->original, nullptr);
+}
 inline void drop_message(Delivery& d) noexcept {
+  restore_message(d);
   if (d.message != nullptr) d.message->release();
   d.message = nullptr;
 }

@@ -32,6 +32,8 @@ const char* write_cause_text(WriteCause cause) noexcept {
       return "the memory budget is used up";
     case WriteCause::invalid:
       return "not a Topic Name";
+    case WriteCause::hook:
+      return "a hook dropped it";
   }
   return "";
 }

@@ -26,6 +26,7 @@ DeliveryExtras* DeliveryExtras::make(SharedState* group,
 
 void DeliveryExtras::destroy(DeliveryExtras* extras) noexcept {
   if (extras->group != nullptr) extras->group->release();
+  if (extras->original != nullptr) extras->original->release();
   pool_free(extras, sizeof(DeliveryExtras) + extras->id_count * sizeof(std::uint32_t));
 }
 
@@ -68,6 +69,8 @@ void Session::discard(SendContext& cx) noexcept {
   cx.counters.add(Counter::messages_queued, -static_cast<std::int64_t>(queue_.size()));
   cx.counters.add(Counter::messages_in_flight, -static_cast<std::int64_t>(window_.size()));
   if (lost > 0) cx.counters.add(Counter::dropped_session_ended, lost);
+  if (asked_ > 0) withdraw_asks(cx);
+  ahead_ = 0;
   const WriteEnd end = WriteEnd::dropped(contract::WriteCause::session_ended);
   window_.for_each([&](Delivery& d) { end_delivery(cx, d, end); });
   window_.clear();
@@ -85,7 +88,7 @@ void Session::finish(SendContext& cx, Delivery& delivery, const WriteEnd& end) n
   const std::uint16_t packet_id = delivery.packet_id;
   if (persistent()) {
     cx.gate.note(
-        Commit{CommitKind::outbound_done, packet_id, ref_, delivery.message, nullptr, {}});
+        Commit{CommitKind::outbound_done, packet_id, ref_, stored_message(delivery), nullptr, {}});
   }
   end_delivery(cx, delivery, end);
   window_.erase(packet_id);
@@ -190,7 +193,7 @@ void Session::commit(SendContext& cx, Delivery& delivery, PromiseKind step) noex
   promise.packet_id = delivery.packet_id;
   promise.ticket = cx.gate.commit(
       Commit{publish ? CommitKind::outbound_id : CommitKind::outbound_pubrec, delivery.packet_id,
-             ref_, delivery.message, nullptr, {}});
+             ref_, stored_message(delivery), nullptr, {}});
   delivery.state = publish ? DeliveryState::committing : DeliveryState::pubrec_committing;
   cx.promises.push_back(std::move(promise));
 }
@@ -235,6 +238,8 @@ void Session::attach(SendContext& cx, Client& client) noexcept {
 
 void Session::detach(SendContext& cx) noexcept {
   client_ = nullptr;
+  // Whoever comes next is another receiver to hooks.
+  if (asked_ > 0) [[unlikely]] withdraw_asks(cx);
   if (cx.writes.under_way() > 0) [[unlikely]] settle_writes(cx);
   // QoS 0 is not kept for a client that is away.
   if (queued_qos0_ == 0) return;

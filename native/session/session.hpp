@@ -25,6 +25,7 @@
 namespace stmqtt {
 
 class AccessChecks;
+class DeliverDesk;
 class LogHandover;
 namespace wire {
 struct PublishOut;
@@ -62,6 +63,7 @@ struct SendContext {
   AccessChecks& access;
   DirectWrites& writes;
   HookNotices& notices;
+  DeliverDesk& desk;
   std::uint64_t now_ms;
   TurnDeliveries deliveries{};
 };
@@ -111,6 +113,20 @@ class Session : public TimerNode {
   // --- sending
   /// Sends, queues or drops (counted) one message.
   void deliver(SendContext& cx, Publication& publication, const DeliveryOptions& options) noexcept;
+  /// deliver() of a message whose topic hooks want to see on its way to receivers.
+  void deliver_hooked(SendContext& cx, Publication& publication,
+                      const DeliveryOptions& options) noexcept;
+  /// A retained message, or one of a log, that hooks want to see, or that comes behind one: waits in
+  /// front of what was published since. False: there is no room now.
+  [[nodiscard]] bool queue_ahead(SendContext& cx, Publication& publication,
+                                 const DeliveryOptions& options) noexcept;
+  /// Deliveries wait in front of what was published since a subscription.
+  [[nodiscard]] bool has_ahead() const noexcept { return ahead_ > 0; }
+  /// The delivery with an ask that has not ended.
+  [[nodiscard]] Delivery& asked(std::uint32_t ask) noexcept;
+  /// Hooks have answered about the delivery with this ask; `changed` may be none. The ask ends.
+  void on_delivery_verdict(SendContext& cx, std::uint32_t ask, HookState state,
+                           MessageRef changed) noexcept;
   /// Sends a retained message now, ahead of the queue; the window is open for QoS 1 and 2.
   void send_retained(SendContext& cx, Publication& publication,
                      const DeliveryOptions& options) noexcept;
@@ -217,8 +233,8 @@ class Session : public TimerNode {
   Will* will = nullptr;              ///< owned
   std::uint8_t* username = nullptr;  ///< from the pool; owned
   std::uint32_t username_bytes = 0;
-  Identity* identity = nullptr;      ///< of its latest client; owned; null = nothing is known
   std::uint32_t expiry_s = 0;        ///< Session Expiry Interval; kNeverExpires
+  Identity* identity = nullptr;      ///< of its latest client; owned; null = nothing is known
   std::uint64_t expires_at_ms = 0;   ///< 0 = not running
   std::uint64_t will_due_ms = 0;     ///< 0 = not running
   bool authenticated = false;        ///< username stands behind a verdict
@@ -232,6 +248,7 @@ class Session : public TimerNode {
   std::uint8_t last_cause = 0;
   std::uint8_t device = 0;           ///< DeviceFlag bits
   std::uint8_t dress = 0;            ///< DressFlag bits
+  bool in_hook_line = false;         ///< DeliverDesk::line_ has it
   // Seconds of the monotonic clock, for queries.
   std::uint32_t created_s = 0;
   std::uint32_t connected_s = 0;
@@ -259,8 +276,21 @@ class Session : public TimerNode {
   void mark_write(SendContext& cx, Delivery& d, const WriteMark& mark) noexcept;
   /// The connection has ended: what that means for DirectWrites.
   void settle_writes(SendContext& cx) noexcept;
+  [[nodiscard]] Delivery make_delivery(Publication& publication,
+                                       const DeliveryOptions& options) noexcept;
+  // session_hooks.cpp
+  /// Asks about those at the front of the queue that hooks want to see.
+  void ask_ahead(SendContext& cx) noexcept;
+  void ask(SendContext& cx, Delivery& d) noexcept;
+  /// What is to be done with one whose turn it is: passed, asked (it waits), or dropped.
+  [[nodiscard]] HookState hook_state(SendContext& cx, Delivery& d) noexcept;
+  [[nodiscard]] HookState consult(SendContext& cx, Delivery& d) noexcept;
+  /// It is held no longer.
+  void end_ask(SendContext& cx, Delivery& d) noexcept;
+  void withdraw_asks(SendContext& cx) noexcept;
+  void note_hook_drop(SendContext& cx, const Delivery& d) noexcept;
   /// Takes a delivery that is about to leave the queue out of the sums.
-  void leave_queue(SendContext& cx, const Delivery& delivery) noexcept;
+  void leave_queue(SendContext& cx, Delivery& delivery) noexcept;
   /// QoS 0 does not wait behind QoS 1 and 2 for the window.
   void pump_qos0(SendContext& cx) noexcept;
   [[nodiscard]] Sent write_form(SendContext& cx, Publication& publication, std::uint8_t qos,
@@ -303,10 +333,13 @@ class Session : public TimerNode {
   [[nodiscard]] bool keeps_message(const SendContext& cx, SharedState* group) const noexcept;
 
   std::uint32_t dropped_ = 0;
-  std::uint32_t queued_qos0_ = 0;  ///< how many in the queue are of QoS 0
+  /// QoS 0 goes into the queue while this is not 0: how many in it are of QoS 0, or held.
+  std::uint32_t queued_qos0_ = 0;
   SessionRef ref_;
   std::uint16_t next_packet_id_ = 1;
   std::uint16_t unsent_ = 0;  ///< window entries not sent on this connection yet
+  std::uint16_t asked_ = 0;   ///< in the queue: is_held()
+  std::uint16_t ahead_ = 0;   ///< in the queue: Delivery::ahead
   SessionKey* key_;           ///< owned
   const Limits* limits_;      ///< of the listener of its latest client; borrowed
   Client* client_ = nullptr;  ///< borrowed; null while disconnected
@@ -330,9 +363,10 @@ void Session::take_shared(SendContext& cx, F&& movable, RingQueue<Delivery>& out
     }
     if (d->state == DeliveryState::unsent) --unsent_;
     if (persistent()) {
-      cx.gate.note(Commit{CommitKind::outbound_done, id, ref_, d->message, nullptr, {}});
+      cx.gate.note(Commit{CommitKind::outbound_done, id, ref_, stored_message(*d), nullptr, {}});
     }
     Delivery moved = *d;
+    restore_message(moved);  // what a hook made of it was for this receiver
     moved.packet_id = 0;
     moved.state = DeliveryState::queued;
     window_.erase(id);
@@ -344,6 +378,7 @@ void Session::take_shared(SendContext& cx, F&& movable, RingQueue<Delivery>& out
     SharedState* group = shared_group(d);
     if (group == nullptr || !movable(*group)) continue;
     leave_queue(cx, d);
+    restore_message(d);
     out.push_back(Delivery{d});
     d.message = nullptr;  // marks it as taken
     d.extras = nullptr;

@@ -3,6 +3,7 @@
 
 #include "base/hash.hpp"
 #include "session/access.hpp"
+#include "session/deliver_desk.hpp"
 #include "session/asks.hpp"
 #include "session/hook_notices.hpp"
 #include "session/session.hpp"
@@ -259,63 +260,16 @@ bool Session::is_denied(SendContext& cx, const Delivery& delivery) noexcept {
   return !is_direct(delivery) && !cx.access.may_receive(*this, delivery.message->topic());
 }
 
-bool Session::enqueue(SendContext& cx, Publication& publication,
-                      const DeliveryOptions& options) noexcept {
-  const std::uint32_t bytes = publication.logical_bytes();
-  // The queue's bounds; "refuse" is a race at worst here: the publisher is refused before.
-  while (queue_.size() >= limits_->max_queued_messages ||
-         queued_bytes_ + bytes > limits_->max_queued_bytes) {
-    if (lost_++ == 0) cx.losers.push_back(ref_);
-    ++dropped_;
-    if (limits_->queue_overflow != QueueOverflow::drop_oldest || queue_.empty()) {
-      cx.counters.add(queue_.size() >= limits_->max_queued_messages
-                          ? Counter::dropped_queue_full_newest
-                          : Counter::dropped_queue_bytes);
-      cx.notices.dropped(this, publication.parts().topic, options.qos,
-                         queue_.size() >= limits_->max_queued_messages
-                             ? DropCause::queue_full_newest
-                             : DropCause::queue_bytes);
-      return false;
-    }
-    cx.counters.add(Counter::dropped_queue_full_oldest);
-    cx.notices.dropped(this, queue_.front().message->topic(), queue_.front().qos,
-                       DropCause::queue_full_oldest);
-    drop_front(cx, WriteEnd::dropped(WriteCause::queue_full));
-  }
-  Delivery d;
-  d.message = &publication.block();
-  d.message->acquire();
-  d.qos = options.qos & 3;
-  d.retain = options.retain;
-  const auto& ids = options.subscription_ids;
-  if (ids.size() == 1 && options.group == nullptr) {
-    d.subscription_id = ids[0];
-  } else if (!ids.empty() || options.group != nullptr) {
-    d.extras = DeliveryExtras::make(options.group, ids);
-  }
-  queued_bytes_ += bytes;
-  if (options.qos == 0) ++queued_qos0_;
-  queue_.push_back(std::move(d));
-  cx.counters.add(Counter::messages_queued);
-  return true;
-}
-
-void Session::drop_front(SendContext& cx, const WriteEnd& end) noexcept {
-  leave_queue(cx, queue_.front());
-  end_delivery(cx, queue_.front(), end);
-  queue_.pop_front();
-}
-
-void Session::leave_queue(SendContext& cx, const Delivery& delivery) noexcept {
-  queued_bytes_ -= delivery.message->logical_bytes();
-  if (delivery.qos == 0) --queued_qos0_;
-  cx.counters.add(Counter::messages_queued, -1);
+inline HookState Session::hook_state(SendContext& cx, Delivery& d) noexcept {
+  if (d.hook == HookState::unseen && !cx.desk.awake()) [[likely]] return HookState::passed;
+  return consult(cx, d);
 }
 
 void Session::pump_qos0(SendContext& cx) noexcept {
   if (queued_qos0_ == 0) return;
+  bool waits = false;  // for a hook: those behind it do, too
   queue_.erase_if([&](Delivery& d) {
-    if (d.qos != 0 || client_->outlet->above_high()) return false;
+    if (d.qos != 0 || waits || client_->outlet->above_high()) return false;
     WriteEnd end = WriteEnd::delivered();
     if (guarded && is_denied(cx, d)) {
       cx.counters.add(Counter::denied_delivery);
@@ -323,6 +277,12 @@ void Session::pump_qos0(SendContext& cx) noexcept {
       cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
       cx.notices.dropped(this, d.message->topic(), 0, DropCause::expired);
       end = WriteEnd::dropped(WriteCause::expired);
+    } else if (const HookState hook = hook_state(cx, d); hook == HookState::asked) {
+      waits = true;
+      return false;
+    } else if (hook == HookState::dropped) {
+      note_hook_drop(cx, d);
+      end = WriteEnd::dropped(WriteCause::hook);
     } else if (write_delivery(cx, d) == Sent::too_large) {
       drop_too_large(cx, d.message->topic(), 0);
       end = WriteEnd::dropped(WriteCause::too_large);
@@ -350,9 +310,11 @@ void Session::pump(SendContext& cx) noexcept {
   }
   // Retained messages come first; what arrived since waits behind them.
 #ifndef STMQTT_MUTANT_QUEUE_PASSES_SCAN
-  if (scans != nullptr || unsent_ > 0) return;
+  if ((scans != nullptr && ahead_ == 0) || unsent_ > 0) return;
 #endif
+  if (!queue_.empty() && cx.desk.awake()) [[unlikely]] ask_ahead(cx);
   while (!queue_.empty() && !client_->outlet->above_high()) {
+    if (scans != nullptr && !queue_.front().ahead) return;
     Delivery& front = queue_.front();
     if (front.message->expires_at_ms() != 0 && front.message->expires_at_ms() <= cx.now_ms) {
       cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]
@@ -365,6 +327,15 @@ void Session::pump(SendContext& cx) noexcept {
       drop_front(cx, WriteEnd::dropped(WriteCause::none));
       continue;
     }
+    const HookState hook = hook_state(cx, front);
+#ifndef STMQTT_MUTANT_ASKED_DOES_NOT_HOLD
+    if (hook == HookState::asked) return;
+#endif
+    if (hook == HookState::dropped) [[unlikely]] {
+      note_hook_drop(cx, front);
+      drop_front(cx, WriteEnd::dropped(WriteCause::hook));
+      continue;
+    }
     if (front.qos == 0) {
       WriteEnd end = WriteEnd::delivered();
       if (write_delivery(cx, front) == Sent::too_large) {
@@ -375,9 +346,9 @@ void Session::pump(SendContext& cx) noexcept {
       continue;
     }
     // [MQTT-3.3.4-9], [MQTT-4.9.0-2]
-    if (window_.size() >= client_->send_maximum) return pump_qos0(cx);
+    if (window_.size() >= client_->send_maximum) return front.ahead ? void() : pump_qos0(cx);
+    leave_queue(cx, front);
     Delivery d = front;
-    leave_queue(cx, d);
     queue_.pop_front();
     d.packet_id = take_packet_id();
     cx.counters.add(Counter::messages_in_flight);

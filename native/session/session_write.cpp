@@ -1,4 +1,5 @@
 // Session: DirectWrites: messages of the application's for this client alone.
+#include "session/deliver_desk.hpp"
 #include "session/session.hpp"
 
 namespace stmqtt {
@@ -23,7 +24,8 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
     return cx.writes.tell(mark.id, key(), WriteEnd::queued());
   }
   if (options.qos > client_->max_qos) options.qos = client_->max_qos;
-  const bool sends = can_send() && scans == nullptr;
+  const bool hooked = cx.desk.awake() && cx.desk.wants(publication.parts().topic);
+  const bool sends = can_send() && scans == nullptr && !hooked;
   const bool above_high = client_->outlet->above_high();
   const std::uint8_t own_dress = dress;
   if (options.qos == 0 && sends && queued_qos0_ == 0) {
@@ -54,6 +56,7 @@ void Session::write_direct(SendContext& cx, Publication& publication, std::uint8
     return cx.writes.tell(mark.id, key(), WriteEnd::dropped(WriteCause::queue_full));
   }
   mark_write(cx, queue_.back(), mark);
+  if (hooked) pump(cx);
 }
 
 /// The delivery has just been made, without extras.

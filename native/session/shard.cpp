@@ -316,6 +316,14 @@ void Shard::on_timers() noexcept {
       case kHookTimer:
         on_hook_timer(static_cast<HeldQueue&>(node));
         break;
+      case kDeliveryAskTimer:
+        end_ask(static_cast<DeliveryAsk&>(node));
+        call_hook_line();
+        break;
+      case kHookLineTimer:
+        desk_.look_again();
+        call_hook_line();
+        break;
       case kLogTimer:
         logs_.tell_losses();
         break;
@@ -325,29 +333,9 @@ void Shard::on_timers() noexcept {
       case kDelayTimer:
         DelaySteps::publish_due(*this);
         break;
-      case kRetryTimer: {
-        std::vector<ClientRef> retrying;
-        retrying.swap(hooks_.crowded_out);
-        for (const ClientRef ref : retrying) {
-          if (Client* client = find_client(ref)) resume(*client, PauseCause::hooks);
-        }
-        retrying.clear();
-        retrying.swap(retrying_);
-        for (const ClientRef ref : retrying) {
-          Client* client = find_client(ref);
-          if (client == nullptr) continue;
-          if ((client->paused & static_cast<std::uint8_t>(PauseCause::memory_budget)) != 0) {
-            if (tables_.pressure() == MemoryPressure::pause) {
-              retrying_.push_back(ref);
-              continue;
-            }
-            resume(*client, PauseCause::memory_budget);
-          }
-          resume(*client, PauseCause::queue_full);
-        }
-        if (!retrying_.empty()) wheel_.schedule(retry_timer_, cx_.now_ms + kRetryMs);
+      case kRetryTimer:
+        on_retry_timer();
         break;
-      }
     }
   }));
 }

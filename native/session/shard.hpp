@@ -15,12 +15,6 @@
 
 namespace stmqtt {
 
-/// What became of received bytes.
-struct Received {
-  std::size_t consumed = 0;
-  std::uint32_t wanted = 0;  ///< bytes of the whole next packet, 0 = not known yet
-};
-
 class Shard : public ConnectionNames, private ShardState {
  public:
   Shard(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
@@ -88,6 +82,8 @@ class Shard : public ConnectionNames, private ShardState {
   [[nodiscard]] bool holds() const noexcept { return hooks_.holds(); }
   /// Whatever waits for hooks does not any longer: their policy is applied.
   void end_holds() noexcept;
+  /// The same for deliveries, from here on.
+  void end_asks() noexcept;
   /// Logs of messages that nobody has subscribed to; for queries too.
   [[nodiscard]] TopicLogs& logs() noexcept { return logs_; }
   [[nodiscard]] const Denials& denials() const noexcept { return denials_; }
@@ -339,7 +335,14 @@ class Shard : public ConnectionNames, private ShardState {
   [[nodiscard]] bool orphan_held(Session& session) noexcept;
   void adopt_held(const Session& session) noexcept;
   void drop_held() noexcept;
-
+  // shard_deliver_hooks.cpp
+  [[nodiscard]] bool send_ahead(Session& session, Publication& publication,
+                                const DeliveryOptions& options) noexcept;
+  void on_delivery_verdict(const contract::HookVerdict& verdict,
+                           const HookVerdictTexts& texts) noexcept;
+  void judge_delivery(const DeliveryAsk& ask, HookState state, MessageRef changed) noexcept;
+  void end_ask(const DeliveryAsk& ask) noexcept;
+  void call_hook_line() noexcept;
   // shard_subscribe_hooks.cpp
   [[nodiscard]] bool pass_subscribe_hooks(Client& client, std::uint8_t first_byte,
                                           Bytes body) noexcept;
@@ -352,7 +355,6 @@ class Shard : public ConnectionNames, private ShardState {
   [[nodiscard]] Bytes inner_filter(const Session& session, Bytes filter) noexcept;
   void tell_unsubscribed(const Session& session, const wire::FilterView& filter) noexcept;
   [[nodiscard]] bool ask_connect_hooks(Client& client) noexcept;
-
   // shard_acks.cpp: acknowledgements both ways
   void on_ack(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
   void on_pubrel(Client& client, std::uint16_t packet_id) noexcept;
@@ -360,7 +362,6 @@ class Shard : public ConnectionNames, private ShardState {
                 wire::ReasonCode reason, Bytes text = {}) noexcept;
   void send_codes(Client& client, PromiseKind kind, std::uint16_t packet_id,
                   std::span<const wire::ReasonCode> codes) noexcept;
-
   // shard_promises.cpp
   /// Sends an acknowledgement, or queues it behind the ticket and those that wait already.
   /// `text`: its payload is the Reason String.
@@ -408,8 +409,8 @@ class Shard : public ConnectionNames, private ShardState {
   void on_client_timer(Client& client) noexcept;
   [[nodiscard]] static std::uint64_t latest_connect_ms(const Client& client) noexcept;
   void on_session_timer(Session& session) noexcept;
+  void on_retry_timer() noexcept;
   void mark_full(Session& session) noexcept;
-
   // shard_will.cpp
   void take_will(Session& session, const wire::ConnectView& view) noexcept;
   void publish_will(Session& session) noexcept;

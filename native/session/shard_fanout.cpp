@@ -33,6 +33,7 @@ void Shard::deliver_partition(Publication& publication, const MatchResult& match
   const std::uint8_t qos = publication.parts().qos;
   const bool retain = publication.parts().retain;
   const bool plain = publication.retain_sequence() == 0;
+  const bool hooked = desk_.awake() && desk_.wants(publication.parts().topic);
   for (const Receiver& receiver : match.receivers(partition)) {
     Session* session = sessions_.find(receiver.slot, receiver.generation);
     if (session == nullptr) [[unlikely]] {
@@ -53,7 +54,11 @@ void Shard::deliver_partition(Publication& publication, const MatchResult& match
     } else if (!resolve_hits(publication, match, receiver, *session, options)) {
       continue;
     }
-    session->deliver(cx_, publication, options);
+    if (hooked) [[unlikely]] {
+      session->deliver_hooked(cx_, publication, options);
+    } else {
+      session->deliver(cx_, publication, options);
+    }
     if (session->limits().queue_overflow == QueueOverflow::refuse) [[unlikely]] {
       mark_full(*session);
     }
@@ -159,7 +164,11 @@ bool Shard::deliver_member(Publication& publication, const SharedMember& member)
   if (id != 0) options.subscription_ids = {&id, 1};
   // A member that is connected but away by now cannot take QoS 0; another one can.
   if (options.qos == 0 && !session->can_send()) return false;
-  session->deliver(cx_, publication, options);
+  if (desk_.awake() && desk_.wants(parts.topic)) [[unlikely]] {
+    session->deliver_hooked(cx_, publication, options);
+  } else {
+    session->deliver(cx_, publication, options);
+  }
   return true;
 }
 

@@ -45,20 +45,17 @@ bool Shard::pump_handover(Session& session, RetainedScan& scan) noexcept {
       continue;
     }
     const std::uint8_t granted = scan.options.qos();
-    const std::uint8_t qos = message.qos() < granted ? message.qos() : granted;
-    // Goes on from here when there is room again.
-    if (session.client()->outlet->above_high() || (qos != 0 && !session.window_open())) {
-      at_end = false;
-      break;
-    }
     Publication publication(message, scratch_);
     publication.leave_unmeasured();
     DeliveryOptions options;
-    options.qos = qos;
+    options.qos = message.qos() < granted ? message.qos() : granted;
     options.retain = handover.next_is_retained() ||
                      (message.retain() && scan.options.retain_as_published());
     if (scan.subscription_id != 0) options.subscription_ids = {&scan.subscription_id, 1};
-    session.send_retained(cx_, publication, options);
+    if (!send_ahead(session, publication, options)) {  // goes on when there is room again
+      at_end = false;
+      break;
+    }
     counters_.add(Counter::log_replayed);
     pop();
   }

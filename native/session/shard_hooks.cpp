@@ -27,7 +27,11 @@ std::size_t bytes_of(const HeldItem& item) noexcept {
 }  // namespace
 
 void Shard::set_hooks(std::shared_ptr<const HookSet> hooks) noexcept {
+  const bool told = desk_.awake();
   hooks_.set(std::move(hooks));
+  if (desk_.awake() == told) return;
+  // Hooks on deliveries are told who published.
+  tables_.told.fetch_add(told ? ~std::uint32_t{0} : 1, std::memory_order_relaxed);
 }
 
 /// A PUBLISH that was taken in hand and is allowed: held if a hook must see it, or if one before it
@@ -214,6 +218,9 @@ void Shard::on_hook_verdict(const contract::HookVerdict& verdict,
                             const HookVerdictTexts& texts) noexcept {
   if (static_cast<HookAction>(verdict.action) == HookAction::subscribe) {
     return on_subscribe_verdict(verdict, texts.payload);
+  }
+  if ((verdict.flags & contract::kHookVerdictOfDelivery) != 0) {
+    return on_delivery_verdict(verdict, texts);
   }
   std::uint32_t index = 0;
   HeldQueue* queue = hooks_.find(verdict.hook_id, index);

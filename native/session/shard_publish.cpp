@@ -168,7 +168,7 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     if (parts.expires_at_ms == 0 || parts.expires_at_ms > latest) parts.expires_at_ms = latest;
   }
   if (on_device || ((session.device & kDeviceTold) != 0 &&
-                    tables_.links.load(std::memory_order_relaxed) != 0)) [[unlikely]] {
+                    tables_.told.load(std::memory_order_relaxed) != 0)) [[unlikely]] {
     parts.origin = write_origin(origin_, session, parts.topic);
   }
   parts.publisher = session.ref();

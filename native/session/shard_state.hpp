@@ -14,6 +14,7 @@
 #include "route/match_cache.hpp"
 #include "session/access.hpp"
 #include "session/delayed.hpp"
+#include "session/deliver_desk.hpp"
 #include "session/denials.hpp"
 #include "session/device_scope.hpp"
 #include "session/filter_names.hpp"
@@ -42,6 +43,12 @@ struct ShardOptions {
   bool enhanced_auth = false; ///< so does one with an Authentication Method
 };
 
+/// What became of received bytes.
+struct Received {
+  std::size_t consumed = 0;
+  std::uint32_t wanted = 0;  ///< bytes of the whole next packet, 0 = not known yet
+};
+
 class ShardState {
  public:
   ShardState(const ShardState&) = delete;
@@ -51,7 +58,8 @@ class ShardState {
   enum TimerKind : std::uint8_t { kClientTimer = 1, kSessionTimer = 2, kRetryTimer = 3,
                                    kSweepTimer = 4, kTraceTimer = 5, kRateTimer = 6, kAuthTimer = 7,
                                    kBanTimer = 8, kHookTimer = 9, kLogTimer = 10,
-                                   kSubscribeHookTimer = 11, kSealTimer = 12, kDelayTimer = 13 };
+                                   kSubscribeHookTimer = 11, kSealTimer = 12, kDelayTimer = 13,
+                                   kDeliveryAskTimer = DeliveryAsk::kTimer, kHookLineTimer = 15 };
 
   ShardState(BrokerTables& tables, Gate& gate, Host& host, contract::Counters& counters,
              ShardOptions options, std::uint64_t now_ms) noexcept
@@ -65,8 +73,9 @@ class ShardState {
         access_(host),
         writes_(host, counters),
         notices_(hooks_, host, counters),
+        desk_(hooks_, host, counters, wheel_, hook_line_timer_, options_.thread),
         cx_{counters, gate,    promises_, scratch_, losers_,
-            access_,  writes_, notices_,  now_ms},
+            access_,  writes_, notices_,  desk_,    now_ms},
         logs_(tables.logs, host, counters, {wheel_, log_timer_, cx_.now_ms}, options_.thread,
               options_.threads),
         handovers_(tables.logs, logs_, host, {wheel_, seal_timer_, cx_.now_ms}, options_.thread,
@@ -80,6 +89,7 @@ class ShardState {
     log_timer_.kind = kLogTimer;
     seal_timer_.kind = kSealTimer;
     delay_timer_.kind = kDelayTimer;
+    hook_line_timer_.kind = kHookLineTimer;
   }
   ~ShardState() = default;
 
@@ -107,6 +117,8 @@ class ShardState {
   HookDesk hooks_;
   HookNotices notices_;
   FilterNames renamed_;
+  TimerNode hook_line_timer_;  ///< for desk_, which outlives what comes below
+  DeliverDesk desk_;
   SendContext cx_;
   TopicLogs logs_;
   LogHandovers handovers_;

@@ -248,6 +248,8 @@ void Shard::pump_scans(Session& session) noexcept {
   while (session.scans != nullptr) {
     const bool at_end = session.can_send() && pump_scan(session, *session.scans);
     retained_batch_.clear();  // what is cleared or replaced later must not live on here
+    // What hooks want to see of it went into the queue.
+    if (session.has_ahead()) [[unlikely]] session.pump(cx_);
     if (!at_end) return;
     RetainedScan* done = session.scans;
     session.scans = done->next;
@@ -280,20 +282,18 @@ bool Shard::pump_scan(Session& session, RetainedScan& scan) noexcept {
       }
 #endif
       const std::uint8_t granted = scan.options.qos();
-      const std::uint8_t qos = message.qos() < granted ? message.qos() : granted;
-      if (session.client()->outlet->above_high() || (qos != 0 && !session.window_open())) {
+      Publication publication(message, scratch_);
+      publication.leave_unmeasured();
+      DeliveryOptions options;
+      options.qos = message.qos() < granted ? message.qos() : granted;
+      options.retain = true;  // [MQTT-3.3.1-8]
+      if (scan.subscription_id != 0) options.subscription_ids = {&scan.subscription_id, 1};
+      if (!send_ahead(session, publication, options)) {
         // Goes on from here when there is room again.
         scan.cursor.next_topic.assign(as_text(message.topic()));
         scan.cursor.done = false;
         return false;
       }
-      Publication publication(message, scratch_);
-      publication.leave_unmeasured();
-      DeliveryOptions options;
-      options.qos = qos;
-      options.retain = true;  // [MQTT-3.3.1-8]
-      if (scan.subscription_id != 0) options.subscription_ids = {&scan.subscription_id, 1};
-      session.send_retained(cx_, publication, options);
       counters_.add(Counter::retained_delivered);
     }
   }

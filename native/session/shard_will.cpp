@@ -77,7 +77,7 @@ void Shard::publish_will(Session& session) noexcept {
   parts.retain = will->message->retain();  // [MQTT-3.1.2-14], [MQTT-3.1.2-15]
   parts.publisher = session.ref();
   if ((session.device & kDeviceTold) != 0 &&
-      (may_be_device_topic(parts.topic) || tables_.links.load(std::memory_order_relaxed) != 0)) {
+      (may_be_device_topic(parts.topic) || tables_.told.load(std::memory_order_relaxed) != 0)) {
     parts.origin = write_origin(origin_, session, parts.topic);
   }
   // The expiry counts from the Will's publication, not from CONNECT (3.1.3.2.4).

@@ -82,8 +82,8 @@ struct BrokerTables {
   LogTotals logs;
   DelayTotals delayed;
   std::atomic<std::uint64_t> max_memory_bytes{0};  ///< 0 = no budget
-  /// In-process links there are: they are told who published.
-  std::atomic<std::uint32_t> links{0};
+  /// Who is told who published: in-process links, and threads whose hooks look at deliveries.
+  std::atomic<std::uint32_t> told{0};
   std::atomic<std::int64_t> memory_bytes{0};  ///< messages and outbound queues, brought up to
                                               ///< date by each thread once per turn
 

@@ -36,14 +36,16 @@ export class Chains {
     for (let index = from; index < hooks.length; index++) {
       const hook = hooks[index] as Hook;
       let answer: unknown;
+      let waits: boolean;
       try {
         answer = step.call(hook);
+        waits = isPromise(answer);
       } catch (error) {
         if (this.#afterFailure(step, hook, error)) continue;
         return;
       }
-      if (isPromise(answer)) {
-        this.#wait(hooks, step, index, answer);
+      if (waits) {
+        this.#wait(hooks, step, index, answer as PromiseLike<unknown>);
         return;
       }
       if (!this.#take(step, hook, answer)) return;
@@ -74,15 +76,26 @@ export class Chains {
     };
     const timer = setTimeout(() => over(() => this.#afterTimeout(step, hook)), hook.timeoutMs);
     timer.unref();
-    answer.then(
-      (value) => over(() => this.#take(step, hook, value)),
-      (error) => over(() => this.#afterFailure(step, hook, error)),
-    );
+    // Whatever calls itself a promise: its then() may throw.
+    try {
+      answer.then(
+        (value) => over(() => this.#take(step, hook, value)),
+        (error) => over(() => this.#afterFailure(step, hook, error)),
+      );
+    } catch (error) {
+      over(() => this.#afterFailure(step, hook, error));
+    }
   }
 
   /** Whether the next hook is to see it. */
   #take(step: Step, hook: Hook, answer: unknown): boolean {
-    const taken = step.take(answer);
+    let taken: ReturnType<Step['take']>;
+    try {
+      taken = step.take(answer);
+    } catch (error) {
+      // of a getter of the answer's
+      return this.#afterFailure(step, hook, error);
+    }
     if (typeof taken === 'string') return taken === 'next';
     return this.#afterFailure(step, hook, new TypeError(taken.wrong));
   }

@@ -21,6 +21,11 @@ export class DeviceTopics {
     this.#mode = mode;
   }
 
+  /** User Properties that say who published are the broker's own. */
+  get reservesPublisher(): boolean {
+    return this.#mode !== 'off';
+  }
+
   /** A hook's filter in its internal form: by `me` it means all devices. */
   inner(filter: string): string {
     if (this.#mode !== 'scoped') return filter;

@@ -7,6 +7,7 @@ import type {
   AlertHook,
   ConnectedHook,
   ConnectHook,
+  DeliverHook,
   DisconnectHook,
   DropHook,
   HookOptions,
@@ -41,6 +42,17 @@ export abstract class BrokerHooks extends EventEmitter<BrokerEvents> {
    */
   onPublish(filter: string, handler: PublishHook, options?: HookOptions): Unregister {
     return this.hooks.add('publish', filter, handler, options);
+  }
+
+  /**
+   * Calls `handler` for each delivery of a message whose topic matches `filter`, before it is sent to
+   * its receiver: live, retained, queued, of a log, a DirectWrite; not when it is sent again. Its
+   * answer lets it pass (nothing, 'pass'), drops it for this receiver ('drop'), or changes `payload`
+   * or `properties` for this receiver. What the receiver gets next waits behind it. Throws
+   * ST_ARGUMENT.
+   */
+  onDeliver(filter: string, handler: DeliverHook, options?: HookOptions): Unregister {
+    return this.hooks.add('deliver', filter, handler, options);
   }
 
   /**

@@ -3,16 +3,15 @@
 import { readProperties } from '../link/decode.js';
 import { encodeMessageProperties } from '../link/encode.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
-import { HookFlag, kNoExpiry, PublishHook } from '../native/contract.js';
+import { type DeliverHook, HookFlag, kNoExpiry, PublishHook } from '../native/contract.js';
 import { type ProtocolVersion, versions } from '../native/events.js';
 import type { DeviceTopics, ShownTopic } from './device-topics.js';
 import type { HookMessage } from './types.js';
 
-const l = PublishHook.at;
-
-/** A copy of a publish_hook record's values; its texts are decoded when they are asked for. */
+/** A copy of the values of a publish_hook record, or of a deliver_hook, which has one string more; its texts are decoded when they are asked for. */
 export class Held {
   readonly hookId: bigint;
+  readonly connectionId: bigint;
   /** In its internal form. */
   readonly innerTopic: string;
   readonly qos: Qos;
@@ -28,8 +27,15 @@ export class Held {
   readonly #devices: DeviceTopics;
   readonly #shown: ShownTopic;
 
-  constructor(buffer: Buffer, at: number, devices: DeviceTopics) {
+  constructor(
+    buffer: Buffer,
+    at: number,
+    devices: DeviceTopics,
+    record: typeof PublishHook | typeof DeliverHook = PublishHook,
+  ) {
+    const l = record.at;
     this.hookId = buffer.readBigUInt64LE(at + l.hook_id);
+    this.connectionId = buffer.readBigUInt64LE(at + l.connection_id);
     this.listenerId = buffer.readUInt32LE(at + l.listener_id);
     const expiry = buffer.readUInt32LE(at + l.expiry_s);
     this.expiry = expiry === kNoExpiry ? undefined : expiry;
@@ -40,12 +46,12 @@ export class Held {
     this.isWill = (flags & HookFlag.is_will) !== 0;
     this.protocolVersion = versions[buffer.readUInt8(at + l.protocol_level)];
     let bytes = 0;
-    for (const lengthAt of lengths) {
+    for (const lengthAt of lengthsOf(record)) {
       this.#starts.push(bytes);
       bytes += buffer.readUInt32LE(at + lengthAt);
     }
     this.#starts.push(bytes);
-    const start = at + PublishHook.bytes;
+    const start = at + record.bytes;
     this.#strings = Buffer.from(buffer.subarray(start, start + bytes));
     this.innerTopic = this.#text(4);
     this.#devices = devices;
@@ -80,6 +86,13 @@ export class Held {
   get payload(): Buffer {
     return this.#part(6);
   }
+  /** Of a deliver_hook. */
+  get encodedPublisher(): Buffer {
+    return this.#part(7);
+  }
+  get reserves(): boolean {
+    return this.#devices.reservesPublisher;
+  }
 
   #part(index: number): Buffer {
     return this.#strings.subarray(this.#starts[index], this.#starts[index + 1]);
@@ -89,15 +102,18 @@ export class Held {
   }
 }
 
-const lengths = [
-  l.client_id_bytes,
-  l.username_bytes,
-  l.tenant_bytes,
-  l.device_id_bytes,
-  l.topic_bytes,
-  l.properties_bytes,
-  l.payload_bytes,
-] as const;
+function lengthsOf({ at: l }: typeof PublishHook | typeof DeliverHook): readonly number[] {
+  return [
+    l.client_id_bytes,
+    l.username_bytes,
+    l.tenant_bytes,
+    l.device_id_bytes,
+    l.topic_bytes,
+    l.properties_bytes,
+    l.payload_bytes,
+    ...('publisher_bytes' in l ? [l.publisher_bytes] : []),
+  ];
+}
 
 /** What a message is by now. Immutable: hooks may keep it. */
 export interface Shape {
@@ -134,14 +150,7 @@ export class ShownMessage implements HookMessage {
     return this.#shape.payload.toString('utf8');
   }
   get properties(): MessageProperties {
-    if (this.#properties === undefined) {
-      const { properties } = this.#shape;
-      const { expiry } = this.#held;
-      this.#properties = {
-        ...(properties ?? readProperties(this.#held.encodedProperties)),
-        ...(expiry === undefined ? {} : { messageExpiryInterval: expiry }),
-      };
-    }
+    this.#properties ??= shownProperties(this.#held, this.#shape);
     return this.#properties;
   }
   get clientId(): string {
@@ -169,6 +178,14 @@ export class ShownMessage implements HookMessage {
 
 export function firstShape(held: Held): Shape {
   return { topic: held.topic, qos: held.qos, retain: held.retain, payload: held.payload };
+}
+
+export function shownProperties(held: Held, { properties }: Shape): MessageProperties {
+  const { expiry } = held;
+  return {
+    ...(properties ?? readProperties(held.encodedProperties)),
+    ...(expiry === undefined ? {} : { messageExpiryInterval: expiry }),
+  };
 }
 
 /** Of a message that was changed. */

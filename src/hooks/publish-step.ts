@@ -38,7 +38,7 @@ export class PublishStep implements Step {
   }
 
   take(answer: unknown): ReturnType<Step['take']> {
-    const checked = checkAnswer(answer, this.#shape);
+    const checked = checkAnswer(answer, this.#shape, this.#held.reserves);
     switch (checked.kind) {
       case 'pass':
         return 'next';

@@ -5,6 +5,7 @@ import type { HookOptions, HookPolicy, Unregister } from './types.js';
 
 export type HookName =
   | 'publish'
+  | 'deliver'
   | 'connect'
   | 'subscribe'
   | 'unsubscribe'

@@ -2,13 +2,16 @@
 import type { StMqttdError } from '../errors.js';
 import { matches } from '../link/filters.js';
 import type { HookVerdictCommand, VerdictCommand } from '../native/commands.js';
+import { DeliverHook } from '../native/contract.js';
 import type {
   ConnectRequestEvent,
+  DeliverHookEvent,
   PublishHookEvent,
   SubscribeHookEvent,
 } from '../native/events.js';
 import { Chains } from './chain.js';
 import { ConnectStep } from './connect-step.js';
+import { DeliverStep } from './deliver-step.js';
 import type { DeviceTopics } from './device-topics.js';
 import { Held } from './message.js';
 import { overlap } from './overlap.js';
@@ -38,12 +41,34 @@ interface Entry {
   readonly levels: readonly string[];
 }
 
+/** Which hooks of one kind a topic has. */
+class ByTopic {
+  #entries: readonly Entry[] = [];
+  readonly #known = new Map<string, readonly Hook[]>();
+
+  set(entries: readonly Entry[]): void {
+    this.#entries = entries;
+    this.#known.clear();
+  }
+
+  of(topic: string): readonly Hook[] {
+    const known = this.#known.get(topic);
+    if (known !== undefined) return known;
+    const found = this.#entries
+      .filter(({ levels }) => matches(levels, topic))
+      .map(({ hook }) => hook);
+    if (this.#known.size >= kKnownTopics) this.#known.clear();
+    this.#known.set(topic, found);
+    return found;
+  }
+}
+
 export class HookRunner {
   readonly #deps: RunnerDeps;
   readonly #chains: Chains;
-  #publish: readonly Entry[] = [];
+  readonly #publish = new ByTopic();
+  readonly #deliver = new ByTopic();
   #subscribe: readonly Entry[] = [];
-  readonly #byTopic = new Map<string, readonly Hook[]>();
 
   constructor(deps: RunnerDeps) {
     this.#deps = deps;
@@ -52,9 +77,9 @@ export class HookRunner {
 
   /** The registry has changed. What runs goes on with the hooks that it began with. */
   reread(): void {
-    this.#publish = this.#entries('publish');
+    this.#publish.set(this.#entries('publish'));
+    this.#deliver.set(this.#entries('deliver'));
     this.#subscribe = this.#entries('subscribe');
-    this.#byTopic.clear();
   }
 
   publish({ buffer, at }: PublishHookEvent): void {
@@ -62,7 +87,14 @@ export class HookRunner {
     const isRemote = !held.isLink && !held.isWill;
     const listener = isRemote ? this.#deps.listenerName(held.listenerId) : undefined;
     const step = new PublishStep(held, listener, this.#deps.answer);
-    this.#chains.run(this.#hooksOf(held.innerTopic), step);
+    this.#chains.run(this.#publish.of(held.innerTopic), step);
+  }
+
+  deliver({ buffer, at }: DeliverHookEvent): void {
+    const held = new Held(buffer, at, this.#deps.devices, DeliverHook);
+    const listener = held.isLink ? undefined : this.#deps.listenerName(held.listenerId);
+    const step = new DeliverStep(held, listener, this.#deps.answer);
+    this.#chains.run(this.#deliver.of(held.innerTopic), step);
   }
 
   connect(event: ConnectRequestEvent, listener: string): void {
@@ -108,16 +140,5 @@ export class HookRunner {
     return registry
       .of(kind)
       .map((hook) => ({ hook, levels: devices.inner(hook.filter).split('/') }));
-  }
-
-  #hooksOf(topic: string): readonly Hook[] {
-    const known = this.#byTopic.get(topic);
-    if (known !== undefined) return known;
-    const found = this.#publish
-      .filter(({ levels }) => matches(levels, topic))
-      .map(({ hook }) => hook);
-    if (this.#byTopic.size >= kKnownTopics) this.#byTopic.clear();
-    this.#byTopic.set(topic, found);
-    return found;
   }
 }

@@ -5,6 +5,7 @@ import type { NativeBroker } from '../native/addon.js';
 import type { HookVerdictCommand, VerdictCommand } from '../native/commands.js';
 import type {
   ConnectRequestEvent,
+  DeliverHookEvent,
   NoticeEvent,
   PublishHookEvent,
   SubscribeHookEvent,
@@ -73,8 +74,9 @@ export class HookService implements HookUser {
     await this.#applying;
   }
 
-  handle(event: PublishHookEvent | SubscribeHookEvent | NoticeEvent): void {
+  handle(event: PublishHookEvent | DeliverHookEvent | SubscribeHookEvent | NoticeEvent): void {
     if (event.kind === 'publish_hook') this.#runner?.publish(event);
+    else if (event.kind === 'deliver_hook') this.#runner?.deliver(event);
     else if (event.kind === 'subscribe_hook') this.#runner?.subscribe(event);
     else this.#tellNotice(event);
   }
@@ -151,7 +153,9 @@ function noticesOf(event: keyof BrokerEvents, value: unknown): readonly HookName
 }
 
 /** Those that the native half must know of. */
-const nativeKinds = ['publish', 'connect', 'subscribe', 'unsubscribe', 'ack', 'drop'] as const;
+const nativeKinds = [
+  ...(['publish', 'deliver', 'connect', 'subscribe', 'unsubscribe', 'ack', 'drop'] as const),
+];
 
 function nativeHook(kind: NativeHookKind, hook: Hook, devices: DeviceTopics): NativeHook {
   const { timeoutMs, onTimeout } = hook;

@@ -1,4 +1,5 @@
 /** What hooks are given and what they answer. Nothing here runs. */
+import type { Publisher } from '../link/message.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
 import type { DropCauseName } from '../native/contract.js';
 import type { ProtocolVersion } from '../native/events.js';
@@ -73,7 +74,10 @@ export interface MessageChange {
   readonly payload?: string | Uint8Array | undefined;
   readonly qos?: Qos | undefined;
   readonly retain?: boolean | undefined;
-  /** All of them; the Message Expiry Interval stays what it was. */
+  /**
+   * All of them; the Message Expiry Interval stays what it was. User Properties by the names that say
+   * who published (`publisher_…`) are the broker's, and an error of the hook.
+   */
   readonly properties?: Omit<MessageProperties, 'messageExpiryInterval'> | undefined;
 }
 
@@ -86,6 +90,34 @@ export interface MessageDrop {
   /** Reason String. */
   readonly reason?: string | undefined;
 }
+
+/**
+ * A message on its way to one receiver, as the hooks before this one left it. Who `clientId` and the
+ * others tell of is the receiver.
+ */
+export interface HookDelivery extends HookClient {
+  /** As in HookMessage; of a DirectWrite as it was given. */
+  readonly topic: string;
+  readonly payload: Buffer;
+  /** That it is delivered with. */
+  readonly qos: Qos;
+  /** As the receiver gets it. */
+  readonly retain: boolean;
+  /** Those of the message, without what is added for the receiver. messageExpiryInterval: what is left. */
+  readonly properties: MessageProperties;
+  /** Who published it, as far as the broker knows; undefined for its own messages and DirectWrites. */
+  readonly publisher: Publisher | undefined;
+  readonly connectionId: bigint;
+  /** Name of the listener; undefined for a link. */
+  readonly listener: string | undefined;
+  readonly protocolVersion: ProtocolVersion | undefined;
+  /** The payload as UTF-8. */
+  text(): string;
+}
+
+/** What is given is changed for this receiver, the rest stays. */
+export type DeliveryChange = Pick<MessageChange, 'payload' | 'properties'>;
+export type DeliveryVerdict = undefined | 'pass' | 'drop' | DeliveryChange;
 
 export type MessageVerdict = undefined | 'pass' | 'drop' | MessageChange | MessageDrop;
 
@@ -193,6 +225,7 @@ export interface DropInfo {
 }
 export type DropHook = (dropped: DropInfo) => Answer<unknown>;
 
+export type DeliverHook = (delivery: HookDelivery) => Answer<DeliveryVerdict>;
 export type PublishHook = (message: HookMessage) => Answer<MessageVerdict>;
 export type ConnectedHook = (client: ConnectInfo) => Answer<unknown>;
 export type RefusedHook = (attempt: RefusedInfo) => Answer<unknown>;

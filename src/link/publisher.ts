@@ -16,6 +16,11 @@ const names: ReadonlyMap<string, keyof Publisher> = new Map([
 /** Nothing is told about him. */
 export const kNobody: Publisher = Object.freeze({});
 
+/** Whether a User Property of this name says who published. */
+export function isPublisherName(name: string): boolean {
+  return names.has(name);
+}
+
 /** Undefined: nothing is told. Else the properties are without what said that. */
 export function tellPublisher(properties: Properties): Told | undefined {
   const { userProperties, ...others } = properties;

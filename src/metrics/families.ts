@@ -343,6 +343,7 @@ export const sections: readonly Section[] = [
           'session_ended',
           'refused_by_receiver',
           'shutting_down',
+          'by_deliver_hook',
         ]),
       ),
       single(

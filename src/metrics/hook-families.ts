@@ -1,5 +1,5 @@
 /** Metrics of hooks: rows of families.ts. */
-import { counter, type Section, single } from './family.js';
+import { byLabel, counter, each, type Section, single } from './family.js';
 
 /** Why a connection is not read from. */
 export const pauseCauses = [
@@ -30,6 +30,19 @@ export const hookSection: Section = {
       'hook_subscribes_total',
       'SUBSCRIBE packets that were shown to hooks.',
       'hook_subscribes',
+    ),
+    counter('hook_deliveries_total', 'Deliveries that were shown to hooks.', 'hook_deliveries'),
+    single(
+      'gauge',
+      'hook_deliveries_waiting',
+      'Deliveries that hooks are asked about.',
+      ({ counters }) => counters.hook_deliveries_asked,
+    ),
+    byLabel(
+      'hook_delivery_waits_total',
+      'Times that a delivery had to wait until hooks could be asked about it, by the bound that was reached.',
+      'bound',
+      each('hook_waits_', ['receiver', 'thread', 'events']),
     ),
     counter('hook_notices_total', 'Times that hooks were told something.', 'hook_notices'),
     counter(

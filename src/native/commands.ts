@@ -70,7 +70,7 @@ export interface LinkSelf {
   readonly monitor?: boolean | undefined;
 }
 
-/** What becomes of a PUBLISH that waits for hooks. */
+/** What becomes of a PUBLISH, or of a delivery, that waits for hooks. */
 export interface HookVerdictCommand {
   readonly hookId: bigint;
   readonly action: keyof typeof HookAction;
@@ -80,6 +80,8 @@ export interface HookVerdictCommand {
   /** For the counters. */
   readonly timedOut?: boolean | undefined;
   readonly failed?: boolean | undefined;
+  /** It answers a deliver_hook: of a change, properties and payload count. */
+  readonly ofDelivery?: boolean | undefined;
   // Of a change: all of it, as it is to be.
   readonly topic?: string | undefined;
   readonly qos?: 0 | 1 | 2 | undefined;
@@ -277,7 +279,8 @@ export class CommandWriter {
     b.writeUInt8(command.reasonCode ?? 0, at + l.reason_code);
     const flags =
       (command.timedOut === true ? HookVerdictFlag.timed_out : 0) |
-      (command.failed === true ? HookVerdictFlag.failed : 0);
+      (command.failed === true ? HookVerdictFlag.failed : 0) |
+      (command.ofDelivery === true ? HookVerdictFlag.of_delivery : 0);
     b.writeUInt8(flags, at + l.flags);
     b.writeUInt8(command.qos ?? 0, at + l.qos);
     b.writeUInt8(command.retain === true ? 1 : 0, at + l.retain);

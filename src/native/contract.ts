@@ -5,6 +5,7 @@
  */
 
 import {
+  DeliverHook,
   DropCause,
   HookVerdict,
   Notice,
@@ -36,6 +37,7 @@ export const EventKind = {
   publish_hook: 16,
   written: 15,
   subscribe_hook: 17,
+  deliver_hook: 18,
   notice: 19,
 } as const;
 
@@ -171,6 +173,7 @@ export const WriteCause = {
   refused: 8,
   memory: 9,
   invalid: 10,
+  hook: 11,
 } as const;
 
 /** In an event mask: session_ended is wanted with the cause with_connection too. */
@@ -431,6 +434,7 @@ export const eventLayouts = {
   publish_hook: PublishHook,
   written: Written,
   subscribe_hook: SubscribeHook,
+  deliver_hook: DeliverHook,
   notice: Notice,
 } as const satisfies Record<keyof typeof EventKind, Layout>;
 

@@ -244,6 +244,12 @@ export const counterNames = [
   'delayed_bytes',
   'duplicates_admitted',
   'duplicates_connected',
+  'hook_deliveries',
+  'hook_deliveries_asked',
+  'dropped_by_deliver_hook',
+  'hook_waits_receiver',
+  'hook_waits_thread',
+  'hook_waits_events',
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];

@@ -229,6 +229,13 @@ export interface SubscribeHookEvent {
   readonly at: number;
 }
 
+/** A message waits for hooks on its way to one receiver; likewise. */
+export interface DeliverHookEvent {
+  readonly kind: 'deliver_hook';
+  readonly buffer: Buffer;
+  readonly at: number;
+}
+
 /** What hooks are only told. */
 export interface NoticeEvent {
   readonly kind: 'notice';
@@ -263,4 +270,5 @@ export type NativeEvent =
   | PublishHookEvent
   | WrittenEvent
   | SubscribeHookEvent
+  | DeliverHookEvent
   | NoticeEvent;

@@ -188,6 +188,7 @@ export class EventReader {
       }
       case 'publish_hook':
       case 'subscribe_hook':
+      case 'deliver_hook':
         return { kind, buffer: this.#buffer, at };
       case 'notice': {
         const l = Notice.at;

@@ -17,9 +17,10 @@ export const DropCause = {
   shared_no_member: 8,
   memory_budget: 9,
   hook: 10,
+  deliver_hook: 11,
 } as const;
-export const HookVerdictFlag = { timed_out: 1, failed: 2 } as const;
-/** In a publish_hook: the message does not expire. */
+export const HookVerdictFlag = { timed_out: 1, failed: 2, of_delivery: 4 } as const;
+/** In a publish_hook or deliver_hook: the message does not expire. */
 export const kNoExpiry = 0xffffffff;
 
 export const PublishHook = layout('PublishHook', {
@@ -38,6 +39,26 @@ export const PublishHook = layout('PublishHook', {
   topic_bytes: 'u32',
   properties_bytes: 'u32',
   payload_bytes: 'u32',
+});
+
+/** Begins as PublishHook does. */
+export const DeliverHook = layout('DeliverHook', {
+  hook_id: 'u64',
+  connection_id: 'u64',
+  listener_id: 'u32',
+  expiry_s: 'u32',
+  qos: 'u8',
+  retain: 'u8',
+  flags: 'u8',
+  protocol_level: 'u8',
+  client_id_bytes: 'u32',
+  username_bytes: 'u32',
+  tenant_bytes: 'u32',
+  device_id_bytes: 'u32',
+  topic_bytes: 'u32',
+  properties_bytes: 'u32',
+  payload_bytes: 'u32',
+  publisher_bytes: 'u32',
 });
 
 export const SubscribeHook = layout('SubscribeHook', {

@@ -6,6 +6,7 @@ import type { Listeners } from '../listener/listeners.js';
 import type { LogRecord, RecordLevel } from '../log/logger.js';
 import type {
   ConnectRequestEvent,
+  DeliverHookEvent,
   NativeEvent,
   NoticeEvent,
   PublishHookEvent,
@@ -33,7 +34,7 @@ interface Outlets {
   readonly links: Pick<Links, 'handle'>;
   readonly registry: { handle(reply: ReplyEvent): void };
   readonly hooks: {
-    handle(event: PublishHookEvent | SubscribeHookEvent | NoticeEvent): void;
+    handle(event: PublishHookEvent | DeliverHookEvent | SubscribeHookEvent | NoticeEvent): void;
     judge(event: ConnectRequestEvent, listener: string): void;
     tell(event: 'sessionEnd', values: BrokerEvents['sessionEnd']): void;
   };
@@ -117,6 +118,7 @@ export class EventRouter {
         return;
       case 'publish_hook':
       case 'subscribe_hook':
+      case 'deliver_hook':
       case 'notice':
         this.#to.hooks.handle(event);
         return;

@@ -303,6 +303,7 @@ class Javascript {
       case EventKind::written:
       case EventKind::publish_hook:
       case EventKind::subscribe_hook:
+      case EventKind::deliver_hook:
       case EventKind::notice:
         CHECK(false);  // nobody asked for these here
         break;

@@ -19,6 +19,7 @@ struct CommitNote {
   SessionRef session;
   std::uint16_t packet_id = 0;
   std::string text;
+  std::string payload;  ///< of its message
 };
 
 class TestGate final : public Gate {
@@ -64,7 +65,9 @@ class TestGate final : public Gate {
     ++issued_;
     if (on_commit) {
       on_commit({issued_, record.kind, record.session, record.packet_id,
-                 std::string(as_text(record.text))});
+                 std::string(as_text(record.text)),
+                 record.message == nullptr ? std::string()
+                                           : std::string(as_text(record.message->payload()))});
     }
     return issued_;
   }

@@ -87,6 +87,13 @@ class Net::Logical final : public Host {
         listener.on_publish_hook(as<contract::PublishHook>(fixed), fields);
         return true;
       }
+      case EventKind::deliver_hook: {
+        if (self().crowded) return false;
+        std::string fields[8];
+        for (std::string* to = fields; const Bytes text : strings) *to++ = as_text(text);
+        listener.on_deliver_hook(as<contract::DeliverHook>(fixed), fields);
+        return true;
+      }
       case EventKind::subscribe_hook:
         if (self().crowded) return false;
         listener.on_subscribe_hook(as<contract::SubscribeHook>(fixed));
@@ -325,6 +332,8 @@ void Net::end_holds(unsigned shard) { act(shard, [](Shard& self) { self.end_hold
 void Net::set_delayed(unsigned shard, const DelayOptions& options) {
   act(shard, [&](Shard& self) { DelaySteps::configure(self, options); });
 }
+
+void Net::end_asks(unsigned shard) { act(shard, [](Shard& self) { self.end_asks(); }); }
 
 void Net::set_device(unsigned shard, std::shared_ptr<const DeviceOptions> options) {
   act(shard, [&](Shard& self) { self.set_device(std::move(options)); });

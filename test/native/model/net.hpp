@@ -56,6 +56,7 @@ class NetListener {
   virtual void on_alert(std::string_view, const contract::Alert&) {}
   /// `fields`: the record's strings in their order.
   virtual void on_publish_hook(const contract::PublishHook&, const std::string (&)[7]) {}
+  virtual void on_deliver_hook(const contract::DeliverHook&, const std::string (&)[8]) {}
   virtual void on_subscribe_hook(const contract::SubscribeHook&) {}
   virtual void on_notice(const contract::Notice&, std::string_view, std::string_view) {}
   virtual void on_answer(std::uint64_t, wire::ReasonCode) {}
@@ -104,6 +105,7 @@ class Net {
   void set_hooks(unsigned shard, std::shared_ptr<const HookSet> hooks);
   void hook_verdict(const contract::HookVerdict& verdict, const HookVerdictTexts& texts = {});
   void end_holds(unsigned shard);
+  void end_asks(unsigned shard);
   /// No room for events of hooks.
   void set_crowded(unsigned shard, bool crowded) { shards_[shard]->crowded = crowded; }
   void set_delayed(unsigned shard, const DelayOptions& options);
