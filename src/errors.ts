@@ -179,6 +179,16 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
+/** A value that was found where another was expected, whatever it is. */
+export function showFound(found: unknown): string {
+  try {
+    return JSON.stringify(found) ?? String(found);
+  } catch {
+    // a BigInt, a cycle, a getter that throws
+    return typeof found === 'bigint' ? `${found}n` : `a value of type ${typeof found}`;
+  }
+}
+
 /** A system error's code ('EADDRINUSE'), or undefined. */
 export function systemCode(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;

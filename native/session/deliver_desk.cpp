@@ -123,6 +123,9 @@ DeliveryAsk* DeliverDesk::find(std::uint64_t hook_id) const noexcept {
   if (slot >= asks_.slots()) return nullptr;
   DeliveryAsk* ask = asks_.at(slot);
   const auto generation = static_cast<std::uint32_t>(hook_id >> 32) & kGenerationMask;
+#ifdef STMQTT_MUTANT_LATE_DELIVERY_VERDICTS_FOUND
+  return ask;
+#endif
   return ask != nullptr && (ask->generation & kGenerationMask) == generation ? ask : nullptr;
 }
 

@@ -97,6 +97,9 @@ static_assert(sizeof(Delivery) == 24);
 }
 /// Before hooks changed it for its receiver.
 inline void restore_message(Delivery& d) noexcept {
+#ifdef STMQTT_MUTANT_CHANGED_FOR_OTHERS
+  return;
+#endif
   if (d.extras == nullptr || d.extras->original == nullptr) return;
   if (d.message != nullptr) d.message->release();
   d.message = std::exchange(d.extras->original, nullptr);

@@ -239,7 +239,9 @@ void Session::attach(SendContext& cx, Client& client) noexcept {
 void Session::detach(SendContext& cx) noexcept {
   client_ = nullptr;
   // Whoever comes next is another receiver to hooks.
+#ifndef STMQTT_MUTANT_ASKS_OUTLIVE_CONNECTION
   if (asked_ > 0) [[unlikely]] withdraw_asks(cx);
+#endif
   if (cx.writes.under_way() > 0) [[unlikely]] settle_writes(cx);
   // QoS 0 is not kept for a client that is away.
   if (queued_qos0_ == 0) return;

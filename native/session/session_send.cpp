@@ -314,7 +314,9 @@ void Session::pump(SendContext& cx) noexcept {
 #endif
   if (!queue_.empty() && cx.desk.awake()) [[unlikely]] ask_ahead(cx);
   while (!queue_.empty() && !client_->outlet->above_high()) {
+#ifndef STMQTT_MUTANT_LIVE_PASSES_ASKED_RETAINED
     if (scans != nullptr && !queue_.front().ahead) return;
+#endif
     Delivery& front = queue_.front();
     if (front.message->expires_at_ms() != 0 && front.message->expires_at_ms() <= cx.now_ms) {
       cx.counters.add(Counter::dropped_expired);  // [MQTT-3.3.2-5]

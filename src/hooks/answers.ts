@@ -1,5 +1,6 @@
 /** What a hook has answered, checked: policy is applied to what it may not answer. */
 
+import { showFound } from '../errors.js';
 import type { Qos } from '../link/packets.js';
 import { isPublisherName } from '../link/publisher.js';
 import { isMqttText } from '../native/commands.js';
@@ -126,7 +127,7 @@ function asBuffer(payload: string | Uint8Array): Buffer {
 }
 
 function noVerdict(answer: unknown): Checked {
-  return wrong(`it answered ${JSON.stringify(answer) ?? String(answer)}, which is no verdict`);
+  return wrong(`it answered ${showFound(answer)}, which is no verdict`);
 }
 
 function wrong(why: string): Checked {

@@ -1,4 +1,5 @@
 /** A CONNECT that was accepted, on its way through the hooks. */
+import { showFound } from '../errors.js';
 import { isMqttText, type VerdictCommand } from '../native/commands.js';
 import type { ConnectRequestEvent } from '../native/events.js';
 import type { Step } from './chain.js';
@@ -53,7 +54,7 @@ export class ConnectStep implements Step {
     if (answer === undefined || answer === 'pass') return 'next';
     if (answer === 'drop') return this.#refuse(kNotAuthorized, undefined);
     if (typeof answer !== 'object' || answer === null) {
-      return { wrong: `it answered ${JSON.stringify(answer)}, which is no verdict` };
+      return { wrong: `it answered ${showFound(answer)}, which is no verdict` };
     }
     if ('refuse' in answer) {
       const { refuse, reason } = answer as Refusal;

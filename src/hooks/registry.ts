@@ -1,5 +1,5 @@
 /** The hooks of one broker, over all its runs. What they cost is paid elsewhere: see runner.ts. */
-import { fail } from '../errors.js';
+import { fail, showFound } from '../errors.js';
 import { checkFilter } from '../link/topics.js';
 import type { HookOptions, HookPolicy, Unregister } from './types.js';
 
@@ -79,7 +79,7 @@ export class HookRegistry {
     const method = `on${kind[0]?.toUpperCase()}${kind.slice(1)}()`;
     const doing = `registering a hook by ${method}`;
     const refuse = (name: string, found: unknown, allowed: string) =>
-      fail('ST_ARGUMENT', { doing, name, found: JSON.stringify(found) ?? String(found), allowed });
+      fail('ST_ARGUMENT', { doing, name, found: showFound(found), allowed });
     if (typeof handler !== 'function') throw refuse('handler', handler, 'a function');
     if (typeof options !== 'object' || options === null) {
       throw refuse('options', options, 'an object');

@@ -1,4 +1,5 @@
 /** A SUBSCRIBE on its way through the hooks: each of its filters by itself, answered together. */
+import { showFound } from '../errors.js';
 import { isFilter } from '../link/topics.js';
 import { HookFlag, SubscribeHook as Record } from '../native/contract.js';
 import { type ProtocolVersion, versions } from '../native/events.js';
@@ -123,7 +124,7 @@ export class FilterStep implements Step {
     if (answer === undefined || answer === 'pass') return 'next';
     if (answer === 'drop') return this.#end(kNotAuthorized);
     if (typeof answer !== 'object' || answer === null) {
-      return { wrong: `it answered ${JSON.stringify(answer)}, which is no verdict` };
+      return { wrong: `it answered ${showFound(answer)}, which is no verdict` };
     }
     if ('refuse' in answer) {
       const { refuse } = answer;

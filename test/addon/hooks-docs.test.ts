@@ -28,7 +28,7 @@ async function open(options: mqtt.IClientOptions): Promise<mqtt.MqttClient> {
 }
 
 test('each example runs', async () => {
-  expect(examples).toHaveLength(3);
+  expect(examples).toHaveLength(4);
   const [program = '', ...others] = examples;
   const own = program
     .replace("import { Broker } from 'st-mqttd';", '')
@@ -71,5 +71,16 @@ test('each example runs', async () => {
   await eventually(() =>
     expect(got.toSorted()).toEqual(['plant/1/raw/checked=21.5', 'v1/devices/me/simulated={}']),
   );
+
+  const display = await open({ clientId: 'display-1', username: 'u' });
+  const shown: string[] = [];
+  display.on('message', (topic, payload) => shown.push(`${topic}=${payload}`));
+  await display.subscribeAsync('plant/+/alarm');
+  await named.subscribeAsync('plant/+/alarm');
+  named.on('message', (topic) => shown.push(`own ${topic}`));
+  await named.publishAsync('plant/1/alarm', 'x'.repeat(100), { qos: 1 });
+  await named.publishAsync('free', 'x');
+  const alarm = `plant/1/alarm=${'x'.repeat(40)}`;
+  await eventually(() => expect(shown.toSorted()).toEqual(['own free', alarm]));
   await link.close();
 });

@@ -1,39 +1,23 @@
 // Hooks that are registered wrongly, answer what they may not, never settle, or throw wherever they
 // can: stable codes, the stated policy, and a broker that goes on.
-import mqtt from 'mqtt';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Broker } from '../../src/broker.js';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Broker } from '../../src/broker.js';
 import type { LogRecord } from '../../src/log/logger.js';
 import { eventually } from '../harness/eventually.js';
+import { logged, make, open } from './hook-clients.js';
 
 type Register = (...values: unknown[]) => () => void;
 const withFilter = ['onPublish', 'onDeliver', 'onSubscribe', 'onUnsubscribe', 'onAck', 'onDrop'];
-const without = ['onConnect', 'onDisconnect', 'onSessionExpire', 'onAlert'];
+const without = ['onConnect', 'onConnected', 'onDisconnect', 'onSessionExpire', 'onAlert'];
 const registerOf = (broker: Broker, method: string): Register =>
   (broker as unknown as Record<string, Register>)[method]?.bind(broker) as Register;
 
 let broker: Broker;
-const clients: mqtt.MqttClient[] = [];
-const records: LogRecord[] = [];
+let records: LogRecord[];
 beforeEach(() => {
-  broker = new Broker({ unified: { test: { listen: '127.0.0.1:0' } } });
-  records.length = 0;
-  broker.on('log', (record) => records.push(record));
+  broker = make();
+  records = logged(broker);
 });
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.end(true);
-  await broker.stop({ timeoutMs: 300 });
-});
-async function open(options: mqtt.IClientOptions = {}): Promise<mqtt.MqttClient> {
-  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.addresses[0]?.port}`, {
-    protocolVersion: 5,
-    reconnectPeriod: 0,
-    ...options,
-  });
-  client.on('error', () => {});
-  clients.push(client);
-  return client;
-}
 
 describe('arguments that are none: ST_ARGUMENT, with the method and the argument by name', () => {
   const refused = (method: string, values: readonly unknown[], name: string) => {
@@ -198,11 +182,11 @@ describe.each(['onPublish', 'onDeliver'] as const)('%s: what is no answer', (met
     registerOf(broker, method)('passes', answer, { name: 'bad' });
     registerOf(broker, method)('drops', answer, { name: 'bad too', onError: 'drop' });
     await broker.hooksReady();
-    const receiver = await open();
+    const receiver = await open(broker);
     const got: string[] = [];
     receiver.on('message', (topic, payload) => got.push(`${topic}=${payload}`));
     await receiver.subscribeAsync('#', { qos: 1 });
-    const sender = await open();
+    const sender = await open(broker);
     await sender.publishAsync('drops', 'x', { qos: 0 });
     await sender.publishAsync('passes', 'x', { qos: 0 });
     await sender.publishAsync('free', 'x', { qos: 0 });
@@ -222,21 +206,18 @@ describe.each(['onPublish', 'onDeliver'] as const)('%s: what is no answer', (met
 });
 
 test('where clients may say who published (me_topics = off), hooks may pass it on', async () => {
-  broker = new Broker({
-    unified: { test: { listen: '127.0.0.1:0' } },
-    device: { me_topics: 'off' },
-  });
+  broker = make({ device: { me_topics: 'off' } });
   await broker.start();
   const userProperties: [string, string][] = [['publisher_client_id', 'x']];
   broker.onDeliver('h', () => ({ properties: { userProperties } }));
   await broker.hooksReady();
-  const receiver = await open();
+  const receiver = await open(broker);
   const told: unknown[] = [];
   receiver.on('message', (_topic, _payload, packet) =>
     told.push({ ...packet.properties?.userProperties }),
   );
   await receiver.subscribeAsync('h');
-  await (await open()).publishAsync('h', 'x');
+  await (await open(broker)).publishAsync('h', 'x');
   await eventually(() => expect(told).toEqual([{ publisher_client_id: 'x' }]));
 });
 
@@ -246,7 +227,7 @@ test.each(failing)('onConnect and onSubscribe: %s', async (_, answer) => {
   registerOf(broker, 'onSubscribe')('s', answer, { onError: 'drop' });
   registerOf(broker, 'onSubscribe')('p', answer);
   await broker.hooksReady();
-  const client = await open();
+  const client = await open(broker);
   await expect(client.subscribeAsync('s')).rejects.toThrow();
   await expect(client.subscribeAsync('p')).resolves.toMatchObject([{ qos: 0 }]);
   expect(records.filter(({ text }) => text.startsWith('hook ')).length).toBeGreaterThan(0);
@@ -260,7 +241,7 @@ test.each(failing)('hooks that are only told: %s', async (_, answer) => {
   const told: string[] = [];
   broker.onDisconnect(({ clientId }) => void told.push(clientId), { order: 1 });
   await broker.hooksReady();
-  const client = await open({ clientId: 'c' });
+  const client = await open(broker, { clientId: 'c' });
   await client.subscribeAsync('a', { qos: 1 });
   await client.publishAsync('a', 'x', { qos: 1 });
   await client.unsubscribeAsync('a');
@@ -274,11 +255,11 @@ test.each(['onPublish', 'onDeliver'])('%s: a promise that never settles', async 
   registerOf(broker, method)('passes', never, { timeoutMs: 40, name: 'sleeper' });
   registerOf(broker, method)('drops', never, { timeoutMs: 40, onTimeout: 'drop' });
   await broker.hooksReady();
-  const receiver = await open();
+  const receiver = await open(broker);
   const got: string[] = [];
   receiver.on('message', (topic) => got.push(topic));
   await receiver.subscribeAsync('#');
-  const sender = await open();
+  const sender = await open(broker);
   for (const topic of ['drops', 'passes', 'free']) await sender.publishAsync(topic, 'x');
   await eventually(() => expect(got).toEqual(['passes', 'free']));
   expect(broker.metrics().hook_timeouts).toBe(2);

@@ -1,4 +1,5 @@
 // Deliveries that hooks want to see: verdicts, order, and where messages come from.
+#include <memory>
 #include <set>
 #include <string>
 
@@ -220,6 +221,37 @@ STMQTT_TEST("deliver hooks: a member of a group; the next one gets it as it was"
   bed.judge("two", "z", HookAction::drop);
   CHECK_EQ(two.payloads(), "x");
   CHECK_EQ(bed.asked_now(), 0);
+}
+
+STMQTT_TEST("deliver hooks: what logs have for their first subscriber, and live messages behind it") {
+  DeliverBed bed({on_deliver("h/#")}, threads(2));
+  LogOptions options;
+  options.replay = LogReplay::backlog;
+  options.settle();
+  const auto shared = std::make_shared<const LogOptions>(std::move(options));
+  for (unsigned shard = 0; shard < 2; ++shard) {
+    bed.net().shard(shard).set_now(bed.net().now_ms());
+    bed.net().shard(shard).logs().set_options(shared);
+  }
+  bed.limits.dynamic_filters = true;
+  Peer& sender = bed.ready(named("s"), 1);
+  for (unsigned at = 1; at <= 100; ++at) sender.publish("h/1", std::to_string(at));
+  bed.settle();
+  Peer& receiver = bed.connect(named("r"));
+  receiver.subscribe("h/1", 1);
+  bed.settle();
+  sender.publish("h/1", "live");
+  bed.settle();
+  CHECK_EQ(receiver.payloads(), "");
+  CHECK_EQ(bed.asked_now(), static_cast<std::int64_t>(DeliverDesk::kMaxOfReceiver));
+  std::string wanted;
+  for (unsigned at = 1; at <= 100; ++at) {
+    bed.judge("r", std::to_string(at), at % 2 == 0 ? HookAction::drop : HookAction::pass);
+    if (at % 2 != 0) wanted += std::to_string(at) + " ";
+  }
+  bed.judge("r", "live");
+  CHECK_EQ(receiver.payloads(), wanted + "live");
+  CHECK_EQ(bed.counter(Counter::log_replayed), 100);
 }
 
 STMQTT_TEST("deliver hooks: what nobody may have, and what has expired, is not shown") {

@@ -15,6 +15,7 @@ inline HookText on_deliver(const std::string& filter, std::uint32_t timeout_ms =
   return {filter, timeout_ms, drops, kHookDeliver};
 }
 
+/// Hooks that look at deliveries; what they are asked and told is noted.
 class DeliverBed : public HookBed {
  public:
   explicit DeliverBed(const std::vector<HookText>& hooks, const model::NetOptions& options = {})
