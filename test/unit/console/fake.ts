@@ -112,9 +112,8 @@ export function logRow(filter: string, more: Partial<LogRow> = {}): LogRow {
 }
 
 /** Cursor = the index behind the last row; enough while nothing changes between pages. */
-function pageOf<T>(rows: readonly T[], { cursor, limit }: PageRequest): Page<T> {
-  const start = cursor === undefined ? 0 : Number(cursor);
-  const stop = start + limit;
+function pageOf<T>(rows: readonly T[], { cursor = '0', limit }: PageRequest): Page<T> {
+  const [start, stop] = [Number(cursor), Number(cursor) + limit];
   return { items: rows.slice(start, stop), next: stop < rows.length ? String(stop) : undefined };
 }
 
@@ -165,10 +164,9 @@ export class FakeRegistry implements Registry {
       certificateName: undefined,
       expiresAt: 1_700_000_100_000,
     };
-    const beside = this.rows.filter((one) => one.clientId === clientId && one.instance > 0);
-    const instances = beside.map((one) => one.instance);
-    const rest = { connection, identity, will: undefined, window: [], instances };
-    return Promise.resolve({ ...row, ...rest, ...more });
+    const all = this.rows.filter((one) => one.clientId === clientId).map((one) => one.instance);
+    const rest = { connection, identity, window: [], instances: all.filter((one) => one > 0) };
+    return Promise.resolve({ ...row, will: undefined, ...rest, ...more });
   }
   subscriptions(page: Parameters<Registry['subscriptions']>[0]) {
     const { clientId, instance = 0 } = page;
@@ -194,9 +192,9 @@ export class FakeRegistry implements Registry {
     return Promise.resolve(this.messages.find((one) => one.topic === topic));
   }
   deleteRetained(topic: string) {
-    const before = this.messages.length;
-    this.messages = this.messages.filter((one) => one.topic !== topic);
-    return Promise.resolve(this.messages.length < before);
+    const before = this.messages;
+    this.messages = before.filter((one) => one.topic !== topic);
+    return Promise.resolve(this.messages.length < before.length);
   }
   logs(page: PageRequest) {
     return Promise.resolve(pageOf(this.logRows, page));
@@ -208,25 +206,23 @@ export class FakeRegistry implements Registry {
     return Promise.resolve(this.logRows.find((one) => one.filter === filter));
   }
   deleteLog(filter: string) {
-    const before = this.logRows.length;
-    this.logRows = this.logRows.filter((one) => one.filter !== filter);
-    return Promise.resolve(this.logRows.length < before);
+    const before = this.logRows;
+    this.logRows = before.filter((one) => one.filter !== filter);
+    return Promise.resolve(this.logRows.length < before.length);
   }
   kick(clientId: string, reasonCode: number, reason: string, instance?: number) {
-    if (!this.rows.some((one) => isMeant(one, clientId, instance) && one.connected)) {
-      return Promise.resolve(false);
-    }
-    this.kicked.push([clientId, reasonCode, reason]);
-    this.instances.push(instance);
-    return Promise.resolve(true);
+    const isOnline = this.rows.some((one) => one.connected && isMeant(one, clientId, instance));
+    if (isOnline) this.kicked.push([clientId, reasonCode, reason]);
+    if (isOnline) this.instances.push(instance);
+    return Promise.resolve(isOnline);
   }
   endSession(clientId: string, instance?: number) {
     const before = this.rows.length;
     this.rows = this.rows.filter((one) => !isMeant(one, clientId, instance));
-    if (this.rows.length === before) return Promise.resolve(false);
-    this.ended.push(clientId);
-    this.instances.push(instance);
-    return Promise.resolve(true);
+    const isEnded = this.rows.length < before;
+    if (isEnded) this.ended.push(clientId);
+    if (isEnded) this.instances.push(instance);
+    return Promise.resolve(isEnded);
   }
   subscribe(clientId: string, request: SubscribeRequest) {
     if (!this.rows.some((one) => one.clientId === clientId)) return Promise.resolve(undefined);
@@ -252,9 +248,8 @@ export class FakeRegistry implements Registry {
   }
 }
 
-function isMeant(row: ClientRow, clientId: string, instance: number | undefined): boolean {
-  return row.clientId === clientId && (instance === undefined || row.instance === instance);
-}
+const isMeant = (row: ClientRow, clientId: string, instance = row.instance) =>
+  row.clientId === clientId && row.instance === instance;
 
 export const emptyReport: ReloadReport = {
   live: [],
