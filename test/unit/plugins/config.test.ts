@@ -124,7 +124,8 @@ describe('check', () => {
     writeFileSync(join(dir, 'notes.txt'), '');
     const at = `[plugins]\ndir = ${JSON.stringify(dir)}\n`;
     expect(await checked(`${at}default_startups = ["packed"]\n`)).toBe('fits');
-    const refusedAt = /a\.toml:5:1: plugins\.plain\.config: .*config must have required property 'a'$/;
+    const refusedAt =
+      /a\.toml:5:1: plugins\.plain\.config: .*config must have required property 'a'$/;
     expect(await checked(`${at}[plugins.plain]\ndefault_startup = false\n`)).toMatch(refusedAt);
     const given = '[plugins.plain.config]\na = 1\n';
     expect(await checked(`${at}default_startups = ["plain"]\n${given}`)).toBe('fits');
