@@ -12,6 +12,7 @@
 #include "session/identity.hpp"
 #include "session/limits.hpp"
 #include "session/promise.hpp"
+#include "session/tenant_table.hpp"
 #include "session/topic_aliases.hpp"
 #include "wire/decode.hpp"
 #include "wire/types.hpp"
@@ -71,6 +72,7 @@ struct ConnectState {
   ThreadIndex came_to = 0;       ///< the I/O thread that its CONNECT came to
   /// Valid: it is to be a connection beside the one that has this session.
   SessionRef beside;
+  TenantPlace tenant_place;
   Identity* identity = nullptr;  ///< owned, until the session has it; null = nothing is known
 
   [[nodiscard]] static ConnectState* make(std::uint8_t first_byte, Bytes body) noexcept;

@@ -34,8 +34,9 @@ bool Shard::count_connect(Client& client, Session* existing) noexcept {
   const Identity* identity = client.connecting->identity;
   // Whoever takes a connection over takes its place.
   const bool takes_over = existing != nullptr && existing->client() != nullptr;
-  if (identity != nullptr && !identity->tenant().empty() && !takes_over &&
-      tables_.tenants.is_full(as_text(identity->tenant()))) {
+  const auto bound = takes_over ? TenantTable::Bound::ignored : TenantTable::Bound::holds;
+  if (identity != nullptr && !identity->tenant().empty() &&
+      !client.connecting->tenant_place.take(tables_.tenants, as_text(identity->tenant()), bound)) {
     counters_.add(Counter::refused_tenant_connections);
     refuse(client, {CloseCause::quota_exceeded, ReasonCode::quota_exceeded,
                     "its tenant has max_connections_per_tenant"});

@@ -324,12 +324,12 @@ void Shard::finish_connect(Client& client) noexcept {
                              (client.connecting->id_assigned ? contract::kConnectAssignedId : 0) |
                              (resumed ? contract::kConnectSessionPresent : 0) |
                              (client.is_link ? contract::kConnectIsLink : 0)));
+  bound_rate(client);
   ConnectState::destroy(client.connecting);
   client.connecting = nullptr;
   counters_.add(client.version == Version::v31    ? Counter::clients_connected_v31
                 : client.version == Version::v311 ? Counter::clients_connected_v311
                                                   : Counter::clients_connected_v5);
-  bound_rate(client);
   schedule_client(client);
   set_members_connected(session, true);
   session.attach(cx_, client);

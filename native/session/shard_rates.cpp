@@ -34,13 +34,10 @@ OwnRates own_rates(const Client& client) noexcept {
 void Shard::bound_rate(Client& client) noexcept {
   const OwnRates own = own_rates(client);
   SharedRates* together = client.limits->together;
-  SharedRates* tenant = nullptr;
-  if (const Identity* identity = client.session->identity) {
-    if (!identity->tenant().empty()) tenant = tables_.tenants.enter(as_text(identity->tenant()));
+  SharedRates* tenant = client.connecting->tenant_place.pass_on();
 #ifdef STMQTT_MUTANT_NO_RATES_OF_TENANTS
-    tenant = nullptr;
+  tenant = nullptr;
 #endif
-  }
   if ((own.messages_per_s | own.bytes_per_s) == 0 && together == nullptr && tenant == nullptr) {
     return;
   }

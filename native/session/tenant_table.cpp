@@ -11,26 +11,30 @@ void TenantTable::set(const TenantBounds& bounds) {
   }
 }
 
-bool TenantTable::is_full(std::string_view tenant) const {
-  const std::lock_guard lock(mutex_);
-#ifdef STMQTT_MUTANT_TENANTS_NEVER_FULL
-  return false;
-#endif
-  if (bounds_.max_connections == 0) return false;
-  const auto found = tenants_.find(tenant);
-  return found != tenants_.end() && found->second.connections >= bounds_.max_connections;
-}
-
-SharedRates* TenantTable::enter(std::string_view tenant) {
+bool TenantTable::enter(std::string_view tenant, Bound bound) {
   const std::lock_guard lock(mutex_);
   auto found = tenants_.find(tenant);
+#ifndef STMQTT_MUTANT_TENANTS_NEVER_FULL
+  const std::uint32_t connections = found == tenants_.end() ? 0 : found->second.connections;
+  if (bound == Bound::holds && bounds_.max_connections != 0 &&
+      connections >= bounds_.max_connections) {
+    return false;
+  }
+#endif
   if (found == tenants_.end()) {
     found = tenants_.try_emplace(std::string(tenant)).first;
     found->second.rates.messages.set(bounds_.messages_per_s);
     found->second.rates.bytes.set(bounds_.bytes_per_s);
   }
   ++found->second.connections;
-  return (bounds_.messages_per_s | bounds_.bytes_per_s) == 0 ? nullptr : &found->second.rates;
+  return true;
+}
+
+SharedRates* TenantTable::rates(std::string_view tenant) {
+  const std::lock_guard lock(mutex_);
+  if ((bounds_.messages_per_s | bounds_.bytes_per_s) == 0) return nullptr;
+  const auto found = tenants_.find(tenant);
+  return found == tenants_.end() ? nullptr : &found->second.rates;
 }
 
 void TenantTable::leave(std::string_view tenant) {

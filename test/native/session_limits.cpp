@@ -107,32 +107,60 @@ STMQTT_TEST("own limits: of a verdict, where the client meets them") {
 }
 
 STMQTT_TEST("tenants: counted in and out, each for itself, and forgotten with the last") {
+  using enum TenantTable::Bound;
   TenantTable table;
   table.set({2, 0, 0});
-  CHECK(!table.is_full("red"));
-  CHECK(table.enter("red") == nullptr);  // there is no rate
-  CHECK(table.enter("red") == nullptr);
-  CHECK(table.is_full("red"));
-  CHECK(!table.is_full("re"));
-  CHECK(!table.is_full("blue"));
-  table.leave("blue");  // nobody was there
+  CHECK(table.enter("red", holds));
+  CHECK(table.rates("red") == nullptr);  // there is none
+  CHECK(table.enter("red", holds));
+  CHECK(!table.enter("red", holds));
+  CHECK(table.enter("re", holds));
+  CHECK(table.enter("blue", holds));
+  table.leave("green");  // nobody was there
   table.leave("red");
-  CHECK(!table.is_full("red"));
-  table.set({1, 0, 0});
-  CHECK(table.is_full("red"));
+  CHECK(table.enter("red", holds));
+  CHECK(table.enter("red", ignored));  // three
+  table.leave("red");
+  CHECK(!table.enter("red", holds));
   table.set({0, 0, 0});
-  CHECK(!table.is_full("red"));
-  table.leave("red");
+  CHECK(table.enter("red", holds));
+  for (int at = 0; at < 3; at++) table.leave("red");
+  table.leave("re");
+  table.leave("blue");
   CHECK_EQ(table.size(), 0U);
+}
+
+STMQTT_TEST("tenants: threads that come at once do not pass the bound") {
+  TenantTable table;
+  table.set({5, 0, 0});
+  std::atomic<int> entered{0};
+  std::vector<std::thread> threads;
+  for (int at = 0; at < 4; at++) {
+    threads.emplace_back([&] {
+      for (int n = 0; n < 20; n++) {
+        TenantPlace place;
+        if (!place.take(table, "red", TenantTable::Bound::holds)) continue;
+        entered++;
+        static_cast<void>(place.pass_on());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK_EQ(entered.load(), 5);
 }
 
 STMQTT_TEST("tenants: one rate for all of a tenant's clients, changed while they are there") {
   TenantTable table;
   table.set({0, 10, 1000});
-  SharedRates* red = table.enter("red");
-  SharedRates* blue = table.enter("blue");
+  const auto enter = [&](const char* tenant) {
+    CHECK(table.enter(tenant, TenantTable::Bound::holds));
+    return table.rates(tenant);
+  };
+  CHECK(table.rates("red") == nullptr);
+  SharedRates* red = enter("red");
+  SharedRates* blue = enter("blue");
   REQUIRE(red != nullptr && blue != nullptr && red != blue);
-  CHECK(table.enter("red") == red);
+  CHECK(enter("red") == red);
   for (int at = 0; at < 10; ++at) CHECK_EQ(red->messages.take(1, kSecond), 0U);
   CHECK(red->messages.take(1, kSecond) > 0);
   CHECK_EQ(blue->messages.take(1, kSecond), 0U);
@@ -143,7 +171,7 @@ STMQTT_TEST("tenants: one rate for all of a tenant's clients, changed while they
   table.leave("red");
   table.leave("red");
   table.set({0, 10, 1000});
-  CHECK_EQ(table.enter("red")->messages.take(1, kSecond), 0U);
+  CHECK_EQ(enter("red")->messages.take(1, kSecond), 0U);
 }
 
 STMQTT_TEST("tenants: the bounds of one, where its clients meet them; others do not notice") {

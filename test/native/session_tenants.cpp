@@ -62,6 +62,39 @@ STMQTT_TEST("tenants, enforced: topics, filters, groups and Wills stay within th
   CHECK_EQ(bed.connect(bad, 0, &sites.red).took(), "CONNACK not_authorized");
 }
 
+STMQTT_TEST("tenants: max_connections_per_tenant holds for those on their way to CONNACK, on all threads") {
+  Sites sites(TenantMode::enforced);
+  NetOptions options = threads(2);
+  options.gate = TestGate::Mode::on_demand;
+  Bed bed(options);
+  bed.net().tables().tenants.set({2, 0, 0});
+  bed.tickets = Net::Tickets::keep;
+  Peer& a = bed.dial(persistent("a"), 0, &sites.red);
+  Peer& b = bed.dial(persistent("b"), 1, &sites.red);
+  Peer& other = bed.dial(persistent("a"), 1, &sites.blue);
+  bed.settle();
+  CHECK_EQ(a.took() + b.took() + other.took(), "");  // the store takes its time
+  Peer& late = bed.connect(persistent("c"), 1, &sites.red);
+  CHECK_EQ(late.took(), "CONNACK quota_exceeded");
+  // One gives up before CONNACK: its place is free.
+  bed.net().end_of_stream(b.conn(), contract::CloseCause::socket_error);
+  bed.settle();
+  Peer& next = bed.dial(persistent("c"), 0, &sites.red);
+  bed.tickets = Net::Tickets::grant;
+  bed.settle();
+  CHECK_EQ(a.took(), "CONNACK");
+  CHECK_EQ(other.took(), "CONNACK");
+  CHECK_EQ(next.took(), "CONNACK");
+  // Whoever takes a connection over needs no place of its own, and none is lost or won by it.
+  Peer& again = bed.connect(persistent("a"), 1, &sites.red);
+  CHECK_EQ(again.took(), "CONNACK session present");
+  CHECK_EQ(bed.connect(persistent("d"), 1, &sites.red).took(), "CONNACK quota_exceeded");
+  again.cut();
+  bed.settle();
+  CHECK_EQ(bed.connect(persistent("d"), 1, &sites.red).took(), "CONNACK");
+  CHECK_EQ(bed.counter(Counter::refused_tenant_connections), 2);
+}
+
 STMQTT_TEST("tenants: a Client Identifier is one's own tenant's") {
   Sites sites(TenantMode::enforced);
   Bed bed(threads(2));
