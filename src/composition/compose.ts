@@ -242,9 +242,9 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     apply: async (next) => {
       owner.took(next);
       applyNative(next.config);
-      devices.apply();
       for (const service of services) await service.apply?.(next.config);
     },
+    applied: () => devices.apply(),
   });
   return {
     native,

@@ -56,8 +56,8 @@ export class DeviceGate {
   }
 
   /** A reload has taken effect. */
-  apply(): void {
-    this.#serve().catch(this.#deps.onError);
+  async apply(): Promise<void> {
+    await this.#serve().catch(this.#deps.onError);
   }
 
   get #isWanted(): boolean {

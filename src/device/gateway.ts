@@ -81,6 +81,15 @@ export class Gateways {
     }
   }
 
+  /** After a reload: who is no gateway any more speaks for nobody. */
+  apply(): void {
+    const { table } = this.#deps;
+    for (const gateway of table.gateways()) {
+      const { device: id, tenant, clientId } = gateway;
+      if (!this.#isGateway({ id, tenant })) table.gatewayGone(clientId);
+    }
+  }
+
   /** A connection of this Client Identifier has ended. */
   gone(clientId: string, device: DeviceName | undefined): void {
     const { table } = this.#deps;
@@ -239,17 +248,22 @@ export class Gateways {
     return undefined;
   }
 
+  #isGateway(device: DeviceName): boolean {
+    const name = textOf(device);
+    return this.#deps.gateways().some((pattern) => globOf(pattern)(name));
+  }
+
   async #gatewayOf(
     { deviceId, clientId }: HookMessage,
     tenant: string | undefined,
   ): Promise<GatewayRef | undefined> {
     const device = { id: deviceId ?? clientId, tenant };
-    const name = textOf(device);
-    if (!this.#deps.gateways().some((pattern) => globOf(pattern)(name))) return undefined;
+    if (!this.#isGateway(device)) return undefined;
     const { table } = this.#deps;
     if (!table.isClientOf(device, clientId)) {
       await this.#deps.settled();
-      if (!table.isClientOf(device, clientId)) return undefined;
+      // A reload may have come in between, too.
+      if (!table.isClientOf(device, clientId) || !this.#isGateway(device)) return undefined;
     }
     table.touch(device);
     return { device: device.id, tenant, clientId };

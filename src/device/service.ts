@@ -102,13 +102,14 @@ export class DeviceService {
     await this.#opened();
   }
 
-  /** Takes over which handlers there are. */
+  /** Takes over which handlers and gateways there are. */
   serve(): void {
     const { methods, attributes } = this.#deps.handlers;
     const of = 'v1/devices/+';
     this.#hook(methods.size > 0, `${of}/rpc/request/+`, this.#onRequest);
     this.#hook(attributes !== undefined, `${of}/attributes/request/+`, this.#onAttributes);
     this.#hook(this.#deps.gateways().length > 0, 'v1/gateway/#', this.#onGateway);
+    this.#gateways.apply();
   }
 
   connect(client: ConnectInfo): void {

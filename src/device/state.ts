@@ -97,6 +97,14 @@ export class DeviceTable {
     return this.#behind.get(clientId)?.size ?? 0;
   }
 
+  /** Who speaks for somebody now. */
+  gateways(): GatewayRef[] {
+    return [...this.#behind.values()].flatMap((all) => {
+      const [one] = all;
+      return one?.gateway === undefined ? [] : [one.gateway];
+    });
+  }
+
   touch(name: DeviceName): void {
     const known = this.#all.get(keyOf(name));
     if (known !== undefined) known.lastActivityAt = this.#now();

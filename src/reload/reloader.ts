@@ -32,6 +32,8 @@ export interface ReloaderParts {
   readonly prepare: (next: Resolution) => Promise<Prepared>;
   /** Everything else that takes over values while it runs. Must not fail. */
   readonly apply: (next: Resolution) => void | Promise<void>;
+  /** `current` is what was applied. For what reads it there. */
+  readonly applied?: () => Promise<void>;
 }
 
 export class Reloader {
@@ -78,6 +80,7 @@ export class Reloader {
       const reread = await this.#apply(plan, next);
       this.#current = next;
       this.#patches = patches;
+      await this.#parts.applied?.();
       const report = reportOf(plan, sinceStart, next.warnings, reread);
       for (const text of next.warnings) recorder.say('warn', 'config', text);
       recorder.say('notice', 'reload', reportText(report));
