@@ -180,7 +180,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
   const devices = new DeviceGate({
     handlers: owner.deviceHandlers,
     isScoped: config.device.meTopics === 'scoped',
-    hasGateways: () => reloader.current.config.device.gateways.length > 0,
+    hasGateways: (): boolean => reloader.current.config.device.gateways.length > 0,
     load: async () => {
       const { openDevices } = await import('./devices.js');
       const current = () => reloader.current.config;
@@ -244,7 +244,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
       applyNative(next.config);
       for (const service of services) await service.apply?.(next.config);
     },
-    applied: () => devices.apply(),
+    applied: (): Promise<void> => devices.apply(),
   });
   return {
     native,
