@@ -148,6 +148,8 @@ void Shard::write_row(const Session& session, const PageBounds& bounds,
     row.field("version", static_cast<std::uint8_t>(client->version));
     row.field("clean_start", client->clean_start ? 1 : 0);
     row.field("keep_alive", client->keep_alive_s);
+    row.field("received",
+              bounds.wall_offset_ms + static_cast<std::int64_t>(client->last_received_ms));
   }
   row.field("expiry", session.expiry_s);
   row.field("created", wall(session.created_s));

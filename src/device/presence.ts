@@ -90,15 +90,30 @@ export class Presence {
     await this.#known();
   }
 
+  /** Whatever their connections have brought until now is in the table when this resolves. */
+  async heard(devices: readonly DeviceName[]): Promise<void> {
+    const { table, client } = this.#deps;
+    const all = devices.flatMap((device) => table.connectionsOf(device));
+    const ask = async () => {
+      for (let one = all.pop(); one !== undefined; one = all.pop()) {
+        const found = await client(one.clientId, one.instance);
+        const { connectionId, lastReceivedAt } = found ?? {};
+        if (lastReceivedAt === undefined || connectionId !== String(one.id)) continue;
+        table.heard(one.id, lastReceivedAt);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(kAtOnce, all.length) }, ask));
+  }
+
   #known(): Promise<void> {
     if (this.#arrivals.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#settled.push(resolve));
   }
 
   #come(arrival: Arrival): void {
-    const { clientId, connectionId, listener, at } = arrival;
+    const { clientId, connectionId, listener } = arrival;
     if (this.#isNamed(listener) && !this.#deps.hasTenants) {
-      this.#take({ id: clientId, tenant: undefined }, clientId, connectionId, at);
+      this.#take({ id: clientId, tenant: undefined }, arrival);
       return;
     }
     this.#arrivals.set(connectionId, arrival);
@@ -106,8 +121,8 @@ export class Presence {
     this.#next();
   }
 
-  #take(name: DeviceName, clientId: string, connectionId: bigint, at: number): void {
-    if (isFitDeviceId(name.id)) this.#deps.table.connected(name, clientId, connectionId, at);
+  #take(name: DeviceName, { clientId, instance, connectionId: id, at }: Arrival): void {
+    if (isFitDeviceId(name.id)) this.#deps.table.connected(name, { clientId, instance, id }, at);
   }
 
   #next(): void {
@@ -130,7 +145,8 @@ export class Presence {
     return listener !== undefined && this.#deps.isOpen(listener);
   }
 
-  async #look({ clientId, instance, connectionId, listener, at }: Arrival): Promise<void> {
+  async #look(arrival: Arrival): Promise<void> {
+    const { clientId, instance, connectionId, listener } = arrival;
     const detail = await this.#deps.client(clientId, instance);
     // Gone, or another has this Client Identifier by now: that one is looked up too.
     if (detail?.connectionId !== String(connectionId)) return;
@@ -139,7 +155,7 @@ export class Presence {
     const own = identity === undefined && this.#isNamed(listener) ? clientId : undefined;
     const id = identity?.deviceId ?? own;
     const tenant = identity?.tenant;
-    if (id !== undefined) this.#take({ id, tenant }, clientId, connectionId, at);
+    if (id !== undefined) this.#take({ id, tenant }, arrival);
   }
 
   #settle(): void {

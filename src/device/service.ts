@@ -155,10 +155,12 @@ export class DeviceService {
 
   async state(device: DeviceName): Promise<DeviceState | undefined> {
     await this.#presence.settled();
+    await this.#presence.heard([device]);
     return this.#table.state(device);
   }
   async list(page: PageRequest): Promise<Page<DeviceState>> {
     if (page.cursor === undefined) await this.#presence.settled();
+    await this.#presence.heard(this.#table.list(page).items);
     return this.#table.list(page);
   }
 

@@ -7,8 +7,9 @@ import type { Page, PageRequest } from '../session/registry.js';
 import { keyOf } from './topics.js';
 import type { DeviceCause, DeviceName, DeviceState } from './types.js';
 
-interface Connection {
+export interface Connection {
   readonly clientId: string;
+  readonly instance: number;
   readonly id: bigint;
 }
 
@@ -110,11 +111,21 @@ export class DeviceTable {
     if (known !== undefined) known.lastActivityAt = this.#now();
   }
 
-  connected(name: DeviceName, clientId: string, connectionId: bigint, at = this.#now()): void {
+  /** Its own: of these the native half knows when they were last heard of. */
+  connectionsOf(name: DeviceName): readonly Connection[] {
+    return [...(this.#all.get(keyOf(name))?.connections ?? [])];
+  }
+  heard(connectionId: bigint, at: number): void {
+    const known = this.#byConnection.get(connectionId);
+    if (known !== undefined) known.lastActivityAt = Math.max(at, known.lastActivityAt);
+  }
+
+  connected(name: DeviceName, connection: Connection, at = this.#now()): void {
+    const { clientId, id } = connection;
     const known = this.#come(name, at);
     known.clientId = clientId;
-    known.connections.push({ clientId, id: connectionId });
-    this.#byConnection.set(connectionId, known);
+    known.connections.push(connection);
+    this.#byConnection.set(id, known);
     // Who is there himself needs nobody to speak for him.
     if (known.gateway !== undefined) this.#leaveGateway(known, known.gateway);
     this.#tell(known);

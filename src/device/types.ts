@@ -50,8 +50,9 @@ export interface DeviceState extends DeviceName {
   readonly disconnectedAt: number | undefined;
   readonly lastCause: DeviceCause | undefined;
   /**
-   * It came, went, answered, asked, or its gateway sent something of it. Telemetry that a device
-   * publishes itself does not come by here, and does not count.
+   * Milliseconds since 1970. When it came, went, or a connection of its own last brought anything:
+   * telemetry, answers, acknowledgements, PINGREQ. Of a device behind a gateway: when that last sent
+   * something of it.
    */
   readonly lastActivityAt: number;
 }

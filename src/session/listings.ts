@@ -37,6 +37,7 @@ const clientFields: readonly (keyof ClientRow)[] = [
   'createdAt',
   'connectedAt',
   'disconnectedAt',
+  'lastReceivedAt',
   'lastCause',
   'subscriptions',
   'queuedMessages',

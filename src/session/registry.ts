@@ -45,6 +45,8 @@ export interface ClientRow {
   readonly createdAt: number;
   readonly connectedAt: number | undefined;
   readonly disconnectedAt: number | undefined;
+  /** When something last came from it, PINGREQ included; undefined = it is not connected. */
+  readonly lastReceivedAt: number | undefined;
   /** Why its last connection ended; undefined = none has ended. */
   readonly lastCause: CloseCauseName | undefined;
   readonly subscriptions: number;

@@ -26,6 +26,7 @@ interface RawClient {
   readonly version?: number;
   readonly clean_start?: number;
   readonly keep_alive?: number;
+  readonly received?: number;
   readonly expiry: number;
   readonly created: number;
   readonly connected?: number;
@@ -199,6 +200,7 @@ function clientRow(raw: RawClient, nameOf: ListenerNames): ClientRow {
     createdAt: raw.created,
     connectedAt: raw.connected,
     disconnectedAt: raw.disconnected,
+    lastReceivedAt: raw.received,
     lastCause: causeName(raw.cause),
     subscriptions: raw.subscriptions,
     queuedMessages: raw.queued,

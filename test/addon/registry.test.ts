@@ -52,6 +52,7 @@ describe.each([1, 3])('clients, %i I/O threads', (io_threads) => {
       createdAt: expect.any(Number),
       connectedAt: expect.any(Number),
       disconnectedAt: undefined,
+      lastReceivedAt: expect.any(Number),
       lastCause: undefined,
       subscriptions: 2,
       queuedMessages: 0,

@@ -260,6 +260,29 @@ test('attributes: asked for, and pushed', async () => {
   });
 });
 
+test.each([4, 5] as const)('lastActivityAt: its own telemetry counts, MQTT %i', async (version) => {
+  const fan = await device('fan', version);
+  const activity = async () => (await broker.device('fan').state())?.lastActivityAt ?? 0;
+  const listed = async () => {
+    for await (const { id, lastActivityAt } of broker.devices)
+      if (id === 'fan') return lastActivityAt;
+    return 0;
+  };
+  const came = await activity();
+  expect(came).toBeGreaterThan(0);
+  // Nothing comes from it: nothing changes.
+  expect([await activity(), await listed()]).toEqual([came, came]);
+  await holds(async () => {
+    await fan.publish('v1/devices/me/telemetry', '{"t":1}', { qos: 0 });
+    return (await activity()) > came;
+  });
+  const then = await activity();
+  await holds(async () => {
+    await fan.publish('v1/devices/me/telemetry', '{"t":2}', { qos: 1 });
+    return (await listed()) > then;
+  });
+});
+
 test('states: who is there, since when, why not; bounded', async () => {
   const fan = await device('fan', 5);
   const before = await broker.device('fan').state();

@@ -53,7 +53,7 @@ export function client(clientId: string, more: Partial<ClientRow> = {}): ClientR
     sessionExpiry: 0,
     createdAt: 1_700_000_000_000,
     connectedAt: 1_700_000_000_000,
-    disconnectedAt: undefined,
+    ...{ disconnectedAt: undefined, lastReceivedAt: 1_700_000_000_500 },
     lastCause: undefined,
     subscriptions: 0,
     queuedMessages: 0,
@@ -73,7 +73,7 @@ export const offline: Partial<ClientRow> = {
   address: '',
   listener: undefined,
   sessionExpiry: 'never',
-  disconnectedAt: 1_700_000_001_000,
+  ...{ disconnectedAt: 1_700_000_001_000, lastReceivedAt: undefined },
   lastCause: 'client_disconnect',
 };
 

@@ -213,6 +213,7 @@ describe('filters of clients', () => {
     createdAt: 1000,
     connectedAt: 2000,
     disconnectedAt: 1500,
+    lastReceivedAt: 2500,
     lastCause: 'keep_alive_timeout',
     subscriptions: 3,
     queuedMessages: 4,
