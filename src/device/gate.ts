@@ -1,8 +1,10 @@
 /** The device service of one run: loaded when somebody needs it, and told what happens from then on. */
 import { fail } from '../errors.js';
 import type { BrokerEvents } from '../session/events.js';
+import { noDeviceCounts } from './counts.js';
 import type { DeviceHandlers } from './handlers.js';
 import type { DeviceService } from './service.js';
+import type { DeviceCounts } from './types.js';
 
 export interface DeviceGateDeps {
   readonly handlers: DeviceHandlers;
@@ -29,6 +31,11 @@ export class DeviceGate {
   /** It wants to be told of clients. */
   get watches(): boolean {
     return this.#service !== undefined;
+  }
+
+  /** All 0 as long as nobody needs the service. */
+  counts(): DeviceCounts {
+    return this.#service?.counts() ?? noDeviceCounts;
   }
 
   /** Before listeners open: from the first client on, nothing that is for handlers passes them. */

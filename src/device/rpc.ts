@@ -75,6 +75,7 @@ export class RpcCalls {
   requests = 0;
   answers = 0;
   timeouts = 0;
+  refused = 0;
   late = 0;
   foreign = 0;
 
@@ -111,6 +112,7 @@ export class RpcCalls {
     const key = keyOf(device);
     const own = this.#ofDevice.get(key) ?? 0;
     if (own >= kMaxOfDevice || this.#calls.size >= kMaxUnderWay) {
+      this.refused++;
       const limit = own >= kMaxOfDevice ? kMaxOfDevice : kMaxUnderWay;
       return Promise.reject(fail('ST_RPC_BUSY', { device: device_, method, limit }));
     }
@@ -136,7 +138,9 @@ export class RpcCalls {
         clearTimeout(timer);
         unlisten?.();
       });
-      this.#send(call).catch((error) => this.#fail(call, error));
+      this.#send(call).catch((error) => {
+        if (this.#fail(call, error)) this.refused++;
+      });
     });
   }
 
@@ -248,9 +252,11 @@ export class RpcCalls {
     });
   }
 
-  #fail(call: Call, error: unknown): void {
-    if (!this.#forget(call)) return;
+  /** False: it is over already. */
+  #fail(call: Call, error: unknown): boolean {
+    if (!this.#forget(call)) return false;
     call.reject(error);
+    return true;
   }
 
   #forget(call: Call): boolean {

@@ -166,10 +166,13 @@ export class DeviceService {
 
   counts(): DeviceCounts {
     return {
+      devicesKnown: this.#table.size,
+      devicesOnline: this.#table.online,
       requestsUnderWay: this.#calls.underWay,
       requests: this.#calls.requests,
       answers: this.#calls.answers,
       timeouts: this.#calls.timeouts,
+      requestsRefused: this.#calls.refused,
       lateAnswers: this.#calls.late,
       foreignAnswers: this.#calls.foreign,
       deviceRequests: this.#inbound.requests,

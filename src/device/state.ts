@@ -54,6 +54,10 @@ export class DeviceTable {
     return this.#all.size;
   }
 
+  get online(): number {
+    return this.#all.size - this.#away.size;
+  }
+
   state(name: DeviceName): DeviceState | undefined {
     const known = this.#all.get(keyOf(name));
     return known === undefined ? undefined : shown(known);

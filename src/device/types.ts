@@ -94,10 +94,15 @@ export interface DeviceHandlerOptions {
 
 /** Since start(). */
 export interface DeviceCounts {
+  /** Now: those that are online, and those that were (device.max_known). */
+  readonly devicesKnown: number;
+  readonly devicesOnline: number;
   readonly requestsUnderWay: number;
   readonly requests: number;
   readonly answers: number;
   readonly timeouts: number;
+  /** Requests whose device was away or had not subscribed, or that were too many. */
+  readonly requestsRefused: number;
   /** Answers that nobody waited for (any more). */
   readonly lateAnswers: number;
   /** Answers of a device to what another one was asked. */

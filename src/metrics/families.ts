@@ -6,7 +6,7 @@ import { type CloseCauseName, type CounterName, closeCauseNames } from '../nativ
 import { sessionCount } from '../sys/numbers.js';
 import { authSection } from './auth-families.js';
 import { delayedSection } from './delayed-families.js';
-import { deviceFamilies } from './device-families.js';
+import { deviceFamilies, deviceSection } from './device-families.js';
 import {
   byLabel,
   counter,
@@ -421,6 +421,7 @@ export const sections: readonly Section[] = [
     ],
   },
   authSection,
+  deviceSection,
   processSection,
 ];
 

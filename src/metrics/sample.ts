@@ -1,5 +1,6 @@
 /** What one scrape sees: everything is read once, so that the numbers of a page belong together. */
 import type { AuthCounts } from '../auth/counts.js';
+import type { DeviceCounts } from '../device/types.js';
 import type { ListenerSample } from '../listener/listeners.js';
 import type { TableCounts } from '../sys/numbers.js';
 import type { Metrics } from './counters.js';
@@ -24,6 +25,7 @@ export interface MetricsSource {
   /** From a PUBLISH that was read to its copies being written. */
   latency(): HistogramSample;
   auth(): AuthCounts;
+  devices(): DeviceCounts;
 }
 
 /** The JavaScript thread's lateness since the last sample, in seconds. */
@@ -48,6 +50,7 @@ export interface Sample {
   readonly tables: TableCounts;
   readonly latency: HistogramSample;
   readonly auth: AuthCounts;
+  readonly devices: DeviceCounts;
   readonly lag: LoopLag;
   readonly memory: { readonly rss: number; readonly heapUsed: number; readonly heapTotal: number };
   /** Of the whole process, in seconds. */
@@ -65,6 +68,7 @@ export function takeSample(source: MetricsSource, lag: LoopLag, build: BuildInfo
     tables: source.tables(),
     latency: source.latency(),
     auth: source.auth(),
+    devices: source.devices(),
     lag,
     memory: { rss, heapUsed, heapTotal },
     cpu: { user: user / 1e6, system: system / 1e6 },

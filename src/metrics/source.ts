@@ -1,5 +1,6 @@
 /** The exporter's numbers, from the running broker. */
 import type { AuthGate } from '../auth/gate.js';
+import type { DeviceGate } from '../device/gate.js';
 import type { Listeners } from '../listener/listeners.js';
 import type { NativeBroker } from '../native/addon.js';
 import { kLatencyNumbers, latencyBoundsUs } from '../native/contract.js';
@@ -14,9 +15,10 @@ export interface BrokerParts {
   >;
   readonly listeners: Pick<Listeners, 'samples'>;
   readonly auth: Pick<AuthGate, 'counts'>;
+  readonly devices: Pick<DeviceGate, 'counts'>;
 }
 
-export function brokerSource({ native, listeners, auth }: BrokerParts): MetricsSource {
+export function brokerSource({ native, listeners, auth, devices }: BrokerParts): MetricsSource {
   const all = new Counters();
   const one = new Counters();
   return {
@@ -33,6 +35,7 @@ export function brokerSource({ native, listeners, auth }: BrokerParts): MetricsS
     },
     latency: () => latencyOf(native),
     auth: () => auth.counts(),
+    devices: () => devices.counts(),
   };
 }
 

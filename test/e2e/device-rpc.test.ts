@@ -124,9 +124,14 @@ test('concurrent requests to many devices: each gets its own answer', async () =
 test('who is away, deaf, silent or talks nonsense: an error of its own each', async () => {
   const nobody = broker.device('nobody');
   expect(await codeOf(nobody.request('x'))).toBe('ST_DEVICE_NOT_CONNECTED');
+  const { requestsRefused } = await broker.devices.counts();
   expect(await codeOf(nobody.notify('x'))).toBe('ST_DEVICE_NOT_CONNECTED');
   await device('deaf');
   expect(await codeOf(broker.device('deaf').request('x'))).toBe('ST_DEVICE_NOT_LISTENING');
+  expect(await broker.devices.counts()).toMatchObject({
+    requestsRefused: requestsRefused + 2,
+    devicesOnline: 1,
+  });
   await answering(await device('mute'), () => undefined);
   const mute = broker.device('mute');
   expect(await codeOf(mute.request('x', 1, { timeoutMs: 30 }))).toBe('ST_RPC_TIMEOUT');

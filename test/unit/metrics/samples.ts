@@ -1,4 +1,5 @@
 // A sample in which every number is another one.
+import { noDeviceCounts } from '../../../src/device/counts.ts';
 import type { Metrics } from '../../../src/metrics/counters.ts';
 import type { MetricsSource } from '../../../src/metrics/sample.ts';
 import { type CounterName, counterNames } from '../../../src/native/contract.ts';
@@ -41,6 +42,7 @@ export function sourceOf(counters: Metrics = countersOf()): MetricsSource {
       addressesLimited: 3,
       deviceIdsUnfit: 2,
     }),
+    devices: () => ({ ...noDeviceCounts, devicesKnown: 9, devicesOnline: 8, timeouts: 6 }),
     latency: () => ({ bounds: [0.001, 0.01], counts: [5, 3, 1], sum: 0.5 }),
   };
 }

@@ -1,6 +1,7 @@
 // The running broker's numbers as the exporter wants them.
 import { expect, test } from 'vitest';
 import { noAuthCounts } from '../../../src/auth/counts.ts';
+import { noDeviceCounts } from '../../../src/device/counts.ts';
 import { brokerSource } from '../../../src/metrics/source.ts';
 import { counterNames, kLatencyNumbers, latencyBoundsUs } from '../../../src/native/contract.ts';
 
@@ -26,6 +27,7 @@ test('threads, latency in seconds, listeners and tables', () => {
     },
     listeners: { samples: () => samples },
     auth: { counts: () => noAuthCounts },
+    devices: { counts: () => noDeviceCounts },
   });
   expect(source.counters().bytes_sent).toBe(7);
   // Each its own object: the second does not overwrite the first.
