@@ -9,6 +9,7 @@ import {
   strings,
   type WrittenTable,
 } from './rows.js';
+import { placeholderOnly, withoutUrlSecrets } from './shown.js';
 
 export const failedLoginRows = {
   per_address: integer({
@@ -104,6 +105,7 @@ const url = (help: string) =>
     default: '',
     allowed: 'a URL that begins with http:// or https://, without user and password in it',
     check: isHttpUrl,
+    shown: withoutUrlSecrets,
     reload: 'live',
     help,
   });
@@ -244,6 +246,7 @@ export const fieldRow = string({
   allowed:
     'text with %c (Client Identifier), %u (user name), %P (password), %a (address), %r (protocol), %l (listener), and %% for a percent sign',
   check: (value) => value.length <= 1024 && /^([^%]|%[cuParl%])*$/.test(value),
+  shown: placeholderOnly,
   reload: 'live',
   help: 'A field of the question.',
 });

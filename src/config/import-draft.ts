@@ -6,6 +6,7 @@ import { aclRows, ruleRows } from './acl-options.js';
 import { webSocketRows } from './listener-options.js';
 import { brokerRows, listenerRows, logRows, mqttTableRows, topRows } from './options.js';
 import { checkValue, type Rows } from './rows.js';
+import { withoutUrlSecrets } from './shown.js';
 import { tlsRows } from './tls-options.js';
 import { indexStep, quoteKey } from './tree.js';
 
@@ -67,7 +68,10 @@ export class Draft {
       if (taken !== value) comment = `${from}: ${value} is not possible here`;
     }
     if (row !== undefined && checkValue(row, taken, false) === 'refused') {
-      this.note(path, `${from}: ${JSON.stringify(value)} is not possible here; left out`);
+      this.note(
+        path,
+        `${from}: ${withoutUrlSecrets(JSON.stringify(value))} is not possible here; left out`,
+      );
       return;
     }
     const lines = this.#linesOf(path);

@@ -9,6 +9,7 @@ import { Draft, type Rule } from './import-draft.js';
 import { kNothing, mosquittoGlobals, mosquittoListener } from './import-mosquitto-options.js';
 import { absolutePath } from './paths.js';
 import { readFailure } from './read-failure.js';
+import { withoutUrlSecrets } from './shown.js';
 
 export interface Setting {
   readonly name: string;
@@ -246,7 +247,7 @@ function portOf(text: string, where: string): number {
 function global(draft: Draft, setting: Setting, seen: Set<string>): void {
   const { name, value, where } = setting;
   if (name.startsWith('bridge ')) {
-    const told = kSecret.test(name) ? '(not copied)' : value;
+    const told = kSecret.test(name) ? '(not copied)' : withoutUrlSecrets(value);
     draft.note([], `${where}: ${name} ${told}: bridges are not there yet`);
     return;
   }
@@ -260,7 +261,8 @@ function apply(
   rules: ReadonlyMap<string, Rule>,
   seen: Set<string>,
 ): void {
-  const told = kSecret.test(name) && !/_file$/.test(name) ? '(not copied)' : value;
+  const isSecret = kSecret.test(name) && !/_file$/.test(name);
+  const told = isSecret ? '(not copied)' : withoutUrlSecrets(value);
   const from = `${where} ${name} ${told}`;
   const rule = rules.get(name);
   if (rule === undefined) {

@@ -3,6 +3,7 @@ import { fieldRow } from './auth-options.js';
 import type { Draft } from './import-draft.js';
 import { durationOf } from './import-rmqtt-units.js';
 import { checkValue } from './rows.js';
+import { placeholderOnly } from './shown.js';
 import { isTable, type Layer, quoteKey } from './tree.js';
 
 type Table = Readonly<Record<string, unknown>>;
@@ -56,8 +57,16 @@ export function authHttp(draft: Draft, root: Table, layer: Layer): void {
   }
   for (const [name, value] of Object.entries(ask.params)) {
     const place = at(['http_auth_req', 'params', name]);
+    if (kSecretHeader.test(name) && !/^%[a-zA-Z]$/.test(String(value))) {
+      draft.unhandled(
+        `${place} (not copied): give it in [auth.providers.fields], best as "file:PATH"`,
+      );
+      continue;
+    }
     if (checkValue(fieldRow, value, false) === 'refused') {
-      draft.unhandled(`${place} = ${JSON.stringify(value)}: no counterpart`);
+      draft.unhandled(
+        `${place} = ${JSON.stringify(placeholderOnly(String(value)))}: no counterpart`,
+      );
       continue;
     }
     const note = String(value).includes('%r') ? '; %r is "3.1", "3.1.1" or "5.0" here' : '';
@@ -73,12 +82,18 @@ export function authHttp(draft: Draft, root: Table, layer: Layer): void {
 /** A password in a URL is no header: it is not copied. */
 function setUrl(draft: Draft, path: readonly string[], text: string, from: string): void {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && url.username === '' && url.password === '') {
+  if (url !== undefined && !holdsSecret(url)) {
     draft.set(path, 'url', text, from);
     return;
   }
-  draft.unhandled(`${from}: its url (not copied) is none, or has a user or a password in it`);
+  draft.unhandled(
+    `${from}: its url (not copied) is none, or has a user, a password or a key in it`,
+  );
 }
+
+/** Of a query, by its names. */
+export const holdsSecret = ({ username, password, searchParams }: URL) =>
+  username + password !== '' || [...searchParams.keys()].some((name) => kSecretHeader.test(name));
 
 interface Request {
   readonly url: string;

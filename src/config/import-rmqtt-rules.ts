@@ -1,5 +1,6 @@
 /** Plugins of rmqttd that are shipped here too, from their own files beside rmqtt.toml; delayed publish. */
 import type { Draft } from './import-draft.js';
+import { holdsSecret } from './import-rmqtt-http.js';
 import type { Carry } from './import-rmqtt-plugins.js';
 import { durationOf } from './import-rmqtt-units.js';
 import { isTable, type Layer } from './tree.js';
@@ -134,11 +135,11 @@ function fitUrls(
   return textsOf(urls).filter((text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
     const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
-    if (isHttp && url.username === '' && url.password === '') return true;
+    if (isHttp && !holdsSecret(url)) return true;
     draft.note(
       to,
       isHttp
-        ? `${from}: a URL with a user or a password is left out; use headers instead`
+        ? `${from}: a URL with a user, a password or a key is left out; use headers instead`
         : `${from}: what is no http:// or https:// URL is left out`,
     );
     return false;

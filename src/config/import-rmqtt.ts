@@ -5,6 +5,7 @@ import { Draft } from './import-draft.js';
 import { importPlugins } from './import-rmqtt-plugins.js';
 import { importDelayed, shippedPlugins } from './import-rmqtt-rules.js';
 import { kSeconds, kSizes, sum } from './import-rmqtt-units.js';
+import { withoutUrlSecrets } from './shown.js';
 import { isTable, type Layer, quoteKey } from './tree.js';
 
 type Table = Readonly<Record<string, unknown>>;
@@ -63,7 +64,7 @@ function carry(
       carry(draft, layer, value, written, rules, to);
       continue;
     }
-    const told = secretName.test(key) ? '(not copied)' : JSON.stringify(value);
+    const told = secretName.test(key) ? '(not copied)' : withoutUrlSecrets(JSON.stringify(value));
     const from = `${layer.locate(written)} ${written.map(quoteKey).join('.')} = ${told}`;
     const given: Given = {
       value,

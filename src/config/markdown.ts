@@ -58,7 +58,7 @@ export function optionsMarkdown(): string {
     'A value in a file or in the environment may be `file:PATH`, which stands for the content of that file (relative to the folder',
     'of the configuration file; the last line end is left out), and have `$' +
       '{NAME}` in it, which stands for a variable of the',
-    'environment (`$${` is a plain `${`). So secrets need not stand in the configuration; they are never printed.',
+    'environment (`$${` is a plain `${`). So secrets need not stand in the configuration; they are never printed, nor is the query of a URL.',
     '',
     '*Reload* says what a changed value touches when a running broker reads its configuration again (SIGHUP): everything at once',
     '(live), new connections, or nothing before a restart. Listeners and their addresses are opened and closed by a reload; who is',

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { formatAddress, type ListenAddress } from './address.js';
 import type { EffectiveEntry, ListenerConfig, Resolution } from './resolve.js';
+import { shownValue } from './shown.js';
 
 export interface ChangedValue {
   /** With its table: "mqtt.max_qos". */
@@ -94,7 +95,7 @@ function isThere(values: ReadonlyMap<string, EffectiveEntry>, table: string): bo
 }
 
 function shown(entry: EffectiveEntry | undefined): unknown {
-  return entry?.row.secret === true ? '(secret)' : entry?.value;
+  return entry === undefined ? undefined : shownValue(entry.row, entry.value);
 }
 
 function diffListeners(

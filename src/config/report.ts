@@ -3,9 +3,9 @@ import { formatAddress, type ListenAddress } from './address.js';
 import { listenerRows } from './options.js';
 import type { EffectiveEntry, Resolution } from './resolve.js';
 import { isComputed, type Row } from './rows.js';
+import { hidden, shownValue } from './shown.js';
 
 const kCommentColumn = 44;
-const kSecret = '(secret)';
 
 /** For `--check`: valid TOML again, each line with its origin. */
 export function effectiveText({ config, effective }: Resolution): string {
@@ -17,9 +17,7 @@ export function effectiveText({ config, effective }: Resolution): string {
       lines.push('', headerOf(entry.table));
       table = entry.table;
     }
-    const value =
-      entry.row.secret === true ? JSON.stringify(kSecret) : tomlValue(entry.row, entry.value);
-    const assignment = `${entry.key} = ${value}`;
+    const assignment = `${entry.key} = ${shownToml(entry.row, entry.value)}`;
     lines.push(withComment(assignment, entry.origin ?? 'default'));
   }
   if (config.isLoopbackDefault) {
@@ -50,7 +48,7 @@ export function effectiveValues({ config, effective }: Resolution): readonly Eff
     .filter(({ row, value }) => !isUnset(row, value))
     .map(({ table, key, row, value, origin }) => ({
       key: table === '' ? key : `${table}.${key}`,
-      value: row.secret === true ? kSecret : writtenValue(row, value),
+      value: shownWritten(row, value),
       origin: origin ?? 'default',
     }));
   if (!config.isLoopbackDefault) return values;
@@ -88,6 +86,15 @@ export function defaultText(row: Row): string {
 
 export function tomlValue(row: Row, value: unknown): string {
   return JSON.stringify(writtenValue(row, value)).replaceAll('","', '", "');
+}
+
+/** As it is written in a file, without what must not be shown. */
+function shownWritten(row: Row, value: unknown): unknown {
+  return row.secret === true ? hidden : writtenValue(row, shownValue(row, value));
+}
+
+function shownToml(row: Row, value: unknown): string {
+  return row.secret === true ? JSON.stringify(hidden) : tomlValue(row, shownValue(row, value));
 }
 
 /** A value as it is written in a file. */

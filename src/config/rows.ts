@@ -39,6 +39,8 @@ export interface StringRow extends Common {
   readonly check?: (value: string) => boolean;
   /** The path of a file: a relative one is made absolute (paths.ts). */
   readonly path?: true;
+  /** How it is printed, where a part of it may be a secret (shown.ts). */
+  readonly shown?: (value: string) => string;
 }
 /** One text or a list of them. */
 export interface StringsRow extends Common {

@@ -3,10 +3,11 @@ import { fail } from '../errors.js';
 import { absolutePath } from './paths.js';
 import { type Expanded, expandReferences } from './references.js';
 import { allowedText, checkValue, type Row } from './rows.js';
+import { withoutUrlSecrets } from './shown.js';
 import { keyOf, type TreeNode, whereOf } from './tree.js';
 
 const kHidden = 'something else (not shown)';
-const kSecretWords = /passw|secret|token|credential|psk|auth/i;
+const kSecretWords = /pass|secret|token|credential|psk|auth|header|key$|^config$/i;
 
 /** Checked, and with what it refers to in its place. Throws where the row does not take it. */
 export function rowValue(node: TreeNode, row: Row): unknown {
@@ -24,7 +25,8 @@ export function rowValue(node: TreeNode, row: Row): unknown {
   const checked = checkValue(row, given.value, isText);
   if (checked !== 'refused') return placed(row, checked.value, references?.folder);
   // What a reference stands for may be a secret, whatever the row is.
-  const isHidden = row.secret === true || given.kind === 'referred';
+  const mayHide = row.secret === true || (row.type === 'string' && row.shown !== undefined);
+  const isHidden = mayHide || given.kind === 'referred';
   throw wrong(node, allowed, isHidden ? kHidden : undefined);
 }
 
@@ -67,7 +69,7 @@ function describeValue(value: unknown): string {
     // JSON has no NaN, infinity and bigint, and no circles (which YAML can draw).
     text =
       typeof value === 'object' || typeof value === 'string'
-        ? JSON.stringify(value)
+        ? withoutUrlSecrets(JSON.stringify(value))
         : String(value);
   } catch {
     text = 'a list of something else';

@@ -62,15 +62,25 @@ function token(key: string, payload: object): string {
   return made;
 }
 
+/** Nobody knows its key: the keys are asked for. */
+function esToken(): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const made = `${part({ alg: 'ES256', kid: 'none' })}.${part({ sub: 'x', exp: 9_999_999_999 })}.AAAA`;
+  secrets.push(made);
+  return made;
+}
+
 describe.skipIf(standIn)('secrets', { timeout: 60_000 }, () => {
   test('of a broker that runs, at trace', async () => {
     const asked: string[] = [];
     const answers = createServer((request, response) => {
-      asked.push(request.headers.authorization ?? '');
+      asked.push(request.headers.authorization ?? '', request.url ?? '');
       response.writeHead(500).end(`no: ${secret()}`);
     });
     await once(answers.listen(0, '127.0.0.1'), 'listening');
+    const answersPort = (answers.address() as AddressInfo).port;
     const [port, tlsPort, console] = [await freePort(), await freePort(), await freePort()];
+    const metrics = await freePort();
     const keypass = secret();
     const key = put('encrypted.key', encryptedKey(server, keypass));
     const [admin, jwtKey, header] = [secret(), secret(), secret()];
@@ -109,10 +119,28 @@ kind = "jwt"
 algorithms = ["HS256"]
 secret = "${jwtKey}"
 [[auth.providers]]
+kind = "jwt"
+algorithms = ["ES256"]
+jwks_url = "http://127.0.0.1:${answersPort}/keys?key=${secret()}"
+jwks_cooldown_s = 0
+[[auth.providers]]
 kind = "http"
-url = "http://127.0.0.1:${(answers.address() as AddressInfo).port}/auth"
+url = "http://127.0.0.1:${answersPort}/auth?key=${secret()}"
+timeout_ms = 2000
 [auth.providers.headers]
 Authorization = "Bearer ${header}"
+[auth.providers.fields]
+key = "${secret()}"
+user = "%u"
+[prometheus]
+listen = "127.0.0.1:${metrics}"
+[plugins.web-hook]
+default_startup = true
+[plugins.web-hook.config]
+urls = ["http://127.0.0.1:${answersPort}/told?key=${secret()}", "http://127.0.0.1:1/?key=${secret()}"]
+headers = { X-Key = "${secret()}" }
+retry_max_elapsed_ms = 0
+rule.client_connected = [{ action = "connected" }]
 `,
     );
     const program = start('-vvv', '-c', file);
@@ -136,6 +164,14 @@ Authorization = "Bearer ${header}"
     // The one that asks is asked, with its header; what it answers is no verdict.
     expect(asked).toContain(`Bearer ${header}`);
     await eventually(() => expect(program.errors()).toContain('http'));
+    await expect(login('keyed', esToken())).rejects.toThrow();
+    for (const path of ['/auth?key=', '/keys?key=', '/told?key=']) {
+      await eventually(() => expect(asked.some((one) => one.startsWith(path))).toBe(true));
+    }
+    await eventually(() => expect(program.errors()).toContain('http://127.0.0.1:1: events could'));
+    const scraped = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
+    expect(scraped).toContain('st_mqttd_start_time_seconds');
+    expectNone(scraped, 'metrics');
 
     const url = `http://127.0.0.1:${console}`;
     const ask = async (path: string, init: RequestInit = {}) => {
@@ -144,8 +180,12 @@ Authorization = "Bearer ${header}"
       return { status: answer.status, text: await answer.text() };
     };
     const shown = await ask('/api/v1/config');
-    expect(shown.text).toContain('auth.providers[3].headers.Authorization');
+    expect(shown.text).toContain('auth.providers[4].headers.Authorization');
+    expect(shown.text).toContain(`http://127.0.0.1:${answersPort}/auth?(secret)`);
     expectNone(shown.text, 'the console');
+    const plugins = await ask('/api/v1/plugins');
+    expect(plugins.text).toContain('dropped_failed');
+    expectNone(plugins.text, 'the plugins');
     const patch = (body: object) =>
       ask('/api/v1/config', { method: 'PATCH', body: JSON.stringify(body) });
     for (const body of [

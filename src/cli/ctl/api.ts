@@ -1,4 +1,5 @@
 /** The console's HTTP API, as its client: one answer, or a listing row by row. */
+import { withoutUrlSecrets } from '../../config/shown.js';
 import { fail, messageOf, systemCode } from '../../errors.js';
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -170,7 +171,9 @@ function baseUrl(text: string): URL {
   try {
     url = new URL(text);
   } catch {
-    throw fail('ST_CTL_USAGE', { why: `--url: "${text}" is not a URL; it is ${allowed}` });
+    throw fail('ST_CTL_USAGE', {
+      why: `--url: "${withoutUrlSecrets(text)}" is not a URL; it is ${allowed}`,
+    });
   }
   if (url.username !== '' || url.password !== '') {
     // Not the URL: it has a password.

@@ -1,13 +1,12 @@
 /** The configuration with its origins, changes to it, reload, and the log filter. */
 import { formatAddress, type ListenAddress } from '../../config/address.js';
 import type { EffectiveEntry } from '../../config/resolve.js';
+import { shownValue } from '../../config/shown.js';
 import type { ReloadReport } from '../../reload/report.js';
 import { Problem } from '../problem.js';
 import { type Route, route } from '../route.js';
 import { anyValue, byName, flag, input, list, orNull, record, text } from '../schema.js';
 import type { Context } from './context.js';
-
-const kSecret = '(secret)';
 
 const entrySchema = record({
   key: text('With its table: "mqtt.max_qos".'),
@@ -124,8 +123,7 @@ export function configRoutes({ deps }: Context): readonly Route[] {
 function showEntry({ table, key, row, value, origin }: EffectiveEntry): unknown {
   return {
     key: nameOf({ table, key }),
-    value:
-      row.secret === true ? kSecret : row.type === 'addresses' ? addresses(value) : (value ?? null),
+    value: row.type === 'addresses' ? addresses(value) : (shownValue(row, value) ?? null),
     origin: origin ?? null,
     reload: row.reload,
     help: row.help,
