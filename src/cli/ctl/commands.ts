@@ -248,6 +248,13 @@ export const commandRows = {
     flags: listing,
     help: 'devices, connected themselves or behind a gateway',
   },
+  denials: {
+    words: ['denials'],
+    takes: '[WHERE…]',
+    count: [0, kMany],
+    flags: listing,
+    help: 'what clients were not allowed to do lately, and which rule said so',
+  },
   bans_list: {
     words: ['bans'],
     takes: '',

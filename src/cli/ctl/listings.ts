@@ -69,6 +69,15 @@ const subscriptionColumns: readonly Column<Row>[] = [
   },
 ];
 
+const denialColumns: readonly Column<Row>[] = [
+  { title: 'AT', of: ({ at }) => timeText(at) },
+  column('CLIENT', 'clientid'),
+  column('USER', 'username'),
+  column('ACTION', 'action'),
+  column('TOPIC', 'topic'),
+  column('RULE', 'rule'),
+];
+
 const retainedColumns: readonly Column<Row>[] = [
   column('TOPIC', 'topic'),
   numbers('QOS', 'qos'),
@@ -111,6 +120,12 @@ export function listRetained(call: Call): Promise<void> {
   const query: Record<string, string> = filter === undefined ? {} : { filter };
   const rows = call.api.rows('/api/v1/retains', { query, doing: 'listing retained messages' });
   return list(call, retainedColumns, rows);
+}
+
+export function listDenials(call: Call): Promise<void> {
+  const query = whereQuery(call.args);
+  const rows = call.api.rows('/api/v1/denials', { query, doing: 'listing denials' });
+  return list(call, denialColumns, rows);
 }
 
 export async function showRoutes({ api, output, args, flags }: Call): Promise<void> {

@@ -45,6 +45,7 @@ const run: Readonly<Record<CommandName, (call: listings.Call) => Promise<void>>>
   trace_start: traces.startTrace,
   trace_stop: traces.stopTrace,
   devices_list: devices.listDevices,
+  denials: listings.listDenials,
   bans_list: bans.listBans,
   ban: bans.ban,
   unban: bans.unban,

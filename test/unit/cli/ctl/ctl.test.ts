@@ -125,6 +125,26 @@ describe('clients', () => {
     expect(output).toMatch(/Boiler 1 .* online .* gw-1/);
   });
 
+  test('denials: a table, or an object per line; those of one client', async () => {
+    const { ctl, deps } = await runConsole();
+    const none = { at: 1_767_225_600_000, username: '', action: 'PUBLISH', rule: 'rule 3' };
+    deps.registry.denialRows = [
+      { ...none, clientId: 'pump-1', topic: 'plant/x' },
+      { ...none, clientId: 'pump-2', username: 'eve\u001b[31m', topic: '#', action: 'SUBSCRIBE' },
+    ];
+    const { code, output } = await ctl(['denials']);
+    expect(code).toBe(0);
+    expect(output).toMatch(/^AT +CLIENT +USER +ACTION +TOPIC +RULE\n/);
+    expect(output).toMatch(/ pump-1 +PUBLISH +plant\/x +rule 3$/m);
+    expect(output).not.toContain('\u001b');
+    const one = await ctl(['denials', 'clientid=pump-2', '--json']);
+    expect(lines(one.output).map((line) => JSON.parse(line))).toMatchObject([
+      { clientid: 'pump-2', action: 'SUBSCRIBE', topic: '#', rule: 'rule 3' },
+    ]);
+    expect(lines((await ctl(['denials', '--limit', '1', '--json'])).output)).toHaveLength(1);
+    expect((await ctl(['denials', 'nonsense'])).code).toBe(2);
+  });
+
   test('bans: made, listed, taken back', async () => {
     const { ctl } = await runConsole();
     expect((await ctl(['bans'])).code).toBe(0);
