@@ -104,23 +104,24 @@ void records(std::string& out) {
         F(PublishHook, retain), F(PublishHook, flags), F(PublishHook, protocol_level),
         F(PublishHook, client_id_bytes), F(PublishHook, username_bytes),
         F(PublishHook, tenant_bytes), F(PublishHook, device_id_bytes), F(PublishHook, topic_bytes),
-        F(PublishHook, properties_bytes), F(PublishHook, payload_bytes));
+        F(PublishHook, properties_bytes), F(PublishHook, payload_bytes),
+        F(PublishHook, instance), F(PublishHook, padding));
   EVENT(SubscribeHook, subscribe_hook, F(SubscribeHook, connection_id),
         F(SubscribeHook, listener_id), F(SubscribeHook, subscription_id), F(SubscribeHook, flags),
         F(SubscribeHook, protocol_level), F(SubscribeHook, padding),
         F(SubscribeHook, client_id_bytes), F(SubscribeHook, username_bytes),
         F(SubscribeHook, tenant_bytes), F(SubscribeHook, device_id_bytes),
-        F(SubscribeHook, filters_bytes));
+        F(SubscribeHook, filters_bytes), F(SubscribeHook, instance));
   EVENT(DeliverHook, deliver_hook, F(DeliverHook, hook_id), F(DeliverHook, connection_id),
         F(DeliverHook, listener_id), F(DeliverHook, expiry_s), F(DeliverHook, qos),
         F(DeliverHook, retain), F(DeliverHook, flags), F(DeliverHook, protocol_level),
         F(DeliverHook, client_id_bytes), F(DeliverHook, username_bytes),
         F(DeliverHook, tenant_bytes), F(DeliverHook, device_id_bytes), F(DeliverHook, topic_bytes),
         F(DeliverHook, properties_bytes), F(DeliverHook, payload_bytes),
-        F(DeliverHook, publisher_bytes), F(DeliverHook, padding));
+        F(DeliverHook, publisher_bytes), F(DeliverHook, instance));
   EVENT(Notice, notice, F(Notice, connection_id), F(Notice, left_out), F(Notice, notice),
         F(Notice, cause), F(Notice, packet_id), F(Notice, qos), F(Notice, reason_code),
-        F(Notice, client_id_bytes), F(Notice, topic_bytes));
+        F(Notice, client_id_bytes), F(Notice, topic_bytes), F(Notice, instance));
   COMMAND(HookVerdict, hook_verdict, F(HookVerdict, hook_id), F(HookVerdict, action),
           F(HookVerdict, reason_code), F(HookVerdict, flags), F(HookVerdict, qos),
           F(HookVerdict, retain), F(HookVerdict, padding), F(HookVerdict, reason_text_bytes),

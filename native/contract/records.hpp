@@ -372,11 +372,13 @@ struct PublishHook {
   std::uint32_t topic_bytes;       ///< in its internal form
   std::uint32_t properties_bytes;  ///< encoded, those that a server forwards
   std::uint32_t payload_bytes;
+  std::uint32_t instance;          ///< which connection of the Client Identifier; 0 = the first
+  std::uint32_t padding;
 };
 
 struct SubscribeHook {
   RecordHeader header;
-  std::uint64_t connection_id;    ///< the hook_id of the verdict
+  std::uint64_t connection_id;    ///< the hook_id of the verdict: thread and slot where it is now
   std::uint32_t listener_id;
   std::uint32_t subscription_id;  ///< Subscription Identifier; 0 = none
   std::uint8_t flags;             ///< HookFlag
@@ -387,6 +389,7 @@ struct SubscribeHook {
   std::uint32_t tenant_bytes;
   std::uint32_t device_id_bytes;
   std::uint32_t filters_bytes;    ///< the packet's payload: filters with their options
+  std::uint32_t instance;
 };
 
 /// All but the message and its publisher is about the receiver.
@@ -408,7 +411,7 @@ struct DeliverHook {
   std::uint32_t properties_bytes;  ///< encoded, without what is added for the receiver
   std::uint32_t payload_bytes;
   std::uint32_t publisher_bytes;   ///< encoded User Properties that say who published; 0 = unknown
-  std::uint32_t padding;
+  std::uint32_t instance;
 };
 
 enum class NoticeKind : std::uint16_t { ack = 1, drop = 2, unsubscribe = 3 };
@@ -427,6 +430,7 @@ enum class DropCause : std::uint16_t {
   memory_budget = 9,
   hook = 10,
   deliver_hook = 11,
+  delayed_end = 12,  ///< it waited for its time when the broker stopped, or delaying was switched off
 };
 
 struct Notice {
@@ -440,6 +444,7 @@ struct Notice {
   std::uint8_t reason_code;     ///< of an ack
   std::uint32_t client_id_bytes;
   std::uint32_t topic_bytes;    ///< in its internal form, a filter with its $share part
+  std::uint32_t instance;       ///< of the receiver, or of who unsubscribed
 };
 
 /// subscribe: payload has for each filter of the SUBSCRIBE u8 Reason Code (0 = as it may be), u8 the

@@ -97,6 +97,7 @@ bool DeliverDesk::tell(const Session& session, const Delivery& delivery, const D
   event.properties_bytes = static_cast<std::uint32_t>(message.properties().size());
   event.payload_bytes = static_cast<std::uint32_t>(message.payload().size());
   event.publisher_bytes = static_cast<std::uint32_t>(publisher.size());
+  event.instance = session.key().instance();
   return host_.event(contract::EventKind::deliver_hook, event.header, sizeof event,
                      {session.client_id(), username, tenant, device, message.topic(),
                       message.properties(), message.payload(), publisher});

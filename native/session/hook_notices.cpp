@@ -42,6 +42,7 @@ void HookNotices::send(contract::Notice& notice, const Session* session, Bytes t
   const Bytes client_id = session == nullptr ? Bytes{} : session->client_id();
   const Client* client = session == nullptr ? nullptr : session->client();
   if (client != nullptr) notice.connection_id = client->connection_id;
+  if (session != nullptr) notice.instance = session->key().instance();
   notice.left_out = left_out_;
   notice.client_id_bytes = static_cast<std::uint32_t>(client_id.size());
   notice.topic_bytes = static_cast<std::uint32_t>(topic.size());

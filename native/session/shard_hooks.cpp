@@ -205,6 +205,7 @@ bool Shard::ask_hooks(const Client* client, const Session& session, const Messag
   event.topic_bytes = static_cast<std::uint32_t>(parts.topic.size());
   event.properties_bytes = static_cast<std::uint32_t>(parts.properties.size());
   event.payload_bytes = static_cast<std::uint32_t>(parts.payload.size());
+  event.instance = session.key().instance();
   if (!host_.event(contract::EventKind::publish_hook, event.header, sizeof event,
                    {session.client_id(), username, tenant, device, parts.topic, parts.properties,
                     parts.payload})) {

@@ -52,7 +52,8 @@ bool Shard::pass_subscribe_hooks(Client& client, std::uint8_t first_byte, Bytes 
 bool Shard::ask_subscribe_hooks(const Client& client, const wire::SubscribeView& view) noexcept {
   const Session& session = *client.session;
   contract::SubscribeHook event{};
-  event.connection_id = client.connection_id;
+  // The verdict has to find it here, also where it began on another thread.
+  event.connection_id = connection_id(options_.thread, client.ref);
   event.listener_id = client.listener_id;
   event.subscription_id = view.subscription_identifier;
   event.protocol_level = static_cast<std::uint8_t>(client.version);
@@ -68,6 +69,7 @@ bool Shard::ask_subscribe_hooks(const Client& client, const wire::SubscribeView&
   event.tenant_bytes = static_cast<std::uint32_t>(tenant.size());
   event.device_id_bytes = static_cast<std::uint32_t>(device.size());
   event.filters_bytes = static_cast<std::uint32_t>(view.filters.size());
+  event.instance = session.key().instance();
   if (!host_.event(contract::EventKind::subscribe_hook, event.header, sizeof event,
                    {session.client_id(), username, tenant, device, view.filters})) {
     return false;

@@ -50,6 +50,9 @@ class ShownDelivery implements HookDelivery {
   get clientId(): string {
     return this.#held.clientId;
   }
+  get instance(): number {
+    return this.#held.instance;
+  }
   get username(): string | undefined {
     return this.#held.username;
   }

@@ -12,6 +12,7 @@ import type { HookMessage } from './types.js';
 export class Held {
   readonly hookId: bigint;
   readonly connectionId: bigint;
+  readonly instance: number;
   /** In its internal form. */
   readonly innerTopic: string;
   readonly qos: Qos;
@@ -36,6 +37,7 @@ export class Held {
     const l = record.at;
     this.hookId = buffer.readBigUInt64LE(at + l.hook_id);
     this.connectionId = buffer.readBigUInt64LE(at + l.connection_id);
+    this.instance = buffer.readUInt32LE(at + l.instance);
     this.listenerId = buffer.readUInt32LE(at + l.listener_id);
     const expiry = buffer.readUInt32LE(at + l.expiry_s);
     this.expiry = expiry === kNoExpiry ? undefined : expiry;
@@ -155,6 +157,9 @@ export class ShownMessage implements HookMessage {
   }
   get clientId(): string {
     return this.#held.clientId;
+  }
+  get instance(): number {
+    return this.#held.instance;
   }
   get username(): string | undefined {
     return this.#held.username;

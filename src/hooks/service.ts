@@ -101,7 +101,7 @@ export class HookService implements HookUser {
   #tellNotice(event: NoticeEvent): void {
     if (this.#runner === undefined) return;
     const { registry, devices } = this.#deps;
-    const { notice, topic: inner, clientId, connectionId, leftOut, qos, cause } = event;
+    const { notice, topic: inner, clientId, instance, connectionId, leftOut, qos, cause } = event;
     const levels = notice === 'unsubscribe' ? plainLevels(inner) : [];
     const hooks = registry.of(notice).filter(({ filter }) => {
       const own = devices.inner(filter).split('/');
@@ -109,10 +109,11 @@ export class HookService implements HookUser {
     });
     const { packetId, reasonCode } = event;
     const { topic, deviceId } = devices.show(inner);
+    const who = { clientId, instance, connectionId, leftOut };
     const told = {
-      ack: { clientId, connectionId, topic, deviceId, qos, packetId, reasonCode, leftOut },
-      drop: { clientId, connectionId, topic, deviceId, qos, cause, leftOut },
-      unsubscribe: { clientId, connectionId, filter: inner, leftOut },
+      ack: { ...who, topic, deviceId, qos, packetId, reasonCode },
+      drop: { ...who, topic, deviceId, qos, cause },
+      unsubscribe: { ...who, filter: inner },
     }[notice];
     this.#runner.notify(hooks, told);
   }

@@ -59,6 +59,7 @@ export class AskedSubscribe {
     ];
     this.client = {
       ...{ clientId, username, tenant, deviceId, isLink },
+      instance: buffer.readUInt32LE(at + l.instance),
       listener: isLink ? undefined : deps.listenerName(buffer.readUInt32LE(at + l.listener_id)),
       protocolVersion: versions[buffer.readUInt8(at + l.protocol_level)] ?? '5.0',
       subscriptionId: buffer.readUInt32LE(at + l.subscription_id),

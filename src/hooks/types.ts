@@ -36,6 +36,8 @@ export type Unregister = () => void;
 /** Who sent a message. */
 export interface HookClient {
   readonly clientId: string;
+  /** Which connection of the Client Identifier; 0 = the first (`duplicate_client_id = "allow"`). */
+  readonly instance: number;
   /** undefined: none was given, or nobody stands behind it. */
   readonly username: string | undefined;
   readonly tenant: string | undefined;
@@ -186,6 +188,8 @@ export type SubscribeHook = (
 
 export interface UnsubscribeInfo {
   readonly clientId: string;
+  /** As of HookClient. */
+  readonly instance: number;
   /** In its internal form: `v1/devices/<device id>/…` where its client wrote `me`, with the tenant. */
   readonly filter: string;
   readonly connectionId: bigint | undefined;
@@ -198,6 +202,8 @@ export type UnsubscribeHook = (unsubscribed: UnsubscribeInfo) => Answer<unknown>
 export interface AckInfo {
   /** The receiver. */
   readonly clientId: string;
+  /** As of HookClient. */
+  readonly instance: number;
   readonly connectionId: bigint | undefined;
   /** As in HookMessage. */
   readonly topic: string;
@@ -214,6 +220,8 @@ export type AckHook = (ack: AckInfo) => Answer<unknown>;
 export interface DropInfo {
   /** The receiver; '' = it got to nobody. */
   readonly clientId: string;
+  /** As of HookClient. */
+  readonly instance: number;
   readonly connectionId: bigint | undefined;
   /** As in HookMessage. */
   readonly topic: string;

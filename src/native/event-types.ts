@@ -248,6 +248,7 @@ export interface NoticeEvent {
   readonly packetId: number;
   readonly qos: 0 | 1 | 2;
   readonly reasonCode: number;
+  readonly instance: number;
   readonly clientId: string;
   readonly topic: string;
 }

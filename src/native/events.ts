@@ -203,6 +203,7 @@ export class EventReader {
           packetId: this.#u16(at + l.packet_id),
           qos: this.#u8(at + l.qos) as 0 | 1 | 2,
           reasonCode: this.#u8(at + l.reason_code),
+          instance: this.#u32(at + l.instance),
           clientId: this.#string(at + l.client_id_bytes),
           topic: this.#string(at + l.topic_bytes),
         };

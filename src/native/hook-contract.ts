@@ -18,6 +18,7 @@ export const DropCause = {
   memory_budget: 9,
   hook: 10,
   deliver_hook: 11,
+  delayed_end: 12,
 } as const;
 export const HookVerdictFlag = { timed_out: 1, failed: 2, of_delivery: 4 } as const;
 /** In a publish_hook or deliver_hook: the message does not expire. */
@@ -39,6 +40,7 @@ export const PublishHook = layout('PublishHook', {
   topic_bytes: 'u32',
   properties_bytes: 'u32',
   payload_bytes: 'u32',
+  instance: 'u32',
 });
 
 /** Begins as PublishHook does. */
@@ -59,6 +61,7 @@ export const DeliverHook = layout('DeliverHook', {
   properties_bytes: 'u32',
   payload_bytes: 'u32',
   publisher_bytes: 'u32',
+  instance: 'u32',
 });
 
 export const SubscribeHook = layout('SubscribeHook', {
@@ -72,6 +75,7 @@ export const SubscribeHook = layout('SubscribeHook', {
   tenant_bytes: 'u32',
   device_id_bytes: 'u32',
   filters_bytes: 'u32',
+  instance: 'u32',
 });
 
 export const Notice = layout('Notice', {
@@ -84,6 +88,7 @@ export const Notice = layout('Notice', {
   reason_code: 'u8',
   client_id_bytes: 'u32',
   topic_bytes: 'u32',
+  instance: 'u32',
 });
 
 export const HookVerdict = layout('HookVerdict', {
