@@ -94,6 +94,7 @@ export type { Plugins } from './plugins/plugins.js';
 export type {
   Plugin,
   PluginContext,
+  PluginEnd,
   PluginHooks,
   PluginInfo,
   PluginLog,

@@ -22,6 +22,12 @@ PromiseKind ack_of(std::uint8_t qos) noexcept {
 }  // namespace
 
 void DelaySteps::configure(Shard& shard, const DelayOptions& options) noexcept {
+  if (!options.on && options.at_end == DelayEnd::drop) {
+    shard.delayed_.each([&](const Message& message) {
+      shard.notices_.dropped(nullptr, message.topic(), message.qos(),
+                             contract::DropCause::delayed_end);
+    });
+  }
   shard.delayed_.set_options(options);
 }
 

@@ -53,6 +53,11 @@ class DelayedMessages {
   [[nodiscard]] bool add(MessageRef&& message, std::uint32_t seconds) noexcept;
   /// Empty: none is due. The one that is due first, and of equal ones the one that came first.
   [[nodiscard]] MessageRef take_due() noexcept;
+  /// Those that wait, in no order.
+  template <class F>
+  void each(F&& visit) const noexcept {
+    for (const Entry& entry : heap_) visit(*entry.message);
+  }
   /// Fires when the next one is due.
   void schedule() noexcept;
 

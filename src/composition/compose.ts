@@ -229,6 +229,7 @@ export function compose(started: Resolution, recorder: Recorder, owner: Owner): 
     resolve: async () => (await owner.resolve()([])).config.plugins,
     say: (level, text, fields) => recorder.say(level, 'plugin', text, fields),
     delay: (delayed) => native.configure({ delayed }),
+    ping: () => registry.ping(config.broker.io_threads),
   });
   const services: Service[] = [sys, plugins];
   const reloader = new Reloader(resolution, {

@@ -44,7 +44,7 @@ export const delayedSection: Section = {
     ),
     counter(
       'delayed_messages_dropped_at_end_total',
-      'Messages that were dropped when the plugin was unloaded.',
+      'Messages that were dropped when the broker stopped, or the plugin was unloaded.',
       'delayed_dropped_end',
     ),
   ],

@@ -9,8 +9,8 @@ import type { LinkOptions } from '../link/options.js';
 import type { RecordLevel } from '../log/logger.js';
 import type { NativeDelayOptions } from '../native/addon.js';
 import { holdGuard, runAs } from './guard.js';
-import { kDelay } from './own.js';
-import type { HookMethod, PluginContext, PluginHooks, PluginLog } from './types.js';
+import { kDelay, kInForce } from './own.js';
+import type { HookMethod, PluginContext, PluginEnd, PluginHooks, PluginLog } from './types.js';
 
 /** Every method that registers a hook: those that are added come by themselves. */
 const hookMethods = Object.getOwnPropertyNames(BrokerHooks.prototype).filter((name) =>
@@ -27,6 +27,8 @@ export interface ContextDeps {
   readonly broker: Broker;
   readonly say: Say;
   readonly delay: (options: NativeDelayOptions) => void;
+  /** All I/O threads have done what they were told. */
+  readonly ping: () => Promise<void>;
 }
 
 /** For one function of onStop. */
@@ -34,13 +36,14 @@ const kStopMs = 5_000;
 const kMaxTimerMs = 2 ** 31 - 1;
 
 type Task = () => void | Promise<void>;
+type StopTask = (why: PluginEnd) => void | Promise<void>;
 
 export class OwnedContext {
   readonly name: string;
   readonly #broker: Broker;
   readonly #say: Say;
   readonly #ends = new Set<() => void>();
-  readonly #stops: Task[] = [];
+  readonly #stops: StopTask[] = [];
   readonly #links = new Set<Link>();
   readonly #abort = new AbortController();
   #readies: Task[] = [];
@@ -48,7 +51,8 @@ export class OwnedContext {
   readonly #folder: string | undefined;
   #counts: (() => Readonly<Record<string, number>>) | undefined;
 
-  readonly #delay: (options: NativeDelayOptions) => void;
+  readonly #delay: ContextDeps['delay'];
+  readonly #ping: ContextDeps['ping'];
 
   /** Of one that is shipped nothing has to be caught, and Node has less to do. */
   readonly #isShipped: boolean;
@@ -56,7 +60,7 @@ export class OwnedContext {
 
   constructor(
     { name, folder }: PluginConfig,
-    { broker, say, delay }: ContextDeps,
+    { broker, say, delay, ping }: ContextDeps,
     isShipped: boolean,
   ) {
     this.#isShipped = isShipped;
@@ -66,6 +70,7 @@ export class OwnedContext {
     this.#broker = broker;
     this.#say = say;
     this.#delay = delay;
+    this.#ping = ping;
   }
 
   /** Runs what is the plugin's: failures that nobody waits for are logged with its name. */
@@ -94,6 +99,7 @@ export class OwnedContext {
       signal: this.#abort.signal,
       broker,
       [kDelay]: this.#delay,
+      [kInForce]: this.#ping,
       path: (text: string) => resolve(this.#folder ?? '.', text),
       counts: (read: () => Readonly<Record<string, number>>) => {
         this.#mustBeLoaded('counts()');
@@ -101,7 +107,7 @@ export class OwnedContext {
       },
       link: (options?: LinkOptions) => this.#link(options),
       onReady: (fn: Task) => this.#onReady(fn),
-      onStop: (fn: Task) => {
+      onStop: (fn: StopTask) => {
         this.#mustBeLoaded('onStop()');
         this.#stops.unshift(fn);
       },
@@ -119,10 +125,10 @@ export class OwnedContext {
   }
 
   /** Ends all that it owns. Never rejects. */
-  async dispose(): Promise<void> {
+  async dispose(why: PluginEnd): Promise<void> {
     if (this.#abort.signal.aborted) return;
     // It may still publish what it holds back.
-    for (const fn of this.#stops) await this.#within(fn);
+    for (const fn of this.#stops) await this.#within(() => fn(why));
     this.#abort.abort();
     for (const end of this.#ends) end();
     this.#ends.clear();

@@ -7,7 +7,7 @@ import { type ContextDeps, OwnedContext } from './context.js';
 import { findPlugin } from './find.js';
 import { type Entries, entriesOf, entryOf } from './names.js';
 import { shipped } from './shipped.js';
-import type { Plugin, PluginInfo } from './types.js';
+import type { Plugin, PluginEnd, PluginInfo } from './types.js';
 
 export interface PluginsDeps extends ContextDeps {
   /** Reads the configuration anew. */
@@ -83,7 +83,7 @@ export class Plugins {
     return this.#inTurn(async () => {
       const { entry } = this.#mustBeLoaded(name, 'unloading it');
       if (entry.immutable) throw this.#state(entry, 'unloading it', 'it is immutable');
-      await this.#end(entry.name);
+      await this.#end(entry.name, 'unload');
       return this.#told(entry, 'unloaded');
     });
   }
@@ -145,7 +145,7 @@ export class Plugins {
   end(): Promise<void> {
     return this.#inTurn(async () => {
       this.#isEnded = true;
-      for (const name of [...this.#loaded.keys()].reverse()) await this.#end(name);
+      for (const name of [...this.#loaded.keys()].reverse()) await this.#end(name, 'stop');
     });
   }
 
@@ -166,16 +166,16 @@ export class Plugins {
       this.#loaded.set(name, { plugin, entry, context });
       this.#errors.delete(name);
     } catch (error) {
-      await context.dispose();
+      await context.dispose(this.#isEnded ? 'stop' : 'unload');
       this.#errors.set(name, messageOf(error));
       throw error;
     }
   }
 
-  async #end(name: string): Promise<void> {
+  async #end(name: string, why: PluginEnd): Promise<void> {
     const loaded = this.#loaded.get(name);
     this.#loaded.delete(name);
-    await loaded?.context.dispose();
+    await loaded?.context.dispose(why);
     if (!this.#isEnded) await this.#deps.broker.hooksReady();
   }
 
@@ -184,7 +184,7 @@ export class Plugins {
     const before = this.#loaded.get(name);
     if (before === undefined) return;
     checkedConfig(before.plugin, next);
-    await this.#end(name);
+    await this.#end(name, 'reload');
     try {
       await this.#start(next);
     } catch (error) {

@@ -9,6 +9,9 @@ export type PluginHooks = Pick<BrokerHooks, HookMethod>;
 /** onPublish and its like. */
 export type HookMethod = Exclude<Extract<keyof BrokerHooks, `on${string}`>, 'on' | 'once'>;
 
+/** Why a plugin ends: it is unloaded, started again with another configuration, or the broker stops. */
+export type PluginEnd = 'unload' | 'reload' | 'stop';
+
 /** Its records have the target `plugin`, and the plugin's name as field `plugin`. */
 export interface PluginLog {
   error(text: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -41,8 +44,8 @@ export interface PluginContext<C = unknown> extends PluginHooks {
   link(options?: LinkOptions): Promise<Link>;
   /** Calls `fn` when clients can come; at once if they can already. A start waits for its promise. */
   onReady(fn: () => void | Promise<void>): void;
-  /** Calls `fn` when it is unloaded or the broker stops, the latest first; it has 5 seconds. */
-  onStop(fn: () => void | Promise<void>): void;
+  /** Calls `fn` when it is unloaded, reloaded or the broker stops, the latest first; it has 5 seconds. */
+  onStop(fn: (why: PluginEnd) => void | Promise<void>): void;
   /** Returns what cancels it. */
   setTimeout(fn: () => void | Promise<void>, ms: number): () => void;
   setInterval(fn: () => void | Promise<void>, ms: number): () => void;

@@ -97,21 +97,74 @@ test('unloaded it is an ordinary topic; those that wait are published; a stop sa
   await eventually(() => expect(got).toEqual(['a=waits 1']));
   await client.publishAsync('$delayed/1000/a', 'plain', { qos: 1 });
   await eventually(() => expect(all).toEqual(['$delayed/1000/a=plain 1']));
+  const dropped: unknown[] = [];
+  broker.onDrop('#', ({ topic, cause, clientId }) => dropped.push([topic, cause, clientId]));
   await broker.reload(options({ on_unload: 'drop' }));
   await (await broker.plugins()).load('delayed-publish');
-  await broker.ping();
-  await client.publishAsync('$delayed/1000/a', 'dropped', { qos: 1 });
-  await broker.reload(options({ max_bytes: 4096 }));
-  await broker.ping();
-  expect(await counts()).toMatchObject({ waiting: 0, dropped_at_end: 1 });
-  await client.publishAsync('$delayed/1000/a', 'lost', { qos: 1 });
+  await client.publishAsync('$delayed/1000/b', 'dropped', { qos: 1 });
+  await (await broker.plugins()).unload('delayed-publish');
+  expect(broker.metrics()).toMatchObject({ delayed_messages: 0, delayed_dropped_end: 1 });
+  await (await broker.plugins()).load('delayed-publish');
+  await client.publishAsync('$delayed/1000/c', 'lost', { qos: 1 });
+  await client.publishAsync('$delayed/1000/d', 'lost', { qos: 0 });
+  await client.publishAsync('e', 'behind it', { qos: 1 });
   await broker.stop();
-  expect(log.map(({ text, fields }) => [text, fields?.waiting])).toEqual(
+  expect(log.map(({ level, text, fields }) => [level, text, fields?.waiting])).toEqual(
     expect.arrayContaining([
-      ['delayed-publish: delayed messages are published now', 1],
-      ['delayed-publish: delayed messages are dropped', 1],
-      ['delayed-publish: the broker stops: delayed messages are lost', 1],
+      ['warn', 'delayed-publish: delayed messages are published now', 1],
+      ['warn', 'delayed-publish: delayed messages are dropped', 1],
+      ['warn', 'delayed-publish: the broker stops: delayed messages are lost', 2],
     ]),
   );
-  expect(got).toEqual(['a=waits 1']);
+  expect(got).toEqual(['a=waits 1', 'e=behind it 1']);
+  expect(broker.metrics()).toMatchObject({ delayed_messages: 0, delayed_dropped_end: 3 });
+  const told = ['b', 'c', 'd'].map((topic) => [topic, 'delayed_end', '']);
+  expect(dropped.sort()).toEqual(told);
+});
+
+test.each(['the plugin', 'the configuration'])(
+  'a reload of %s keeps what waits; new limits are for what comes then',
+  async (what) => {
+    const log = await start({ on_unload: 'drop' });
+    const got = await reader('#');
+    const client = await open();
+    for (const n of [1, 2, 3]) await client.publishAsync(`$delayed/2/${n}`, 'kept', { qos: 1 });
+    const next = options({ max_messages: 3, max_delay_s: 100, on_unload: 'drop' });
+    if (what === 'the configuration') await broker.reload(next);
+    else await (await broker.plugins()).reload('delayed-publish');
+    if (what === 'the configuration') {
+      await expect(client.publishAsync('$delayed/2/4', 'x', { qos: 1 })).rejects.toMatchObject({
+        code: 0x97,
+      });
+      await expect(client.publishAsync('$delayed/101/a', 'x', { qos: 1 })).rejects.toMatchObject({
+        code: 0x90,
+      });
+    }
+    expect(await counts()).toMatchObject({ waiting: 3, dropped_at_end: 0 });
+    await eventually(() => expect(got).toEqual(['1=kept 1', '2=kept 1', '3=kept 1']));
+    await client.publishAsync('$delayed/1/5', 'then', { qos: 1 });
+    await eventually(() => expect(got.at(-1)).toBe('5=then 1'));
+    expect(await counts()).toMatchObject({ waiting: 0, published: 4, dropped_at_end: 0 });
+    expect(log.filter(({ level }) => level === 'warn').map(({ text }) => text)).toEqual([]);
+  },
+);
+
+test('what comes while it is reloaded is delayed too', async () => {
+  await start({});
+  const all = await reader('$delayed/#');
+  const client = await open();
+  const plugins = await broker.plugins();
+  let isDone = false;
+  const reloads = (async () => {
+    for (let n = 0; n < 20; ++n) await plugins.reload('delayed-publish');
+    isDone = true;
+  })();
+  let sent = 0;
+  while (!isDone) {
+    await client.publishAsync(`$delayed/1000/${sent}`, 'x', { qos: 1 });
+    ++sent;
+  }
+  await reloads;
+  expect(await counts()).toMatchObject({ waiting: sent, taken: sent });
+  expect(all).toEqual([]);
 });

@@ -1,7 +1,7 @@
 /** Messages that are published later: `$delayed/<seconds>/<topic>`. The I/O threads do it. See README.md. */
 import type { NativeDelayOptions } from '../../../native/addon.js';
 import { definePlugin } from '../../define.js';
-import { kDelay, ownContext } from '../../own.js';
+import { kDelay, kInForce, ownContext } from '../../own.js';
 
 interface Config {
   readonly max_messages: number;
@@ -30,7 +30,7 @@ export const plugin = definePlugin<Config>({
   },
   start: (context) => {
     const { broker, config, log } = context;
-    const delay = ownContext(context)[kDelay];
+    const { [kDelay]: delay, [kInForce]: inForce } = ownContext(context);
     const options: NativeDelayOptions = {
       on: true,
       max_delay_s: config.max_delay_s,
@@ -53,15 +53,19 @@ export const plugin = definePlugin<Config>({
         dropped_at_end: counters.delayed_dropped_end,
       };
     });
-    context.onStop(() => {
+    context.onStop(async (why) => {
+      // What waits goes on waiting, and what comes meanwhile is delayed as before.
+      if (why === 'reload') return;
       const waiting = broker.metrics().delayed_messages;
-      if (waiting > 0 && !broker.ready) {
+      const at_end = why === 'stop' ? 'drop' : config.on_unload;
+      if (waiting > 0 && why === 'stop') {
         log.warn('the broker stops: delayed messages are lost', { waiting });
       } else if (waiting > 0) {
-        const what = config.on_unload === 'drop' ? 'dropped' : 'published now';
+        const what = at_end === 'drop' ? 'dropped' : 'published now';
         log.warn(`delayed messages are ${what}`, { waiting });
       }
-      delay({ ...options, on: false });
+      delay({ ...options, on: false, at_end });
+      await inForce();
     });
     delay(options);
   },
