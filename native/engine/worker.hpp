@@ -203,7 +203,9 @@ class Worker final : private Handler, private Host {
   // worker_commands.cpp
   void take_inbox() noexcept;
   void take_arrival(Arrival& arrival) noexcept;
-  void take_commands(const CommandBytes& commands) noexcept;
+  [[nodiscard]] bool take_items(std::uint32_t& share) noexcept;
+  [[nodiscard]] bool take_commands(const CommandBytes& commands, std::uint32_t& share) noexcept;
+  void take_item(InboxItem& item) noexcept;
   void take_command(const std::uint8_t* record, contract::CommandKind kind,
                     std::uint32_t hop) noexcept;
   void take_listener(const ListenerChange& change) noexcept;
@@ -276,7 +278,9 @@ class Worker final : private Handler, private Host {
 
   std::mutex inbox_mutex_;
   std::vector<InboxItem> inbox_;      ///< guarded by inbox_mutex_
-  std::vector<InboxItem> taken_;
+  std::vector<InboxItem> taken_;      ///< from taken_at_ on: still to be seen to
+  std::size_t taken_at_ = 0;
+  std::size_t record_at_ = 0;         ///< byte in that one, where it is of commands
 
   const Connection* in_bytes_ = nullptr;  ///< whose on_bytes runs
   Connection* moving_ = nullptr;          ///< move it when on_bytes returns

@@ -17,6 +17,29 @@ namespace {
 constexpr std::uint32_t kFineLogsPerSecond = 1000;
 /// How often clients are looked at that still wait for something when the broker stops.
 constexpr std::uint64_t kDrainLookMs = 5;
+
+/// Of commands in one turn, so that those who are connected get theirs: 64 clients that come or go,
+/// or as many messages as one batch of events brings.
+constexpr std::uint32_t kSharePerTurn = 4096;
+
+std::uint32_t share_of(CommandKind kind) noexcept {
+  switch (kind) {
+    case CommandKind::verdict:
+    case CommandKind::link_open:
+    case CommandKind::link_close:
+    case CommandKind::disconnect:
+    case CommandKind::query:
+      return kSharePerTurn / 64;
+    case CommandKind::link_bytes:
+    case CommandKind::link_credit:
+    case CommandKind::drain:
+    case CommandKind::publish:
+    case CommandKind::hook_verdict:
+    case CommandKind::direct_write:
+      return 1;
+  }
+  return 1;
+}
 }
 
 void Worker::put(InboxItem&& item) {
@@ -33,36 +56,54 @@ void Worker::put_arrival(Arrival&& arrival) {
 }
 
 void Worker::take_inbox() noexcept {
-  {
-    const std::lock_guard lock(inbox_mutex_);
-    taken_.swap(inbox_);
+  std::uint32_t share = kSharePerTurn;
+  bool done = take_items(share);  // what was left
+  if (done) {
+    {
+      const std::lock_guard lock(inbox_mutex_);
+      taken_.swap(inbox_);
+    }
+    done = take_items(share);
   }
-  for (InboxItem& item : taken_) {
-    if (auto* arrival = std::get_if<Arrival>(&item)) {
-      take_arrival(*arrival);
-      engine_.connection_came();
-    } else if (auto* commands = std::get_if<CommandBytes>(&item)) {
-      take_commands(*commands);
-    } else if (auto* gone = std::get_if<LinkGone>(&item)) {
-      forget_routes(*gone);
-    } else if (auto* trace = std::get_if<TraceChange>(&item)) {
-      take_trace(*trace);
-    } else if (auto* change = std::get_if<RulesChange>(&item)) {
-      shard_.set_turn(io_.turn_ns());
-      shard_.set_rules(std::move(change->rules));
-    } else if (auto* hooks = std::get_if<HooksChange>(&item)) {
-      shard_.set_turn(io_.turn_ns());
-      shard_.set_hooks(std::move(hooks->hooks));
-    } else if (std::holds_alternative<BansChanged>(item)) {
-      shard_.set_turn(io_.turn_ns());
-      shard_.check_bans();
-    } else if (auto* settings = std::get_if<Settings>(&item)) {
-      take_settings(*settings->live);
+  if (!done) io_.wake();
+}
+
+/// In order; false: this turn's share is spent, and the rest waits for the next turn.
+bool Worker::take_items(std::uint32_t& share) noexcept {
+  for (; taken_at_ < taken_.size(); ++taken_at_) {
+    if (auto* commands = std::get_if<CommandBytes>(&taken_[taken_at_])) {
+      if (!take_commands(*commands, share)) return false;
     } else {
-      take_listener(std::get<ListenerChange>(item));
+      take_item(taken_[taken_at_]);
     }
   }
   taken_.clear();
+  taken_at_ = 0;
+  return true;
+}
+
+void Worker::take_item(InboxItem& item) noexcept {
+  if (auto* arrival = std::get_if<Arrival>(&item)) {
+    take_arrival(*arrival);
+    engine_.connection_came();
+  } else if (auto* gone = std::get_if<LinkGone>(&item)) {
+    forget_routes(*gone);
+  } else if (auto* trace = std::get_if<TraceChange>(&item)) {
+    take_trace(*trace);
+  } else if (auto* change = std::get_if<RulesChange>(&item)) {
+    shard_.set_turn(io_.turn_ns());
+    shard_.set_rules(std::move(change->rules));
+  } else if (auto* hooks = std::get_if<HooksChange>(&item)) {
+    shard_.set_turn(io_.turn_ns());
+    shard_.set_hooks(std::move(hooks->hooks));
+  } else if (std::holds_alternative<BansChanged>(item)) {
+    shard_.set_turn(io_.turn_ns());
+    shard_.check_bans();
+  } else if (auto* settings = std::get_if<Settings>(&item)) {
+    take_settings(*settings->live);
+  } else {
+    take_listener(std::get<ListenerChange>(item));
+  }
 }
 
 void Worker::take_arrival(Arrival& arrival) noexcept {
@@ -138,16 +179,22 @@ void Worker::tap_changed() noexcept {
   for (const auto& [id, link] : links_) link->shown = link->queue.bytes();
 }
 
-void Worker::take_commands(const CommandBytes& commands) noexcept {
+bool Worker::take_commands(const CommandBytes& commands, std::uint32_t& share) noexcept {
   shard_.set_turn(io_.turn_ns());
-  std::size_t at = 0;
-  while (at < commands.records.size()) {
+  while (record_at_ < commands.records.size()) {
     contract::RecordHeader header;
-    std::memcpy(&header, commands.records.data() + at, sizeof header);
+    const std::uint8_t* record = commands.records.data() + record_at_;
+    std::memcpy(&header, record, sizeof header);
+    const auto kind = static_cast<CommandKind>(header.kind);
+    const std::uint32_t costs = share_of(kind);
+    if (share < costs) return false;
+    share -= costs;
+    record_at_ += header.record_bytes;
     if (commands.hop == 0) counters_.add(Counter::commands_received);
-    take_command(commands.records.data() + at, static_cast<CommandKind>(header.kind), commands.hop);
-    at += header.record_bytes;
+    take_command(record, kind, commands.hop);
   }
+  record_at_ = 0;
+  return true;
 }
 
 /// The lengths in it were checked when it was taken from JavaScript (Engine::submit).

@@ -59,9 +59,12 @@ Worker::Worker(Engine& engine, ThreadIndex index, Store& store)
 
 Worker::~Worker() {
   // Clients point to outlets: links go after the shard's clients, which go in its destructor.
-  for (InboxItem& item : inbox_) {
-    if (auto* arrival = std::get_if<Arrival>(&item)) {
-      if (arrival->connecting != nullptr) ConnectState::destroy(arrival->connecting);
+  taken_.erase(taken_.begin(), taken_.begin() + static_cast<std::ptrdiff_t>(taken_at_));
+  for (std::vector<InboxItem>* items : {&taken_, &inbox_}) {
+    for (InboxItem& item : *items) {
+      if (auto* arrival = std::get_if<Arrival>(&item)) {
+        if (arrival->connecting != nullptr) ConnectState::destroy(arrival->connecting);
+      }
     }
   }
 }
@@ -185,6 +188,7 @@ void Worker::on_turn_end() noexcept {
     shard_.on_uncongested();
   }
   if (drain_deadline_ms_ != 0) step_drain();
+  if (shard_.has_dismissals()) io_.wake();
   if (events_.publish()) engine_.wake_javascript();
 }
 

@@ -104,6 +104,7 @@ class Client : public TimerNode {
   std::uint16_t full_retries = 0;         ///< in a row: how often a PUBLISH met a full queue
   std::uint8_t paused = 0;                ///< PauseCause bits
   bool left = false;                      ///< its DISCONNECT was taken, the end of it is put off
+  bool dismissed = false;                 ///< stands in Shard::dismissals_
   bool announced = false;                 ///< its connected event was sent: disconnected must be
   std::uint64_t last_received_ms = 0;
   IncomingAliases* aliases_in = nullptr;  ///< owned; allocated on first use

@@ -18,6 +18,7 @@ using wire::ReasonCode;
 
 namespace {
 
+constexpr std::uint32_t kTimersPerTurn = 64;  ///< of thousands that are due at once
 constexpr std::uint64_t kSweepMs = 1'000;
 constexpr std::size_t kSweepEntries = 1'000;  ///< looked at in each sweep, in turn
 /// The five longest strings that a CONNECT can have, and nearly 200 KiB of properties: more of who
@@ -380,8 +381,8 @@ void Shard::on_item(CrossItem& item) noexcept {
     case CrossItem::Kind::disconnect: {
       Session* session = find_session(item.session);
       if (session != nullptr && session->client() != nullptr) {
-        close(*session->client(), {CloseCause::administrative, item.reason, nullptr,
-                                   item.message ? item.message->payload() : Bytes{}});
+        dismiss(*session->client(), {{}, CloseCause::administrative, item.reason, nullptr,
+                                     std::move(item.message)});
       }
       break;
     }
@@ -397,6 +398,8 @@ void Shard::on_uncongested() noexcept {
 }
 
 void Shard::end_turn() noexcept {
+  end_dismissed(kDismissalsPerTurn);
+  dismissed_ = 0;
   for (const LogBatchRef& batch : handovers_.take_ready()) on_log_batch(*batch);
   if (!promises_.empty()) keep_promises();
   if (!gate_.grants_at_once()) gate_.end_batch();

@@ -60,6 +60,7 @@ class Shard : public ConnectionNames, private ShardState {
   /// broker has them.
   [[nodiscard]] std::size_t close_finished() noexcept;
   void on_uncongested() noexcept;
+  [[nodiscard]] bool has_dismissals() const noexcept { return !dismissals_.empty(); }  // more turns
   /// There are new bans: whoever they concern is disconnected, some in each turn.
   void check_bans() noexcept;
 
@@ -176,10 +177,8 @@ class Shard : public ConnectionNames, private ShardState {
  private:
   friend class DelaySteps;
   enum class Handled : std::uint8_t { done, later };
-  /// How often a publisher that waits for room is let try again, and how long a 3.x one waits for
-  /// a full queue at most.
+  /// Whoever waits for room tries again so often; a 3.x one waits for a full queue so long at most.
   static constexpr std::uint64_t kRetryMs = 10;
-  static constexpr std::uint32_t kTimersPerTurn = 64;  // of thousands that are due at once
   static constexpr std::uint16_t kMaxFullRetries = 10'000 / kRetryMs;
 
   // shard.cpp: dispatch
@@ -389,6 +388,8 @@ class Shard : public ConnectionNames, private ShardState {
   [[nodiscard]] bool pump_scan(Session& session, RetainedScan& scan) noexcept;
 
   // shard_stop.cpp
+  void dismiss(Client& client, Dismissal&& dismissal) noexcept;
+  void end_dismissed(std::uint32_t most) noexcept;
   void send_disconnect(const SessionRef& ref, wire::ReasonCode reason, Bytes reason_text) noexcept;
   // shard_handovers.cpp: what logs have, for their first subscriber
   void on_log_batch(LogBatch& batch) noexcept;

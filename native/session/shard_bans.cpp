@@ -89,7 +89,7 @@ void Shard::step_ban_check() noexcept {
       continue;
     }
     // 0x8A is for CONNACK only (MQTT 5.0, table 2-6).
-    close(*client, {CloseCause::banned, ReasonCode::administrative_action, "banned"});
+    dismiss(*client, {{}, CloseCause::banned, ReasonCode::administrative_action, "banned"});
   }
   if (ban_slot_ < clients_.slots()) wheel_.schedule(ban_timer_, cx_.now_ms);
 }

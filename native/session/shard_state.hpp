@@ -17,6 +17,7 @@
 #include "session/deliver_desk.hpp"
 #include "session/denials.hpp"
 #include "session/device_scope.hpp"
+#include "session/dismissal.hpp"
 #include "session/filter_names.hpp"
 #include "session/hook_desk.hpp"
 #include "session/hook_notices.hpp"
@@ -140,6 +141,8 @@ class ShardState {
   /// them for which the host has a mark. Owned.
   PoolVector<SessionKey*> resting_;
   PoolVector<SessionKey*> marked_;
+  RingQueue<Dismissal> dismissals_;            ///< beyond kDismissalsPerTurn
+  std::uint32_t dismissed_ = 0;                ///< in this turn
   std::vector<Client*> dead_;                  ///< closed in this turn, freed at its end
   std::vector<ClientRef> outbox_paused_;
   std::vector<ClientRef> retrying_;            ///< paused: queue_full or memory

@@ -41,8 +41,31 @@ void Shard::send_disconnect(const SessionRef& ref, ReasonCode reason, Bytes reas
   }
 }
 
+/// An end costs 30 times what a packet costs, and thousands may come at once, from an operator or a
+/// new ban: those who stay get their turns in between.
+void Shard::dismiss(Client& client, Dismissal&& dismissal) noexcept {
+  if (client.dismissed) return;
+  client.dismissed = true;
+  dismissal.client = client.ref;
+  dismissals_.push_back(std::move(dismissal));
+  end_dismissed(kDismissalsPerTurn);
+}
+
+/// First come, first served. `most`: in this turn.
+void Shard::end_dismissed(std::uint32_t most) noexcept {
+  while (!dismissals_.empty() && dismissed_ < most) {
+    const Dismissal next = dismissals_.take_front();
+    Client* client = find_client(next.client);
+    if (client == nullptr || client->state == ClientState::closed) continue;  // gone by itself
+    ++dismissed_;
+    close(*client, {next.cause, next.reason, next.detail,
+                    next.text ? next.text->payload() : Bytes{}});
+  }
+}
+
 std::size_t Shard::close_all() noexcept {
   std::size_t cut = 0;
+  end_dismissed(UINT32_MAX);
   for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
     Client* client = clients_.at(slot);
     if (client == nullptr || client->state == ClientState::closed) continue;
@@ -61,6 +84,7 @@ bool Shard::is_owed(const Client& client) noexcept {
 }
 
 std::size_t Shard::close_finished() noexcept {
+  end_dismissed(UINT32_MAX);
   std::size_t left = 0;
   for (std::uint32_t slot = 0; slot < clients_.slots(); ++slot) {
     Client* client = clients_.at(slot);

@@ -411,6 +411,7 @@ void Net::settle(Tickets tickets) {
     }
     for (unsigned shard = 0; shard < shards(); ++shard) {
       end_turn(shard);
+      busy = busy || shards_[shard]->shard->has_dismissals();
       if (tickets == Tickets::keep || gate(shard).waiting() == 0) continue;
       gate(shard).grant();
       busy = true;
