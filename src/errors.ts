@@ -74,6 +74,8 @@ const texts = {
     `asking device "${p.device}" for ${p.method}: it is not connected; with { queue: true } the request waits for it`,
   ST_DEVICE_NOT_LISTENING: (p: { device: string; method: string }) =>
     `asking device "${p.device}" for ${p.method}: it has not subscribed to v1/devices/me/rpc/request/+; with { queue: true } the request waits for that`,
+  ST_DEVICE_GONE: (p: { device: string; method: string; why: string }) =>
+    `asking device "${p.device}" for ${p.method}: nobody can answer any more: ${p.why}`,
   ST_DEVICE_HANDLER: (p: { device: string; method: string; why: string }) =>
     `the handler of ${p.method} failed for device "${p.device}": ${p.why}; the device was told so`,
   ST_RPC_TIMEOUT: (p: { device: string; method: string; timeoutMs: number }) =>

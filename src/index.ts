@@ -61,6 +61,8 @@ export type {
   RefusedHook,
   SessionEndHook,
   SessionExpireHook,
+  SubscribedHook,
+  SubscribedInfo,
   SubscribeHook,
   SubscriptionChange,
   Unregister,

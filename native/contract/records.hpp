@@ -414,7 +414,7 @@ struct DeliverHook {
   std::uint32_t instance;
 };
 
-enum class NoticeKind : std::uint16_t { ack = 1, drop = 2, unsubscribe = 3 };
+enum class NoticeKind : std::uint16_t { ack = 1, drop = 2, unsubscribe = 3, subscribed = 4 };
 
 /// Why a message did not get to its receiver.
 enum class DropCause : std::uint16_t {

@@ -23,8 +23,9 @@ enum HookKind : std::uint8_t {
   kHookDrop = 16,
   kHookUnsubscribe = 32,
   kHookConnect = 64,  ///< of every client: its filter is '#'
+  kHookSubscribed = 128,
 };
-inline constexpr std::uint8_t kAllHookKinds = 127;
+inline constexpr std::uint8_t kAllHookKinds = 255;
 
 /// What becomes of what a hook has not answered about in time.
 struct HookWait {

@@ -31,11 +31,11 @@ void HookNotices::tell_drop(const Session* to, Bytes topic, std::uint8_t qos,
   send(notice, to, topic);
 }
 
-void HookNotices::tell_unsubscribed(const Session& session, Bytes filter, Bytes text) noexcept {
-  if ((desk_.needs_of_filter(filter).kinds & kHookUnsubscribe) == 0) return;
-  contract::Notice notice{};
-  notice.notice = static_cast<std::uint16_t>(NoticeKind::unsubscribe);
-  send(notice, &session, text);
+void HookNotices::subscription(const Session& session, Bytes filter, Bytes text,
+                               contract::Notice& notice) noexcept {
+  const bool ended = notice.notice == static_cast<std::uint16_t>(NoticeKind::unsubscribe);
+  const std::uint8_t wanted = ended ? kHookUnsubscribe : kHookSubscribed;
+  if ((desk_.needs_of_filter(filter).kinds & wanted) != 0) send(notice, &session, text);
 }
 
 void HookNotices::send(contract::Notice& notice, const Session* session, Bytes topic) noexcept {

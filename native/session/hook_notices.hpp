@@ -34,17 +34,16 @@ class HookNotices {
                contract::DropCause cause) noexcept {
     if (desk_.wants(kHookDrop)) [[unlikely]] tell_drop(to, topic, qos, cause);
   }
-  /// Both in their internal form; `filter` is `text` without its $share part.
-  void unsubscribed(const Session& session, Bytes filter, Bytes text) noexcept {
-    if (desk_.wants(kHookUnsubscribe)) [[unlikely]] tell_unsubscribed(session, filter, text);
-  }
+  /// Subscribed or unsubscribed, as `notice` says. Both texts in their internal form; `filter` is
+  /// `text` without its $share part.
+  void subscription(const Session& session, Bytes filter, Bytes text,
+                    contract::Notice& notice) noexcept;
 
  private:
   void tell_ack(const Session& to, const Message& message, std::uint8_t qos,
                 std::uint16_t packet_id, wire::ReasonCode reason) noexcept;
   void tell_drop(const Session* to, Bytes topic, std::uint8_t qos,
                  contract::DropCause cause) noexcept;
-  void tell_unsubscribed(const Session& session, Bytes filter, Bytes text) noexcept;
   void send(contract::Notice& notice, const Session* session, Bytes topic) noexcept;
 
   HookDesk& desk_;

@@ -73,6 +73,12 @@ void Shard::on_subscribe(Client& client, std::uint8_t first_byte, Bytes body) no
         as_text(given) != as_text(one.topic_filter)) [[unlikely]] {
       renamed_.note(client.session->ref(), given, one.topic_filter, limits.max_subscriptions);
     }
+    if (!wire::is_error(codes.back()) && hooks_.wants(kHookSubscribed)) [[unlikely]] {
+      contract::Notice notice{};
+      notice.notice = static_cast<std::uint16_t>(contract::NoticeKind::subscribed);
+      notice.qos = static_cast<std::uint8_t>(codes.back());
+      tell_subscription(*client.session, one.filter, notice);
+    }
     if (may_log(contract::LogLevel::debug)) [[unlikely]] log_subscribe(client, one, codes.back());
   }
   if (hooked != nullptr) hooks_.close_subscribe(client.ref);
@@ -189,7 +195,9 @@ void Shard::on_unsubscribe(Client& client, std::uint8_t first_byte, Bytes body) 
       codes.back() = unsubscribe_one(session, as_bytes(renamed), filter, ticket);
     }
     if (codes.back() == ReasonCode::success && hooks_.wants(kHookUnsubscribe)) [[unlikely]] {
-      tell_unsubscribed(session, filter);
+      contract::Notice notice{};
+      notice.notice = static_cast<std::uint16_t>(contract::NoticeKind::unsubscribe);
+      tell_subscription(session, filter, notice);
     }
   }
   session.pump(cx_);  // what waited behind a scan that was dropped

@@ -130,12 +130,14 @@ Bytes Shard::inner_filter(const Session& session, Bytes filter) noexcept {
   return filter;
 }
 
-void Shard::tell_unsubscribed(const Session& session, const wire::FilterView& filter) noexcept {
+/// That it is there, or has gone: `notice` says which.
+void Shard::tell_subscription(const Session& session, const wire::FilterView& filter,
+                              contract::Notice notice) noexcept {
   const Bytes inner = inner_filter(session, filter.filter);
   std::string text;
   if (filter.shared) text.append("$share/").append(as_text(filter.share_name)).append("/");
   text += as_text(inner);
-  notices_.unsubscribed(session, inner, as_bytes(text));
+  notices_.subscription(session, inner, as_bytes(text), notice);
 }
 
 /// CONNECT was accepted: hooks may still refuse it, or lower what it gets. True: they are asked.

@@ -73,16 +73,30 @@ function isPattern(regex: string): boolean {
 }
 
 const kEvents: ReadonlySet<string> = new Set([
-  ...['session_created', 'session_terminated', 'session_unsubscribed', 'client_connect'],
-  ...['client_connack', 'client_connected', 'client_disconnected', 'client_subscribe'],
-  ...['client_unsubscribe', 'message_publish', 'message_acked', 'message_dropped'],
+  ...['session_created', 'session_terminated', 'session_subscribed', 'session_unsubscribed'],
+  ...['client_connect', 'client_connack', 'client_connected', 'client_disconnected'],
+  ...['client_subscribe', 'client_unsubscribe', 'message_publish', 'message_delivered'],
+  ...['message_acked', 'message_dropped'],
+]);
+/** rmqttd does not look at `topics` of these; of the last it could be done here. */
+const kTopicless =
+  /^client_conn|^client_disconnected|^session_(created|terminated)|^message_dropped/;
+/** What it does itself there: there is no pool of threads here. */
+const kHookKeys: ReadonlySet<string> = new Set([
+  ...['worker_threads', 'urls', 'http_urls', 'async_queue_capacity', 'queue_capacity', 'rule'],
+  ...['concurrency_limit', 'http_timeout', 'retry_max_elapsed_time', 'retry_multiplier'],
 ]);
 
 function webHook(draft: Draft, root: Table, layer: Layer): void {
   begin(draft, 'web-hook', layer);
   const to = configOf('web-hook');
   const at = (...path: string[]) => `${layer.locate(path)} ${path.join('.')}`;
-  const urls = fitUrls(draft, to, root.urls ?? root.http_urls, at('urls'));
+  for (const key of Object.keys(root)) {
+    if (!kHookKeys.has(key)) draft.note(to, `${at(key)}: no counterpart`);
+  }
+  // There too the older key's come behind.
+  const both = [...listOf(root.urls), ...listOf(root.http_urls)];
+  const urls = fitUrls(draft, to, both, at('urls'));
   draft.set(to, 'urls', urls, at(root.urls === undefined ? 'http_urls' : 'urls'));
   draft.set(to, 'batch_events', 1, 'there a request has one event');
   const whole = (from: readonly string[], key: string, scale: (value: unknown) => unknown) => {
@@ -104,13 +118,14 @@ function webHook(draft: Draft, root: Table, layer: Layer): void {
   let count = 0;
   for (const [event, rules] of Object.entries(isTable(root.rule) ? root.rule : {})) {
     if (!kEvents.has(event)) {
-      draft.note(to, `${at('rule', event)}: there is no such event here`);
+      draft.note(to, `${at('rule', event)}: left out; rmqttd's web-hook has no such event either`);
       continue;
     }
     for (const rule of listOf(rules)) {
       if (!isTable(rule)) continue;
       const told = at('rule', event);
-      const own = rule.urls === undefined ? undefined : fitUrls(draft, to, rule.urls, told);
+      // An empty list is none given.
+      const own = listOf(rule.urls).length === 0 ? undefined : fitUrls(draft, to, rule.urls, told);
       if ((own ?? urls).length === 0) {
         draft.note(to, `${told}: it has no URL that can be posted to; left out`);
         continue;
@@ -119,7 +134,14 @@ function webHook(draft: Draft, root: Table, layer: Layer): void {
       const path = draft.element([...to, 'rule', event]);
       draft.set(path, 'action', String(rule.action ?? event), told);
       if (own !== undefined) draft.set(path, 'urls', own, told);
-      if (rule.topics !== undefined) draft.set(path, 'topics', textsOf(rule.topics), told);
+      const topics = textsOf(rule.topics);
+      if (topics.length > 0 && !kTopicless.test(event)) draft.set(path, 'topics', topics, told);
+      else if (topics.length > 0) draft.note(path, `${told}.topics: rmqttd does not look at them`);
+      for (const key of Object.keys(rule)) {
+        if (!['action', 'urls', 'topics'].includes(key)) {
+          draft.note(path, `${told}.${key}: no counterpart`);
+        }
+      }
     }
   }
   if (count === 0) draft.note([...to, 'rule'], `${layer.name}: no rule`);

@@ -9,6 +9,7 @@ export const noDeviceCounts: DeviceCounts = {
   answers: 0,
   timeouts: 0,
   requestsRefused: 0,
+  requestsGone: 0,
   lateAnswers: 0,
   foreignAnswers: 0,
   deviceRequests: 0,

@@ -76,6 +76,8 @@ export class DeviceGate {
     if (event === 'connect') this.#service?.connect(value as BrokerEvents['connect'][0]);
     else if (event === 'disconnect') {
       this.#service?.disconnect(value as BrokerEvents['disconnect'][0]);
+    } else if (event === 'sessionEnd') {
+      this.#service?.sessionEnded(value as BrokerEvents['sessionEnd'][0]);
     }
   }
 

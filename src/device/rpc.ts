@@ -7,7 +7,7 @@ import type { Message } from '../link/message.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
 import type { SubscriptionRow } from '../session/registry.js';
 import { Signals } from './signals.js';
-import type { DeviceTable, GatewayRef } from './state.js';
+import type { Connection, DeviceTable, GatewayRef } from './state.js';
 import { deviceTopic, keyOf, parseJson, readDeviceTopic, textOf } from './topics.js';
 import { type DeviceName, type RequestOptions, UnreadablePayload } from './types.js';
 
@@ -22,6 +22,8 @@ export interface RpcDeps {
     options: { readonly qos: Qos; readonly properties: MessageProperties },
   ) => Promise<number>;
   readonly routes: (topic: string) => Promise<readonly SubscriptionRow[]>;
+  /** Whether this session exists, connected or not. */
+  readonly hasSession: (clientId: string, instance: number) => Promise<boolean>;
   /** Hands a request to a device's gateway; false: it is not there. */
   readonly throughGateway: (
     gateway: GatewayRef,
@@ -60,6 +62,8 @@ interface Call {
   readonly queue: boolean;
   readonly oneWay: boolean;
   readonly done: AbortController;
+  /** Who has got it, and may answer it. */
+  to: GatewayRef | readonly Connection[] | undefined;
   resolve(answer: unknown): void;
   reject(error: unknown): void;
 }
@@ -67,7 +71,9 @@ interface Call {
 export class RpcCalls {
   readonly #deps: RpcDeps;
   readonly #calls = new Map<number, Call>();
-  readonly #ofDevice = new Map<string, number>();
+  readonly #ofDevice = new Map<string, Set<Call>>();
+  /** Of these Client Identifiers' sessions, whose clients are away, an answer may still come. */
+  readonly #ofSession = new Map<string, Set<Call>>();
   readonly #signals = new Signals();
   /** Not from 1: an answer to an earlier run of the broker must not fit. */
   #lastId = Math.floor(Math.random() * 0x3fffffff);
@@ -76,6 +82,7 @@ export class RpcCalls {
   answers = 0;
   timeouts = 0;
   refused = 0;
+  gone = 0;
   late = 0;
   foreign = 0;
 
@@ -110,7 +117,7 @@ export class RpcCalls {
       return Promise.reject(fail('ST_RPC_ABORTED', { device: device_, method }, { cause }));
     }
     const key = keyOf(device);
-    const own = this.#ofDevice.get(key) ?? 0;
+    const own = this.#ofDevice.get(key)?.size ?? 0;
     if (own >= kMaxOfDevice || this.#calls.size >= kMaxUnderWay) {
       this.refused++;
       const limit = own >= kMaxOfDevice ? kMaxOfDevice : kMaxUnderWay;
@@ -121,10 +128,10 @@ export class RpcCalls {
     return new Promise((resolve, reject) => {
       const call: Call = {
         ...{ id: this.#freeId(), device, key, method, params, qos, timeoutMs, queue, oneWay },
-        ...{ done: new AbortController(), resolve, reject },
+        ...{ done: new AbortController(), to: undefined, resolve, reject },
       };
       this.#calls.set(call.id, call);
-      this.#ofDevice.set(key, own + 1);
+      this.#ofDevice.set(key, (this.#ofDevice.get(key) ?? new Set()).add(call));
       const timer = setTimeout(() => {
         this.timeouts++;
         this.#fail(call, fail('ST_RPC_TIMEOUT', { device: device_, method, timeoutMs }));
@@ -203,12 +210,14 @@ export class RpcCalls {
     const gateway = table.gatewayOf(device);
     if (gateway !== undefined) {
       const request = { id, method, params, qos, timeoutMs };
+      call.to = gateway;
       if (!(await this.#deps.throughGateway(gateway, device, request))) throw away(call);
     } else if (table.isConnected(device)) {
       // Nobody waits for it later: it is not kept longer than that.
       const messageExpiryInterval = Math.ceil(timeoutMs / 1000);
       const payload = requestText({ method, params });
       const properties = { messageExpiryInterval };
+      call.to = table.connectionsOf(device);
       const code = await this.#deps.publish(topic, payload, { qos, properties });
       if (code === kNoSubscribers) {
         throw fail('ST_DEVICE_NOT_LISTENING', { device: textOf(device), method });
@@ -219,6 +228,46 @@ export class RpcCalls {
     if (!call.oneWay || call.done.signal.aborted) return;
     this.#forget(call);
     call.resolve(undefined);
+  }
+
+  /** It has lost a connection, or its gateway has let go of it. */
+  left(device: DeviceName): void {
+    for (const call of this.#ofDevice.get(keyOf(device)) ?? []) this.#look(call);
+  }
+
+  sessionEnded(clientId: string): void {
+    for (const call of this.#ofSession.get(clientId) ?? []) this.#look(call);
+  }
+
+  #look(call: Call): void {
+    if (call.to === undefined || this.#ended) return;
+    this.#mayAnswer(call).catch((error: unknown) => {
+      // The broker stops, which end() tells.
+      if (!this.#ended) this.#fail(call, error);
+    });
+  }
+
+  /** Ends the call where nobody who has got it can answer it any more. */
+  async #mayAnswer(call: Call): Promise<void> {
+    const { device, method, to } = call;
+    const { table, settled, hasSession } = this.#deps;
+    // What it has said before it went comes first, over another thread perhaps.
+    await settled();
+    await settled();
+    if (to === undefined || !this.#calls.has(call.id)) return;
+    if ('clientId' in to) {
+      if (table.gatewayOf(device)?.clientId === to.clientId) return;
+      const why = 'its gateway does not speak for it any more';
+      if (this.#fail(call, gone(device, method, why))) this.gone++;
+      return;
+    }
+    if (table.isConnected(device)) return;
+    for (const { clientId, instance } of to) {
+      if (!this.#calls.has(call.id)) return;
+      this.#ofSession.set(clientId, (this.#ofSession.get(clientId) ?? new Set()).add(call));
+      if (await hasSession(clientId, instance)) return;
+    }
+    if (this.#fail(call, gone(device, method, 'its session has ended'))) this.gone++;
   }
 
   /** Resolves when the device is there and has subscribed, or nobody waits any more. */
@@ -261,9 +310,10 @@ export class RpcCalls {
 
   #forget(call: Call): boolean {
     if (!this.#calls.delete(call.id)) return false;
-    const left = (this.#ofDevice.get(call.key) ?? 1) - 1;
-    if (left === 0) this.#ofDevice.delete(call.key);
-    else this.#ofDevice.set(call.key, left);
+    take(this.#ofDevice, call.key, call);
+    if (call.to !== undefined && !('clientId' in call.to)) {
+      for (const { clientId } of call.to) take(this.#ofSession, clientId, call);
+    }
     call.done.abort();
     return true;
   }
@@ -282,6 +332,16 @@ function requestText(request: { readonly method: string; readonly params: unknow
 
 function away({ device, method }: Call): Error {
   return fail('ST_DEVICE_NOT_CONNECTED', { device: textOf(device), method });
+}
+
+function gone({ id, tenant }: DeviceName, method: string, why: string): Error {
+  return fail('ST_DEVICE_GONE', { device: textOf({ id, tenant }), method, why });
+}
+
+function take(from: Map<string, Set<Call>>, key: string, call: Call): void {
+  const left = from.get(key);
+  left?.delete(call);
+  if (left?.size === 0) from.delete(key);
 }
 
 function stopped(doing: string): Error {

@@ -12,7 +12,7 @@ import type {
 } from '../hooks/types.js';
 import type { Link } from '../link/link.js';
 import type { MessageProperties, Qos } from '../link/packets.js';
-import type { ConnectInfo, DisconnectInfo } from '../session/events.js';
+import type { ConnectInfo, DisconnectInfo, SessionEndInfo } from '../session/events.js';
 import type { Page, PageRequest, Registry } from '../session/registry.js';
 import type { DirectWriteOptions, DirectWriteResult } from './direct-write.js';
 import { Gateways } from './gateway.js';
@@ -81,9 +81,12 @@ export class DeviceService {
       settled: () => this.#presence.settled(),
       publish: (topic, payload, options) => this.#publish(topic, payload, options),
       routes: (topic) => registry.routes(topic),
+      hasSession: async (clientId, instance) =>
+        (await registry.client(clientId, instance)) !== undefined,
       throughGateway: (gateway, device, request) =>
         this.#gateways.request(gateway, device, request),
     });
+    this.#table.onLeft = (device) => this.#calls.left(device);
     this.#inbound = new Inbound({ handlers, log });
     const { gateways, showsTenant, write, warn } = deps;
     this.#gateways = new Gateways({
@@ -119,6 +122,10 @@ export class DeviceService {
     const device = this.#table.ofConnection(client.connectionId);
     this.#presence.disconnect(client);
     this.#gateways.gone(client.clientId, device);
+  }
+
+  sessionEnded({ clientId }: SessionEndInfo): void {
+    this.#calls.sessionEnded(clientId);
   }
 
   request(
@@ -173,6 +180,7 @@ export class DeviceService {
       answers: this.#calls.answers,
       timeouts: this.#calls.timeouts,
       requestsRefused: this.#calls.refused,
+      requestsGone: this.#calls.gone,
       lateAnswers: this.#calls.late,
       foreignAnswers: this.#calls.foreign,
       deviceRequests: this.#inbound.requests,

@@ -42,6 +42,8 @@ export class DeviceTable {
   readonly #byConnection = new Map<bigint, Known>();
   readonly #behind = new Map<string, Set<Known>>();
   readonly #watchers = new Map<string, Set<() => void>>();
+  /** Told of each device whose connection or gateway it has no more; another may be there. */
+  onLeft: ((name: DeviceName) => void) | undefined;
   readonly #now: () => number;
   readonly #limit: () => number;
 
@@ -142,6 +144,7 @@ export class DeviceTable {
     const at = known.connections.findIndex(({ id }) => id === connectionId);
     if (at >= 0) known.connections.splice(at, 1);
     if (known.connections.length === 0) this.#go(known, cause);
+    this.onLeft?.(known);
   }
 
   /** The caller has seen to it that this gateway may. */
@@ -171,6 +174,7 @@ export class DeviceTable {
     for (const known of this.#behind.get(clientId) ?? []) {
       known.gateway = undefined;
       if (known.connections.length === 0) this.#go(known, 'gateway_gone');
+      this.onLeft?.(known);
     }
     this.#behind.delete(clientId);
   }
@@ -215,6 +219,7 @@ export class DeviceTable {
     const others = this.#behind.get(clientId);
     others?.delete(known);
     if (others?.size === 0) this.#behind.delete(clientId);
+    this.onLeft?.(known);
   }
 
   #evict(): void {

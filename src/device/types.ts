@@ -103,6 +103,8 @@ export interface DeviceCounts {
   readonly timeouts: number;
   /** Requests whose device was away or had not subscribed, or that were too many. */
   readonly requestsRefused: number;
+  /** Requests whose device or gateway has gone for good before it answered. */
+  readonly requestsGone: number;
   /** Answers that nobody waited for (any more). */
   readonly lateAnswers: number;
   /** Answers of a device to what another one was asked. */

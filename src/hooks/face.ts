@@ -16,6 +16,7 @@ import type {
   RefusedHook,
   SessionEndHook,
   SessionExpireHook,
+  SubscribedHook,
   SubscribeHook,
   Unregister,
   UnsubscribeHook,
@@ -71,6 +72,14 @@ export abstract class BrokerHooks extends EventEmitter<BrokerEvents> {
    */
   onSubscribe(...asked: Filtered<SubscribeHook, HookOptions>): Unregister {
     return this.hooks.add('subscribe', ...withFilter(asked));
+  }
+
+  /**
+   * Tells of each filter that a SUBSCRIBE was granted, after hooks and access rules, repeated ones
+   * too. Throws ST_ARGUMENT.
+   */
+  onSubscribed(...asked: Filtered<SubscribedHook, NoticeOptions>): Unregister {
+    return this.hooks.add('subscribed', ...withFilter(asked));
   }
 
   /** Tells of each filter of an UNSUBSCRIBE that was subscribed to. Throws ST_ARGUMENT. */

@@ -8,6 +8,7 @@ export type HookName =
   | 'deliver'
   | 'connect'
   | 'subscribe'
+  | 'subscribed'
   | 'unsubscribe'
   | 'ack'
   | 'drop'

@@ -102,10 +102,11 @@ export class HookService implements HookUser {
     if (this.#runner === undefined) return;
     const { registry, devices } = this.#deps;
     const { notice, topic: inner, clientId, instance, connectionId, leftOut, qos, cause } = event;
-    const levels = notice === 'unsubscribe' ? plainLevels(inner) : [];
+    const isFilter = notice === 'unsubscribe' || notice === 'subscribed';
+    const levels = isFilter ? plainLevels(inner) : [];
     const hooks = registry.of(notice).filter(({ filter }) => {
       const own = devices.inner(filter).split('/');
-      return notice === 'unsubscribe' ? overlap(own, levels) : matches(own, inner);
+      return isFilter ? overlap(own, levels) : matches(own, inner);
     });
     const { packetId, reasonCode } = event;
     const { topic, deviceId } = devices.show(inner);
@@ -113,6 +114,7 @@ export class HookService implements HookUser {
     const told = {
       ack: { ...who, topic, deviceId, qos, packetId, reasonCode },
       drop: { ...who, topic, deviceId, qos, cause },
+      subscribed: { ...who, filter: inner, qos },
       unsubscribe: { ...who, filter: inner },
     }[notice];
     this.#runner.notify(hooks, told);
@@ -155,7 +157,8 @@ function noticesOf(event: keyof BrokerEvents, value: unknown): readonly HookName
 
 /** Those that the native half must know of. */
 const nativeKinds = [
-  ...(['publish', 'deliver', 'connect', 'subscribe', 'unsubscribe', 'ack', 'drop'] as const),
+  ...(['publish', 'deliver', 'connect', 'subscribe', 'subscribed', 'unsubscribe'] as const),
+  ...(['ack', 'drop'] as const),
 ];
 
 function nativeHook(kind: NativeHookKind, hook: Hook, devices: DeviceTopics): NativeHook {

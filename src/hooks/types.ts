@@ -196,6 +196,12 @@ export interface UnsubscribeInfo {
   /** Notices that were left out since the last one, because this process was far behind. */
   readonly leftOut: number;
 }
+/** A filter that its client has subscribed to. */
+export interface SubscribedInfo extends UnsubscribeInfo {
+  /** That was granted. */
+  readonly qos: Qos;
+}
+export type SubscribedHook = (subscribed: SubscribedInfo) => Answer<unknown>;
 export type UnsubscribeHook = (unsubscribed: UnsubscribeInfo) => Answer<unknown>;
 
 /** A receiver has acknowledged a message of QoS 1 or 2, with PUBACK or PUBREC. */

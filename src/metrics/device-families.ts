@@ -31,6 +31,7 @@ const answers: Readonly<Record<string, keyof DeviceCounts>> = {
   answered: 'answers',
   timed_out: 'timeouts',
   refused: 'requestsRefused',
+  gone: 'requestsGone',
 };
 
 /** Counted by src/device from the first use of devices on; before it all are 0. */

@@ -3,7 +3,7 @@ import { layout } from './layout.js';
 
 export const HookFlag = { is_link: 1, is_will: 2, is_in_tenant: 4 } as const;
 export const HookAction = { pass: 0, drop: 1, change: 2, subscribe: 3 } as const;
-export const NoticeKind = { ack: 1, drop: 2, unsubscribe: 3 } as const;
+export const NoticeKind = { ack: 1, drop: 2, unsubscribe: 3, subscribed: 4 } as const;
 /** Why a message did not get to its receiver. */
 export const DropCause = {
   none: 0,

@@ -11,6 +11,7 @@ export const HookKind = {
   drop: 16,
   unsubscribe: 32,
   connect: 64,
+  subscribed: 128,
 } as const;
 export type NativeHookKind = keyof typeof HookKind;
 

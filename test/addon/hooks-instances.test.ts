@@ -19,6 +19,9 @@ test.each([1, 3])('hooks say which connection it is; %i I/O threads', async (io_
   };
   broker.onPublish('#', ({ instance, topic }) => tell('publish', instance, topic));
   broker.onSubscribe(({ instance, filter }) => tell('subscribe', instance, filter));
+  broker.onSubscribed('s/#', ({ instance, filter, qos }) =>
+    tell('subscribed', instance, `${filter} ${qos}`),
+  );
   broker.onUnsubscribe(({ instance, filter }) => tell('unsubscribe', instance, filter));
   broker.onAck('#', ({ instance, topic }) => tell('ack', instance, topic));
   broker.onDeliver('#', ({ instance, topic }) => {
@@ -48,6 +51,10 @@ test.each([1, 3])('hooks say which connection it is; %i I/O threads', async (io_
       [1, 'dropped'],
       [1, 's/1'],
     ],
+  ]);
+  await is('subscribed', [
+    [0, 's/0 1'],
+    [1, 's/1 1'],
   ]);
   await is('publish', [
     [0, 'p/0'],

@@ -86,6 +86,7 @@ test('every event, with who and what', async () => {
       ...['session_created', 'session_terminated', 'client_connect', 'client_connack'],
       ...['client_connected', 'client_disconnected', 'message_publish', 'message_acked'],
       ...['message_dropped', 'client_subscribe', 'session_unsubscribed'],
+      ...['session_subscribed', 'message_delivered'],
     ].map((event) => [event, [{}]]),
   );
   const broker = await start({
@@ -129,6 +130,16 @@ test('every event, with who and what', async () => {
   expect(of('message_publish')).toEqual([
     {
       ...{ action: 'message_publish', node: 7, from_clientid: 'pump', from_username: 'u' },
+      ...{ device_id: 'pump', retain: false, qos: 1, topic: 'a/b' },
+      ...{ payload: Buffer.from('höhe').toString('base64'), ...always },
+    },
+  ]);
+  expect(of('session_subscribed')).toMatchObject([
+    { clientid: 'pump', topic: 'a/+', opts: { qos: 1 } },
+  ]);
+  expect(of('message_delivered')).toEqual([
+    {
+      ...{ action: 'message_delivered', ...whose, from_clientid: 'pump', from_username: 'u' },
       ...{ device_id: 'pump', retain: false, qos: 1, topic: 'a/b' },
       ...{ payload: Buffer.from('höhe').toString('base64'), ...always },
     },

@@ -79,6 +79,11 @@ http_timeout = "8s"
 retry_max_elapsed_time = "1m"
 retry_multiplier = 2.5
 rule.session_subscribed = [{action = "session_subscribed", topics=["a/b/1"] } ]
+rule.message_delivered = [{action = "message_delivered", topics=[], urls=[] } ]
+rule.message_dropped = [{action = "message_dropped", topics=["x"], more=1 } ]
+rule.session_created = [{action = "session_created", topics=["x"] } ]
+rule.message_lost = [{action = "message_lost"} ]
+surplus = true
 rule.client_connected = [{action = "client_connected"}, {action = "again", urls = ["http://h:1/x"] } ]
 rule.message_publish = [{action = "message_publish", topics=["a/b/1", "foo/#"] } ]
 `,
@@ -90,6 +95,10 @@ rule.message_publish = [{action = "message_publish", topics=["a/b/1", "foo/#"] }
       ...{ batch_events: 1, queue_capacity: 100_000, concurrency_limit: 128 },
       ...{ http_timeout_ms: 8000, retry_max_elapsed_ms: 60_000, retry_multiplier: 2.5 },
       rule: {
+        session_subscribed: [{ action: 'session_subscribed', topics: ['a/b/1'] }],
+        message_delivered: [{ action: 'message_delivered' }],
+        message_dropped: [{ action: 'message_dropped' }],
+        session_created: [{ action: 'session_created' }],
         client_connected: [
           { action: 'client_connected' },
           { action: 'again', urls: ['http://h:1/x'] },
@@ -98,9 +107,18 @@ rule.message_publish = [{action = "message_publish", topics=["a/b/1", "foo/#"] }
       },
     },
   });
-  expect(text).toMatch(/session_subscribed: there is no such event here/);
+  expect(text).toMatch(/rule.message_lost: left out; rmqttd's web-hook has no such event either/);
+  expect(text).toMatch(/rule.session_created.topics: rmqttd does not look at them/);
+  expect(text).toMatch(/rule.message_dropped.more: no counterpart/);
+  expect(text).toMatch(/surplus: no counterpart/);
   expect(text).not.toContain('hunter3');
   expect(text.match(/hunter2/g)?.length).toBe(1);
+  const both = await imported({
+    'rmqtt-web-hook': 'urls = ["http://a/"]\nhttp_urls = ["http://b/"]\n',
+  });
+  expect(both.plugins).toMatchObject({
+    'web-hook': { config: { urls: ['http://a/', 'http://b/'] } },
+  });
   const bare = await imported({ 'rmqtt-web-hook': 'worker_threads = 1\n' });
   expect(bare.plugins).toMatchObject({ 'web-hook': { config: { rule: {} } } });
 });

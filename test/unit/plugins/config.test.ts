@@ -65,7 +65,7 @@ describe('check', () => {
     ['urls = ["http://h/"]\nrule.message_publish = [{ topics = ["a/#"] }]\n', 'fits'],
     ['urls = ["http://h/"]\n', /a\.toml:5:1: .*config must have required property 'rule'$/],
     ['rule.message_publish = [{}]\n', /a\.toml:6:.*rule\.message_publish\[0\].*it has no urls/],
-    ['rule.session_subscribed = [{}]\n', /a\.toml:6:.*session_subscribed is not known$/],
+    ['rule.message_lost = [{}]\n', /a\.toml:6:.*message_lost is not known$/],
     [
       'urls = ["https://u:hunter2@h/"]\nrule = {}\n',
       /a\.toml:6:.*urls\[0\].*it has a user or a password; use headers instead$/,

@@ -3,8 +3,10 @@ import type {
   AckInfo,
   DropInfo,
   HookConnect,
+  HookDelivery,
   HookMessage,
   HookSubscription,
+  SubscribedInfo,
   UnsubscribeInfo,
 } from '../../../hooks/types.js';
 import type {
@@ -83,16 +85,24 @@ export const terminated = ({ clientId, instance, cause }: SessionEndInfo): Body 
   reason: cause,
 });
 
-export const subscribe = ({ clientId, username, filter, qos }: HookSubscription): Body => ({
-  ...{ clientid: clientId, username: username ?? null, topic: filter, opts: { qos } },
+export const subscribe = (subscription: HookSubscription): Body => ({
+  ...{ clientid: subscription.clientId, ...which(subscription.instance) },
+  ...{ username: subscription.username ?? null, topic: subscription.filter },
+  opts: { qos: subscription.qos },
+});
+
+export const subscribed = (info: SubscribedInfo): Body => ({
+  ...{ clientid: info.clientId, ...which(info.instance), topic: info.filter },
+  ...{ opts: { qos: info.qos }, ...leftOut(info) },
 });
 
 export const unsubscribed = (info: UnsubscribeInfo): Body => ({
-  ...{ clientid: info.clientId, topic: info.filter, ...leftOut(info) },
+  ...{ clientid: info.clientId, ...which(info.instance), topic: info.filter, ...leftOut(info) },
 });
 
 export const published = (message: HookMessage, payload: string): Body => ({
   from_clientid: message.clientId,
+  ...(message.instance === 0 ? {} : { from_instance: message.instance }),
   from_username: message.username ?? null,
   ...(message.tenant === undefined ? {} : { tenant: message.tenant }),
   ...(message.deviceId === undefined ? {} : { device_id: message.deviceId }),
@@ -100,8 +110,16 @@ export const published = (message: HookMessage, payload: string): Body => ({
   ...(message.isWill ? { is_will: true } : {}),
 });
 
-const received = ({ clientId, topic, deviceId, qos }: AckInfo | DropInfo): Body => ({
-  clientid: clientId === '' ? null : clientId,
+export const delivered = (delivery: HookDelivery, payload: string): Body => ({
+  ...{ clientid: delivery.clientId, ...which(delivery.instance) },
+  ...{ username: delivery.username ?? null, from_clientid: delivery.publisher?.clientId ?? null },
+  from_username: delivery.publisher?.username ?? null,
+  ...(delivery.deviceId === undefined ? {} : { device_id: delivery.deviceId }),
+  ...{ retain: delivery.retain, qos: delivery.qos, topic: delivery.topic, payload },
+});
+
+const received = ({ clientId, instance, topic, deviceId, qos }: AckInfo | DropInfo): Body => ({
+  ...{ clientid: clientId === '' ? null : clientId, ...which(instance) },
   ...(deviceId === undefined ? {} : { device_id: deviceId }),
   ...{ topic, qos },
 });

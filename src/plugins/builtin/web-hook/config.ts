@@ -6,6 +6,7 @@ import { WrongConfig } from '../../define.js';
 export const eventNames = [
   'session_created',
   'session_terminated',
+  'session_subscribed',
   'session_unsubscribed',
   'client_connect',
   'client_connack',
@@ -14,6 +15,7 @@ export const eventNames = [
   'client_subscribe',
   'client_unsubscribe',
   'message_publish',
+  'message_delivered',
   'message_acked',
   'message_dropped',
 ] as const;

@@ -1,7 +1,14 @@
 /** Tells HTTP servers what happens in the broker. See README.md. */
 import type { HttpClient } from '../../../auth/http/client.js';
 import { overlap, plainLevels } from '../../../hooks/overlap.js';
-import type { AckInfo, DropInfo, HookMessage, UnsubscribeInfo } from '../../../hooks/types.js';
+import type {
+  AckInfo,
+  DropInfo,
+  HookDelivery,
+  HookMessage,
+  SubscribedInfo,
+  UnsubscribeInfo,
+} from '../../../hooks/types.js';
 import { definePlugin, WrongConfig } from '../../define.js';
 import type { PluginContext } from '../../types.js';
 import * as bodies from './bodies.js';
@@ -119,6 +126,8 @@ function listen(
   const { payload } = context.config;
   const options = { name: event, order: kOrder };
   const tell = (body: bodies.Body) => tellWith(rule, event, body);
+  const textOf = (message: HookMessage | HookDelivery) =>
+    payload === 'text' ? message.text() : message.payload.toString('base64');
   switch (event) {
     case 'client_connect':
       context.onConnect((client) => tell(bodies.connect(client)), options);
@@ -150,6 +159,13 @@ function listen(
       }, options);
       return;
     }
+    case 'session_subscribed':
+      each<SubscribedInfo>(
+        rule,
+        (filter, fn) => context.onSubscribed(filter, fn, options),
+        (info) => tell(bodies.subscribed(info)),
+      );
+      return;
     case 'client_unsubscribe':
     case 'session_unsubscribed':
       each<UnsubscribeInfo>(
@@ -177,10 +193,17 @@ function listen(
         rule,
         (filter, fn) => context.onPublish(filter, fn, options),
         (message) => {
-          const text = payload === 'text' ? message.text() : message.payload.toString('base64');
-          tell(bodies.published(message, text));
+          tell(bodies.published(message, textOf(message)));
         },
         (message) => message.payload,
+      );
+      return;
+    case 'message_delivered':
+      each<HookDelivery>(
+        rule,
+        (filter, fn) => context.onDeliver(filter, fn, options),
+        (delivery) => tell(bodies.delivered(delivery, textOf(delivery))),
+        (delivery) => delivery.payload,
       );
   }
 }
