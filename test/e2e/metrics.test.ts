@@ -115,6 +115,9 @@ async function settled(): Promise<readonly Metric[]> {
     const metrics = await scrape();
     const open = Object.values(values(metrics, 'st_mqttd_connections_open'));
     expect(open.reduce((sum, value) => sum + value, 0)).toBe(0);
+    // A socket is counted as closed a moment after its peer saw it close.
+    const sockets = (what: string) => values(metrics, `st_mqttd_sockets_${what}_total`);
+    expect(sockets('closed')).toEqual(sockets('accepted'));
     return metrics;
   });
 }
