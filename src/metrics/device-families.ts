@@ -65,7 +65,7 @@ export const deviceSection: Section = {
     {
       type: 'counter',
       name: `${kPrefix}rpc_requests_ended_total`,
-      help: 'Requests to devices by outcome. Refused: the device was away or had not subscribed, or there were too many.',
+      help: 'Requests to devices by outcome. Refused: the device was away or had not subscribed, or there were too many. Gone: nobody could answer any more.',
       labels: ['outcome'],
       read: ({ devices }) =>
         Object.entries(answers).map(([outcome, of]) => ({
