@@ -114,16 +114,22 @@ std::size_t BanTable::expire(std::uint64_t now_ms) {
   return expired;
 }
 
-bool BanTable::holds(BanKind kind, std::string_view value, std::uint64_t now_ms) const {
+bool BanTable::holds(BanKind kind, std::string_view value, std::uint64_t now_ms,
+                     Sources sources) const {
   if (!any()) return false;
   const std::string key = key_of(kind, value);
   const std::lock_guard lock(mutex_);
   const auto found = bans_.find(key);
-  return found != bans_.end() && now_ms < found->second.expires_ms;
+  return found != bans_.end() && now_ms < found->second.expires_ms &&
+         (sources == Sources::all || found->second.source == BanSource::admin);
 }
 
 bool BanTable::bans_client(std::string_view client_id, std::uint64_t now_ms) const {
   return !client_id.empty() && holds(BanKind::client, client_id, now_ms);
+}
+
+bool BanTable::bans_name(std::string_view name, std::uint64_t now_ms) const {
+  return !name.empty() && holds(BanKind::client, name, now_ms, Sources::admin);
 }
 
 bool BanTable::bans_user(std::string_view username, std::uint64_t now_ms) const {

@@ -54,6 +54,8 @@ class BanTable {
     return count_.load(std::memory_order_relaxed);
   }
   [[nodiscard]] bool bans_client(std::string_view client_id, std::uint64_t now_ms) const;
+  /// Of what a client calls itself without its tenant: an operator means it, counting does not.
+  [[nodiscard]] bool bans_name(std::string_view name, std::uint64_t now_ms) const;
   [[nodiscard]] bool bans_user(std::string_view username, std::uint64_t now_ms) const;
   [[nodiscard]] bool bans_address(const IpAddress& address, std::uint64_t now_ms) const;
 
@@ -68,7 +70,9 @@ class BanTable {
   };
   /// Kind and value.
   [[nodiscard]] static std::string key_of(BanKind kind, std::string_view value);
-  [[nodiscard]] bool holds(BanKind kind, std::string_view value, std::uint64_t now_ms) const;
+  enum class Sources : std::uint8_t { all, admin };
+  [[nodiscard]] bool holds(BanKind kind, std::string_view value, std::uint64_t now_ms,
+                           Sources sources = Sources::all) const;
   /// Takes out the ban for flapping that ends first. False: there is none.
   [[nodiscard]] bool make_room();
   void erase(std::map<std::string, Ban>::iterator at);

@@ -92,6 +92,10 @@ struct Limits {
   contract::Role role = contract::Role::unset;  ///< of clients whose verdict says none
   std::string tenant;                           ///< likewise; empty = none
 
+  /// A client there has a tenant only where its verdict says so.
+  [[nodiscard]] bool tenant_by_verdict() const noexcept {
+    return tenant_mode == TenantMode::off && tenant.empty();
+  }
   bool operator==(const Limits&) const noexcept = default;
 };
 

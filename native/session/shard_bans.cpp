@@ -14,13 +14,30 @@ namespace {
 /// Clients looked at in one turn, so that others get theirs.
 constexpr std::uint32_t kCheckedPerTurn = 4096;
 
+/// Where tenants only come with verdicts, a ban of a name without one is of all who call themselves so:
+/// it was, before anybody was asked. Empty = it has no tenant, or its name is no one's alone.
+Bytes own_name(const Client& client, Bytes client_id) noexcept {
+#ifdef STMQTT_MUTANT_NO_BAN_OF_NAMES
+  return {};
+#endif
+  if (!client.limits->tenant_by_verdict()) return {};
+  std::size_t prefix = 0;
+  if (client.connecting != nullptr) {
+    prefix = client.connecting->tenant_prefix_bytes;
+  } else if (client.session != nullptr && client.session->identity != nullptr) {
+    const Bytes tenant = client.session->identity->tenant();
+    prefix = tenant.empty() ? 0 : tenant.size() + 1;
+  }
+  return prefix == 0 ? Bytes{} : client_id.subspan(prefix);
+}
+
 }  // namespace
 
 bool Shard::is_banned(const Client& client, Bytes client_id, Bytes username) const noexcept {
   const BanTable& bans = tables_.bans;
   // A link is this process itself.
   if (!bans.any() || client.is_link) return false;
-  return bans.bans_client(as_text(client_id), cx_.now_ms) ||
+  return bans.bans_client(as_text(client_id), cx_.now_ms) || bans.bans_name(as_text(own_name(client, client_id)), cx_.now_ms) ||
          bans.bans_user(as_text(username), cx_.now_ms) ||
          bans.bans_address(host_.ip_address(client), cx_.now_ms);
 }

@@ -90,11 +90,17 @@ void Shard::on_connect(Client& client, const wire::Scan& scan, Bytes body) noexc
     state->id_assigned = true;
   }
   // Before anybody is asked: that is work, too. Where clients have tenants, what they call
-  // themselves is not what is banned.
-  const bool is_final = limits.tenant_mode == TenantMode::off && limits.tenant.empty();
+  // themselves is not what is banned; and where they may get one, nobody's coming too often is
+  // another one's.
 #ifndef STMQTT_MUTANT_NO_BAN_BEFORE_VERDICT
-  if (is_banned(client, is_final ? state->client_id : Bytes{}, state->username)) {
-    return refuse_banned(client);
+  if (tables_.bans.any()) [[unlikely]] {
+    const bool is_name = limits.tenant_by_verdict();
+    const bool is_final = is_name && tables_.tenants.size() == 0;
+    if ((is_name && !client.is_link &&
+         tables_.bans.bans_name(as_text(state->client_id), cx_.now_ms)) ||
+        is_banned(client, is_final ? state->client_id : Bytes{}, state->username)) {
+      return refuse_banned(client);
+    }
   }
 #endif
   // A link is opened by the process itself: there is nobody to ask.

@@ -195,6 +195,77 @@ STMQTT_TEST("bans: whoever is connected is disconnected with 0x98; others stay")
   CHECK(!bed.connect(client("bad")).closed());
 }
 
+/// Tenants by verdicts alone: "acme" for whoever comes.
+Peer& come(Bed& bed, const std::string& id, std::string_view tenant) {
+  Peer& peer = bed.dial(client(id));
+  bed.settle();
+  if (peer.closed()) return peer;
+  contract::Verdict verdict{};
+  verdict.will_refused = 0;
+  verdict.max_session_expiry_s = verdict.expires_s = contract::kVerdictUnset32;
+  verdict.max_messages_per_s = verdict.max_bytes_per_s = contract::kVerdictUnset32;
+  verdict.max_subscriptions = verdict.max_packet_size = contract::kVerdictUnset32;
+  verdict.server_keep_alive_s = contract::kVerdictUnset16;
+  verdict.max_qos = contract::kVerdictUnset8;
+  VerdictTexts texts;
+  texts.tenant = as_bytes(tenant);
+  bed.net().verdict(peer.conn(), verdict, texts);
+  bed.settle();
+  return peer;
+}
+
+void ban(Bed& bed, const std::string& value, BanSource source = BanSource::admin) {
+  Ban made = ban_of(BanKind::client, value);
+  made.source = source;
+  CHECK_EQ(bed.net().tables().bans.add(std::move(made)), Added::added);
+  bed.net().shard(0).check_bans();
+  bed.net().advance(8);
+  bed.settle();
+}
+
+STMQTT_TEST("bans: where tenants come with verdicts, of who comes and who is there by either name") {
+  for (const bool is_final : {true, false}) {
+    NetOptions options;
+    options.authenticate = true;
+    Bed bed(options);
+    Peer& acme = come(bed, "c", "acme");
+    Peer& other = come(bed, "c", "blue");
+    Peer& plain = come(bed, "c", "");
+    for (Peer* peer : {&acme, &other, &plain}) CHECK_EQ(peer->took(), "CONNACK");
+    ban(bed, is_final ? "acme.c" : "c");
+    CHECK_EQ(acme.took(), "DISCONNECT administrative_action");
+    CHECK_EQ(other.took(), is_final ? "" : "DISCONNECT administrative_action");
+    CHECK_EQ(plain.took(), is_final ? "" : "DISCONNECT administrative_action");
+    const std::int64_t asked = bed.counter(Counter::verdicts_waited);
+    CHECK_EQ(come(bed, "c", "acme").took(), "CONNACK banned");
+    CHECK_EQ(come(bed, "c", "blue").took(), is_final ? "CONNACK" : "CONNACK banned");
+    // By the name alone it is known before anybody is asked.
+    CHECK_EQ(bed.counter(Counter::verdicts_waited) - asked, is_final ? 2 : 0);
+  }
+}
+
+STMQTT_TEST("bans: one for coming too often is its own name's, whatever tenants have") {
+  NetOptions options;
+  options.authenticate = true;
+  Bed bed(options);
+  Peer& acme = come(bed, "c", "acme");
+  CHECK_EQ(acme.took(), "CONNACK");
+  ban(bed, "c", BanSource::flapping);
+  CHECK(!acme.closed());
+  CHECK_EQ(come(bed, "c", "acme").took(), "CONNACK");
+  CHECK_EQ(come(bed, "c", "").took(), "CONNACK banned");
+}
+
+STMQTT_TEST("bans: where clients must have tenants, a name without one is nobody's") {
+  Bed bed;
+  bed.limits.tenant_mode = TenantMode::enforced;
+  bed.limits.tenant = "acme";
+  Peer& acme = bed.ready(client("c"));
+  ban(bed, "c");
+  CHECK(!acme.closed());
+  CHECK(!bed.connect(client("c")).closed());
+}
+
 STMQTT_TEST("flapping: a client that comes too often is banned, and the one it took over is told") {
   Bed bed;
   bed.net().tables().flaps.set({3, 10'000, 60});
