@@ -134,8 +134,8 @@ void Shard::bury(Client& client) noexcept {
 }
 
 Received Shard::on_bytes(Client& client, Bytes bytes) noexcept {
-  // Until CONNECT it tells when it came: see latest_connect_ms().
-  if (client.state != ClientState::await_connect) [[likely]] client.last_received_ms = cx_.now_ms;
+  // Before CONNACK it tells since when we wait: see latest_arrival_ms().
+  if (client.active()) [[likely]] client.last_received_ms = cx_.now_ms;
   Received received;
   // 0 counts down past every number there can be.
   std::uint32_t turns_left = client.limits->fair_packets_per_turn;

@@ -409,7 +409,7 @@ class Shard : public ConnectionNames, private ShardState {
   void schedule_session(Session& session) noexcept;
   void schedule_client(Client& client) noexcept;
   void on_client_timer(Client& client) noexcept;
-  [[nodiscard]] static std::uint64_t latest_connect_ms(const Client& client) noexcept;
+  [[nodiscard]] std::uint64_t latest_arrival_ms(const Client& client) const noexcept;
   void on_session_timer(Session& session) noexcept;
   void on_retry_timer() noexcept;
   void mark_full(Session& session) noexcept;

@@ -151,6 +151,7 @@ void Shard::challenge(Client& client, Bytes data) noexcept {
   }
   count_auth_sent();
   client.state = ClientState::await_auth;
+  client.last_received_ms = cx_.now_ms;
   wheel_.schedule(client, cx_.now_ms + options_.verdict_timeout_ms);
   resume(client, PauseCause::verdict);
 }

@@ -321,35 +321,42 @@ void Shard::schedule_client(Client& client) noexcept {
   wheel_.schedule(client, due);
 }
 
-/// Until then a CONNECT may take at most, whatever we make it wait: or those who see to it that
-/// their bytes always wait would stay for ever.
-std::uint64_t Shard::latest_connect_ms(const Client& client) noexcept {
-  // Before CONNECT that is when it came.
-  return client.last_received_ms + 2 * std::uint64_t{client.limits->connect_timeout_ms};
+/// Until then a CONNECT, or an AUTH before CONNACK, may take at most, whatever we make it wait: or those
+/// who see to it that their bytes always wait would stay for ever.
+std::uint64_t Shard::latest_arrival_ms(const Client& client) const noexcept {
+  const std::uint32_t time_ms = client.state == ClientState::await_auth
+                                    ? options_.verdict_timeout_ms
+                                    : client.limits->connect_timeout_ms;
+  // When it came, or when our AUTH went out.
+  return client.last_received_ms + 2 * std::uint64_t{time_ms};
 }
 
 void Shard::on_waited(Client& client, std::uint64_t waited_ms) noexcept {
-  if (client.state != ClientState::await_connect || !client.scheduled()) return;
+  const bool awaited =
+      client.state == ClientState::await_connect || client.state == ClientState::await_auth;
+  if (!awaited || !client.scheduled()) return;
   wheel_.schedule(client, std::min(client.tick * TimerWheel::kTickMs + waited_ms,
-                                   latest_connect_ms(client)));
+                                   latest_arrival_ms(client)));
 }
 
 void Shard::on_client_timer(Client& client) noexcept {
   switch (client.state) {
     case ClientState::await_connect:
+    case ClientState::await_auth:
       if (const std::uint64_t waited_ms = host_.take_wait_ms(client);
-          waited_ms > 0 && cx_.now_ms < latest_connect_ms(client)) {
-        wheel_.schedule(client, std::min(cx_.now_ms + waited_ms, latest_connect_ms(client)));
+          waited_ms > 0 && cx_.now_ms < latest_arrival_ms(client)) {
+        wheel_.schedule(client, std::min(cx_.now_ms + waited_ms, latest_arrival_ms(client)));
         return;
+      }
+      if (client.state == ClientState::await_auth) {
+        return refuse(client, {CloseCause::connect_timeout, ReasonCode::not_authorized,
+                               "no AUTH in time"});
       }
       return close(client, {CloseCause::connect_timeout, ReasonCode::success,
                             "no complete CONNECT in time"});
     case ClientState::await_verdict:
       return refuse(client, {CloseCause::refused, ReasonCode::server_unavailable,
                              "no verdict in time"});
-    case ClientState::await_auth:
-      return refuse(client, {CloseCause::connect_timeout, ReasonCode::not_authorized,
-                             "no AUTH in time"});
     case ClientState::await_store:
     case ClientState::closed:
       return;

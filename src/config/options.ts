@@ -299,7 +299,7 @@ export const brokerRows = {
     min: 1,
     max: 600_000,
     reload: 'live',
-    help: 'How long an authenticator of an embedding application may take for one client; then it is refused (0x88).',
+    help: 'How long those who are asked (providers, code) may take for one client, or for each step of an exchange of AUTH; then it is refused (0x88).',
   }),
   client_id_prefix: string({
     default: 'st-mqttd-',

@@ -33,6 +33,53 @@ STMQTT_TEST("newcomers: what a CONNECT waits for us is not its time, up to as mu
   CHECK_EQ(bed.net().shard(0).client_count(), 0);
 }
 
+STMQTT_TEST("newcomers: nor is what an AUTH waits for us, from when it is asked for") {
+  Bed bed;
+  constexpr std::uint32_t kTimeMs = 1000;
+  bed.net().shard(0).set_verdicts(Verdicts::none, Verdicts::wanted, kTimeMs);
+  constexpr std::string_view kConnect("\x10\x12\0\x04MQTT\x05\x02\0\0\x04\x15\0\x01X\0\x01", 19);
+  constexpr std::string_view kAuth("\xf0\x06\x18\x04\x15\0\x01X", 8);
+  contract::Verdict more{};
+  more.reason_code = static_cast<std::uint8_t>(wire::ReasonCode::continue_authentication);
+  std::vector<Conn*> conns;
+  for (const char* name : {"s", "w", "a", "t"}) {
+    conns.push_back(&bed.net().open(0, bed.limits));
+    conns.back()->to_broker = std::string(kConnect) + name;
+  }
+  bed.settle();
+  bed.net().advance(kTimeMs / 2);  // the verdict's own time
+  for (Conn* conn : conns) bed.net().verdict(*conn, more);
+  bed.settle();
+  for (Conn* conn : conns) CHECK(conn->to_client.starts_with("\xf0"));
+  Conn& silent = *conns[0];
+  Conn& waits = *conns[1];
+  Conn& always = *conns[2];
+  Conn& answers = *conns[3];
+  waits.waiting_ms = kTimeMs / 2;
+  always.waiting_ms = 10 * kTimeMs;
+  bed.net().shard(0).on_waited(*answers.client, kTimeMs / 2);
+  always.to_broker = kAuth.substr(0, 3);  // a part of it is no AUTH
+  bed.net().advance(kTimeMs + 8);
+  bed.settle();
+  CHECK(silent.closed);
+  CHECK(!waits.closed);
+  CHECK(!answers.closed);
+  answers.to_broker = kAuth;
+  bed.settle();
+  bed.net().verdict(answers, more);
+  waits.waiting_ms = 0;
+  bed.net().advance(kTimeMs / 2 + 8);
+  bed.settle();
+  CHECK(waits.closed);
+  CHECK(!always.closed);
+  CHECK(!answers.closed);
+  bed.net().advance(kTimeMs / 2 + 8);
+  bed.settle();
+  CHECK(always.closed);
+  CHECK(answers.closed);
+  CHECK_EQ(bed.net().shard(0).client_count(), 0);
+}
+
 STMQTT_TEST("newcomers: before CONNACK nobody has large packets kept, whatever max_packet_size says") {
   Bed bed;
   bed.limits.max_packet_size = 200'000'000;

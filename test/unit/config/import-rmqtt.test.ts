@@ -186,6 +186,8 @@ rules = [
     for (const [text, why] of [
       ['', 'http_auth_req has no url'],
       ['http_auth_req = "http://a:hidden@b/"', 'has a user, a password or a key in it'],
+      ['http_auth_req = "http://b/?token=hidden"', 'has a user, a password or a key in it'],
+      [`${url}http_auth_req.params = { api_key = "hidden" }`, 'params.api_key (not copied)'],
       [`${url}http_auth_req.method = "get"`, 'it is asked by POST here'],
       [`${url}http_headers.Authorization = "hidden"`, 'the header Authorization (not copied)'],
       [`${url}http_auth_req.params = { m = "%m" }`, 'http_auth_req.params.m = "%m"'],
