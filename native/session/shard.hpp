@@ -55,9 +55,8 @@ class Shard : public ConnectionNames, private ShardState {
   /// The broker stops: from here on PUBLISH packets of clients are neither taken nor acknowledged, so
   /// that what was acknowledged can still be delivered. Everything else goes on.
   void begin_drain() noexcept { no_publish_ |= kDraining; }
-  /// Closes whoever has nothing more to get; returns how many clients are left, waiting for
-  /// acknowledgements, windows, queues or the store. Links are not waited for: whoever stops the
-  /// broker has them.
+  /// Closes whoever has nothing more to get; returns how many are left, waiting for acknowledgements,
+  /// windows, queues or the store. Links are not waited for: whoever stops the broker has them.
   [[nodiscard]] std::size_t close_finished() noexcept;
   void on_uncongested() noexcept;
   [[nodiscard]] bool has_dismissals() const noexcept { return !dismissals_.empty(); }  // more turns
