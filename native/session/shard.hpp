@@ -351,8 +351,7 @@ class Shard : public ConnectionNames, private ShardState {
   [[nodiscard]] wire::ReasonCode hooked_subscription(SubscribeWait& wait,
                                                      wire::SubscriptionView& one) noexcept;
   [[nodiscard]] Bytes inner_filter(const Session& session, Bytes filter) noexcept;
-  void tell_subscription(const Session& session, const wire::FilterView& filter,
-                         contract::Notice notice) noexcept;
+  void tell_subscription(const Session&, const wire::FilterView& filter, contract::Notice) noexcept;
   [[nodiscard]] bool ask_connect_hooks(Client& client) noexcept;
   // shard_acks.cpp: acknowledgements both ways
   void on_ack(Client& client, std::uint8_t first_byte, Bytes body) noexcept;
