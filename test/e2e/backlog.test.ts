@@ -45,7 +45,7 @@ describe.each([4, 5] as const)('MQTT version %i', (version) => {
     await first.subscribe(`backlog/+`, 1);
     expect(await take(first, 1000)).toEqual(numbers(1, 1000));
     await publishing;
-    expect(await broker.registry.log(topic)).toBeUndefined();
+    await expect.poll(() => broker.registry.log(topic)).toBeUndefined();
     const second = await open(version, 'second');
     await second.subscribe(topic, 1);
     await publisher.mqtt.publishAsync(topic, 'live', { qos: 1 });
