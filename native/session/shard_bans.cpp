@@ -37,7 +37,8 @@ bool Shard::is_banned(const Client& client, Bytes client_id, Bytes username) con
   const BanTable& bans = tables_.bans;
   // A link is this process itself.
   if (!bans.any() || client.is_link) return false;
-  return bans.bans_client(as_text(client_id), cx_.now_ms) || bans.bans_name(as_text(own_name(client, client_id)), cx_.now_ms) ||
+  return bans.bans_client(as_text(client_id), cx_.now_ms) ||
+         bans.bans_name(as_text(own_name(client, client_id)), cx_.now_ms) ||
          bans.bans_user(as_text(username), cx_.now_ms) ||
          bans.bans_address(host_.ip_address(client), cx_.now_ms);
 }
