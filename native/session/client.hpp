@@ -101,9 +101,10 @@ class Client : public TimerNode {
   std::uint16_t inbound_unacked = 0;      ///< QoS 1/2 from it not finished, towards our limit
   std::uint16_t promised_pubacks = 0;     ///< in the promise queue
   std::uint16_t promised_pubrecs = 0;
-  std::uint16_t full_retries = 0;         ///< in a row: how often a PUBLISH met a full queue
+  std::uint16_t waits_since = 0;          ///< for room for a PUBLISH, as RoomWaits has it; 0 = none
   std::uint8_t paused = 0;                ///< PauseCause bits
   bool left = false;                      ///< its DISCONNECT was taken, the end of it is put off
+  bool shedding = false;                  ///< 3.x: what it publishes is not acknowledged any more
   bool dismissed = false;                 ///< stands in Shard::dismissals_
   bool announced = false;                 ///< its connected event was sent: disconnected must be
   std::uint64_t last_received_ms = 0;

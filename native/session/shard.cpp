@@ -1,4 +1,5 @@
 // Shard: clients coming and going as objects, and the dispatch of Control Packets.
+#include "session/room_waits.hpp"
 #include "session/shard.hpp"
 
 #include "base/pool.hpp"
@@ -335,7 +336,7 @@ void Shard::on_timers() noexcept {
         DelaySteps::publish_due(*this);
         break;
       case kRetryTimer:
-        on_retry_timer();
+        RoomWaits::retry(*this);
         break;
     }
   }));

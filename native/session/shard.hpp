@@ -175,10 +175,8 @@ class Shard : public ConnectionNames, private ShardState {
 
  private:
   friend class DelaySteps;
+  friend class RoomWaits;
   enum class Handled : std::uint8_t { done, later };
-  /// Whoever waits for room tries again so often; a 3.x one waits for a full queue so long at most.
-  static constexpr std::uint64_t kRetryMs = 10;
-  static constexpr std::uint16_t kMaxFullRetries = 10'000 / kRetryMs;
 
   // shard.cpp: dispatch
   Handled on_packet(Client& client, const wire::Scan& scan, Bytes frame) noexcept;
@@ -409,7 +407,6 @@ class Shard : public ConnectionNames, private ShardState {
   void on_client_timer(Client& client) noexcept;
   [[nodiscard]] std::uint64_t latest_arrival_ms(const Client& client) const noexcept;
   void on_session_timer(Session& session) noexcept;
-  void on_retry_timer() noexcept;
   void mark_full(Session& session) noexcept;
   // shard_will.cpp
   void take_will(Session& session, const wire::ConnectView& view) noexcept;

@@ -6,6 +6,7 @@
 #include "base/pool.hpp"
 #include "session/asks.hpp"
 #include "session/delay_steps.hpp"
+#include "session/room_waits.hpp"
 #include "session/shard.hpp"
 #include "wire/topic.hpp"
 
@@ -61,7 +62,7 @@ Shard::Holding Shard::hold_publish(Client& client, const MessageParts& parts,
       if (queue->items.empty()) hooks_.close(*queue);
       pause(client, PauseCause::hooks);
       hooks_.crowded_out.push_back(client.ref);
-      if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + kRetryMs);
+      RoomWaits::retry_soon(*this);
       return Holding::later;
     }
     item.state = HeldItem::State::waiting;

@@ -386,30 +386,6 @@ void Shard::on_client_timer(Client& client) noexcept {
   schedule_client(client);
 }
 
-/// Who waits for room, for messages or for events, tries again.
-void Shard::on_retry_timer() noexcept {
-  std::vector<ClientRef> retrying;
-  retrying.swap(hooks_.crowded_out);
-  for (const ClientRef ref : retrying) {
-    if (Client* client = find_client(ref)) resume(*client, PauseCause::hooks);
-  }
-  retrying.clear();
-  retrying.swap(retrying_);
-  for (const ClientRef ref : retrying) {
-    Client* client = find_client(ref);
-    if (client == nullptr) continue;
-    if ((client->paused & static_cast<std::uint8_t>(PauseCause::memory_budget)) != 0) {
-      if (tables_.pressure() == MemoryPressure::pause) {
-        retrying_.push_back(ref);
-        continue;
-      }
-      resume(*client, PauseCause::memory_budget);
-    }
-    resume(*client, PauseCause::queue_full);
-  }
-  if (!retrying_.empty()) wheel_.schedule(retry_timer_, cx_.now_ms + kRetryMs);
-}
-
 /// Tells publishers on all threads whether this session's queue takes more, with some hysteresis.
 void Shard::mark_full(Session& session) noexcept {
   if (session.limits().queue_overflow != QueueOverflow::refuse) return;

@@ -2,6 +2,7 @@
 // retained, match, fan-out, acknowledgement.
 #include "session/asks.hpp"
 #include "session/delay_steps.hpp"
+#include "session/room_waits.hpp"
 #include "session/publisher.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
@@ -123,20 +124,10 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
     return Handled::done;
   }
   const MemoryPressure pressure = tables_.pressure();
-  if (pressure != MemoryPressure::none) [[unlikely]] {
-    alert_memory();
-    if (view.qos == 0) {
-      counters_.add(Counter::packets_received);
-      counters_.add(Counter::publish_received_qos0);
-      counters_.add(Counter::dropped_memory_budget);
-      notices_.dropped(nullptr, view.topic, 0, contract::DropCause::memory_budget);
-      return Handled::done;
-    }
-    if (pressure == MemoryPressure::pause) {
-      pause(client, PauseCause::memory_budget);
-      retrying_.push_back(client.ref);
-      if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + kRetryMs);
-      return Handled::later;
+  if (pressure != MemoryPressure::none || client.shedding) [[unlikely]] {
+    const RoomWaits::Step step = RoomWaits::under_pressure(*this, client, pressure);
+    if (step != RoomWaits::Step::go_on) {
+      return step == RoomWaits::Step::later ? Handled::later : Handled::done;
     }
   }
 
@@ -188,18 +179,13 @@ Shard::Handled Shard::on_publish(Client& client, std::uint8_t first_byte, Bytes 
         // Nothing is remembered: the next PUBLISH with this identifier is new [MQTT-4.3.3-9].
         return Handled::done;
       }
-      if (client.full_retries < kMaxFullRetries) {
-        ++client.full_retries;
-        pause(client, PauseCause::queue_full);
-        retrying_.push_back(client.ref);
-        if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + kRetryMs);
-        return Handled::later;
-      }
-      // Long enough: the acknowledgements that would make room may wait behind this very PUBLISH.
-      // The queue drops it, counted, and so on until one finds room.
+      if (RoomWaits::wait(*this, client, PauseCause::queue_full)) return Handled::later;
+      // Long enough. The queue drops it, counted, and so on until one finds room.
     } else {
-      client.full_retries = 0;
+      client.waits_since = 0;
     }
+  } else if (client.waits_since != 0 && view.qos != 0) [[unlikely]] {
+    client.waits_since = 0;
   }
 
   if (hooks_.awake()) [[unlikely]] {

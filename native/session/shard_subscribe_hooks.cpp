@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "session/room_waits.hpp"
 #include "session/shard.hpp"
 #include "wire/decode.hpp"
 #include "wire/topic.hpp"
@@ -39,7 +40,7 @@ bool Shard::pass_subscribe_hooks(Client& client, std::uint8_t first_byte, Bytes 
   pause(client, PauseCause::hooks);
   if (!ask_subscribe_hooks(client, view)) {
     hooks_.crowded_out.push_back(client.ref);
-    if (!retry_timer_.scheduled()) wheel_.schedule(retry_timer_, cx_.now_ms + kRetryMs);
+    RoomWaits::retry_soon(*this);
     return false;
   }
   SubscribeWait& asked = hooks_.open_subscribe(client.ref);

@@ -283,7 +283,7 @@ export const brokerRows = {
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
     reload: 'live',
-    help: 'Bytes that messages may take in all. Beyond it QoS 0 is dropped first, then publishers pause. 0 = no limit.',
+    help: 'Bytes that messages may take in all. Beyond it QoS 0 is dropped first, then publishers pause, for 10 s at most (LIMITS.md). 0 = no limit.',
   }),
   drain_timeout_ms: integer({
     default: 5000,

@@ -306,7 +306,7 @@ export const sections: readonly Section[] = [
       ),
       byLabel(
         'publishes_refused_total',
-        'PUBLISH packets refused, by cause: the queue of a receiver was full (0x97), or the topic is not for this client (0x87; of MQTT 3.x and QoS 0 dropped).',
+        'PUBLISH packets refused, by cause: the queue of a receiver was full, or the memory budget was used up for too long (0x97; of 3.x not acknowledged), or the topic is not for this client (0x87; of MQTT 3.x and QoS 0 dropped).',
         'cause',
         { quota: ['publish_refused_quota'], not_authorized: ['publish_refused_not_authorized'] },
       ),
