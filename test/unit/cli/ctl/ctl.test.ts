@@ -127,7 +127,12 @@ describe('clients', () => {
 
   test('denials: a table, or an object per line; those of one client', async () => {
     const { ctl, deps } = await runConsole();
-    const none = { at: 1_767_225_600_000, username: '', action: 'PUBLISH', rule: 'rule 3' } as const;
+    const none = {
+      at: 1_767_225_600_000,
+      username: '',
+      action: 'PUBLISH',
+      rule: 'rule 3',
+    } as const;
     deps.registry.denialRows = [
       { ...none, clientId: 'pump-1', topic: 'plant/x' },
       { ...none, clientId: 'pump-2', username: 'eve\u001b[31m', topic: '#', action: 'SUBSCRIBE' },
